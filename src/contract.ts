@@ -1,0 +1,63 @@
+/**
+ * Owns the wire: the claims of a token, the shape of an answer, and the one table from failure code to answer.
+ */
+import { z } from 'zod'
+import type { FailureCode } from './errors.ts'
+
+/** `null` and `""` mean absent everywhere in a token. */
+const absent = (value: unknown) => (value === null || value === '' ? undefined : value)
+const optionalText = z.preprocess(absent, z.string().optional())
+
+/** The claims the service itself knows. Everything else is free data for the mail's own contract. */
+export const claimsSchema = z.looseObject({
+  user_email: z.string().min(1),
+  user_aut_key: optionalText,
+  user_aut_key_or_otp: optionalText,
+  email_link_url: optionalText,
+  email_link_token: optionalText,
+  user_name: optionalText,
+  locale: optionalText,
+  jti: optionalText,
+})
+export type Claims = z.infer<typeof claimsSchema>
+
+/** Body of a POST. */
+export const postSchema = z.object({ token: z.string().min(1) })
+
+/** 0 accepted · 1 problem with the request · 2 could not send. */
+export type WireCode = 0 | 1 | 2
+
+export interface Answer {
+  readonly error: WireCode
+  readonly msg: string
+  readonly code: FailureCode | 'sent' | 'queued'
+  readonly id?: string
+}
+
+interface Failure {
+  readonly status: number
+  readonly error: 1 | 2
+  readonly msg: string
+}
+
+const badToken = { status: 401, error: 1, msg: 'Problem with token' } as const
+const notSent = { error: 2, msg: 'Could not send' } as const
+
+export const failures = {
+  token_malformed: badToken,
+  token_signature: badToken,
+  token_expired: badToken,
+  token_not_yet_valid: badToken,
+  claims_invalid: { status: 422, error: 1, msg: 'Problem with token' },
+  mail_unknown: { status: 404, error: 1, msg: 'Unknown mail' },
+  not_found: { status: 404, error: 1, msg: 'Not found' },
+  method_not_allowed: { status: 405, error: 1, msg: 'Method not allowed' },
+  bad_request: { status: 400, error: 1, msg: 'Bad request' },
+  too_large: { status: 413, error: 1, msg: 'Too large' },
+  rate_limited: { status: 429, error: 2, msg: 'Too many mails' },
+  refused: { status: 502, ...notSent },
+  expired: { status: 502, ...notSent },
+  relay_unavailable: { status: 503, ...notSent },
+  store_unavailable: { status: 503, ...notSent },
+  internal: { status: 500, ...notSent },
+} as const satisfies Record<FailureCode, Failure>

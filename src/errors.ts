@@ -1,0 +1,37 @@
+/** Owns the one error class of the project and the union of its codes. What a code means on the wire is in contract.ts. */
+
+export type FailureCode =
+  | 'token_malformed'
+  | 'token_signature'
+  | 'token_expired'
+  | 'token_not_yet_valid'
+  | 'claims_invalid'
+  | 'mail_unknown'
+  | 'not_found'
+  | 'method_not_allowed'
+  | 'bad_request'
+  | 'too_large'
+  | 'rate_limited'
+  | 'refused'
+  | 'expired'
+  | 'relay_unavailable'
+  | 'store_unavailable'
+  | 'internal'
+
+/**
+ * What every part throws when it can say why. `claim` names the claim at fault (never its value);
+ * `reason` is a short fixed word for the log; `cause` is foreign and reaches neither the wire nor the log as text.
+ */
+export class MailerError extends Error {
+  override readonly name = 'MailerError'
+  readonly code: FailureCode
+  readonly claim: string | undefined
+  readonly reason: string | undefined
+
+  constructor(code: FailureCode, details: { claim?: string; reason?: string; cause?: unknown } = {}) {
+    super(code, { cause: details.cause })
+    this.code = code
+    this.claim = details.claim
+    this.reason = details.reason
+  }
+}

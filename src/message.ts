@@ -1,0 +1,61 @@
+/**
+ * Owns the types through which the parts meet, and with them the vocabulary.
+ *
+ *   token      the signed string in the request
+ *   claims     what a verified token says
+ *   link token the caller's inner token, opaque to us
+ *   message    one rendered mail for one recipient
+ *   relay      an SMTP server or API we hand mail to
+ *   transport  the code that talks to one relay
+ *   receipt    what became of one attempt to hand a message to a relay
+ */
+
+/** A display name and one address that has passed `checkAddress` (or the configuration). */
+export interface Mailbox {
+  readonly name: string
+  readonly address: string
+}
+
+export interface Message {
+  /** Stable over retries: 1 to 64 of `[A-Za-z0-9_-]`. The Message-ID is made from it. */
+  readonly id: string
+  readonly app: string
+  readonly kind: string
+  /** BCP 47 tag of the mail's language, as the catalogue spells it. */
+  readonly locale: string
+  readonly from: Mailbox
+  readonly replyTo?: string | undefined
+  readonly to: Mailbox
+  readonly subject: string
+  readonly text: string
+  readonly html: string
+  readonly date: Date
+}
+
+/**
+ * sent      the relay answered 2xx to the whole message
+ * refused   the relay said 5xx to sender, recipient or message: trying again is pointless
+ * deferred  the relay said 4xx: it provably did not take the message
+ * unsent    not a byte of the message left us (no connection, no TLS, no login, line full)
+ * unknown   the message had started to leave when the connection died: it may have arrived
+ */
+export type Outcome = 'sent' | 'refused' | 'deferred' | 'unsent' | 'unknown'
+
+export interface Receipt {
+  readonly outcome: Outcome
+  readonly relay: string
+  /** A fixed word for logs and operators, such as `accepted`, `login`, `tls`, `connect`, `timeout`, `recipient`. */
+  readonly reason: string
+  /** The SMTP or HTTP status the relay answered, when it answered. */
+  readonly reply?: number | undefined
+}
+
+/** The port every relay is reached through. `send` and `check` never reject. */
+export interface Transport {
+  readonly name: string
+  send(message: Message): Promise<Receipt>
+  /** Is the relay reachable and are we welcome? May use what recent mail has shown. `undefined`: all well, else the reason. */
+  check(): Promise<string | undefined>
+  /** Finishes what is running, refuses what is new, and closes every connection. */
+  close(): Promise<void>
+}
