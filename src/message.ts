@@ -46,11 +46,13 @@ export interface Receipt {
   readonly relay: string
   /** A fixed word for logs and operators, such as `accepted`, `login`, `tls`, `connect`, `timeout`, `recipient`. */
   readonly reason: string
-  /** The SMTP or HTTP status the relay answered, when it answered. */
+  /** The SMTP or HTTP status the relay answered, when it answered. Its text quotes addresses and is never kept. */
   readonly reply?: number | undefined
+  /** The system's or TLS's own code, such as `ECONNREFUSED` or `CERT_HAS_EXPIRED`. */
+  readonly cause?: string | undefined
 }
 
-/** The port every relay is reached through. `send` and `check` never reject. */
+/** The port every relay is reached through. What a relay does is a receipt; only a bug of ours rejects. */
 export interface Transport {
   readonly name: string
   send(message: Message): Promise<Receipt>

@@ -1,0 +1,104 @@
+/** Owns the encodings of RFC 2045 and RFC 2047 a mail is written in: fast, and ASCII without bare CR or LF in any case. */
+
+const maxLine = 76
+const [tab, lf, cr, space, equals] = [0x09, 0x0a, 0x0d, 0x20, 0x3d]
+const hex = Buffer.from('0123456789ABCDEF', 'latin1')
+
+/** 1 for every byte that quoted-printable writes as it is; white space is decided by what follows it. */
+const literal = Uint8Array.from({ length: 256 }, (_, byte) => (byte > space && byte < 0x7f && byte !== equals ? 1 : 0))
+
+/** Grows to the largest mail seen and is then used again: a body is at most some hundred kilobytes. */
+let scratch = Buffer.allocUnsafeSlow(64 * 1024)
+
+/** RFC 2045 6.7. Any line break becomes CRLF; lines are at most 76 characters. */
+export function encodeQuotedPrintable(bytes: Buffer): string {
+  const worst = bytes.length * 4 + 16
+  if (scratch.length < worst) scratch = Buffer.allocUnsafeSlow(worst)
+  const out = scratch
+  let at = 0
+  let column = 0
+  for (let index = 0; index < bytes.length; index++) {
+    const byte = bytes[index]!
+    if (byte === cr && bytes[index + 1] === lf) continue
+    if (byte === lf) {
+      out[at++] = cr
+      out[at++] = lf
+      column = 0
+      continue
+    }
+    const plain = literal[byte] === 1 || ((byte === space || byte === tab) && !endsLine(bytes, index + 1))
+    if (column + (plain ? 1 : 3) >= maxLine) {
+      out[at++] = equals
+      out[at++] = cr
+      out[at++] = lf
+      column = 0
+    }
+    if (plain) {
+      out[at++] = byte
+      column++
+    } else {
+      out[at++] = equals
+      out[at++] = hex[byte >> 4]!
+      out[at++] = hex[byte & 15]!
+      column += 3
+    }
+  }
+  return out.toString('latin1', 0, at)
+}
+
+function endsLine(bytes: Buffer, next: number): boolean {
+  const byte = bytes[next]
+  return byte === undefined || byte === lf || byte === cr
+}
+
+/** RFC 2045 6.8, in lines of 76 characters. */
+export function encodeBase64(bytes: Buffer): string {
+  const whole = bytes.toString('base64')
+  const lines: string[] = []
+  for (let start = 0; start < whole.length; start += maxLine) lines.push(whole.slice(start, start + maxLine))
+  return lines.join('\r\n')
+}
+
+/** Six non-ASCII bytes of ten make quoted-printable longer than base64 and unreadable anyway; we switch well before. */
+export function isMostlyAscii(bytes: Buffer): boolean {
+  let foreign = 0
+  for (let index = 0; index < bytes.length; index++) foreign += bytes[index]! >> 7
+  return foreign * 5 <= bytes.length
+}
+
+/** RFC 2047 encoded-words in base64, one to a line, never cut inside a character. The result cannot hold a separator. */
+export function encodedWords(value: string): string {
+  const words: string[] = []
+  let chunk = ''
+  let size = 0
+  for (const character of value) {
+    const bytes = Buffer.byteLength(character)
+    if (size + bytes > 45) {
+      words.push(chunk)
+      chunk = ''
+      size = 0
+    }
+    chunk += character
+    size += bytes
+  }
+  words.push(chunk)
+  return words.map((word) => `=?UTF-8?B?${Buffer.from(word).toString('base64')}?=`).join('\r\n ')
+}
+
+/** Folds printable ASCII at single spaces (RFC 5322 2.2.3). `undefined` when a word is too long for a line. */
+export function foldAscii(value: string): string | undefined {
+  if (value.length <= 60) return value
+  const lines: string[] = []
+  let line = ''
+  for (const word of value.split(' ')) {
+    if (word.length > maxLine || word === '') return undefined
+    if (line !== '' && line.length + 1 + word.length > 64) {
+      lines.push(line)
+      line = word
+    } else {
+      line = line === '' ? word : `${line} ${word}`
+    }
+  }
+  lines.push(line)
+  return lines.join('\r\n ')
+}

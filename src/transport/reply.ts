@@ -1,0 +1,57 @@
+/** Owns the reading of nodemailer's SMTP errors: what they say about the relay, and what about the message. */
+
+/** The fields of nodemailer's errors we read. `code` alone does not tell: EENVELOPE is 450 and 550 alike. */
+export interface SmtpError extends Error {
+  code?: string | undefined
+  originalCode?: string | undefined
+  command?: string | undefined
+  responseCode?: number | undefined
+}
+
+/** Why a relay did not take a mail, in words fit for a log. */
+export interface Trouble {
+  readonly reason: string
+  readonly reply?: number | undefined
+  readonly cause?: string | undefined
+}
+
+const stages: Record<string, string> = {
+  'MAIL FROM': 'sender',
+  'RCPT TO': 'recipient',
+  DATA: 'message',
+}
+/** RFC 4954: these say "log in first", wherever they come. */
+const loginReplies = new Set([530, 534, 535, 538])
+
+/**
+ * The relay's own answer to the message, when there was a complete one (RFC 5321 4.2.1: 4yz or 5yz);
+ * `undefined` when the connection failed instead.
+ */
+export function replyTo(error: SmtpError): { outcome: 'refused' | 'deferred'; trouble: Trouble } | undefined {
+  const reply = error.responseCode
+  if (reply === undefined || reply < 400 || reply > 599) return undefined
+  if (loginReplies.has(reply)) return { outcome: 'deferred', trouble: { reason: 'login', reply } }
+  const reason = stages[error.command ?? ''] ?? 'closing'
+  return { outcome: reply < 500 || reason === 'closing' ? 'deferred' : 'refused', trouble: { reason, reply } }
+}
+
+/** Why there is no connection, or none any more. */
+export function connectionTrouble(error: SmtpError): Trouble {
+  return { reason: connectionReason(error), reply: error.responseCode, cause: systemCode(error) }
+}
+
+function connectionReason(error: SmtpError): string {
+  const cause = systemCode(error) ?? ''
+  if (error.code === 'EAUTH') return 'login'
+  if (error.code === 'ETLS' || /CERT|TLS|SSL|SIGN|EPROTO/.test(cause)) return 'tls'
+  if (error.code === 'EDNS') return 'dns'
+  if (error.code === 'ETIMEDOUT') return 'timeout'
+  if (error.responseCode !== undefined) return 'greeting'
+  return error.code === 'EPROTOCOL' ? 'protocol' : 'connect'
+}
+
+/** Only codes, never sentences: those quote hosts and addresses. */
+function systemCode(error: SmtpError): string | undefined {
+  const code = error.originalCode ?? error.code
+  return code !== undefined && /^[A-Z0-9_]+$/.test(code) ? code : undefined
+}

@@ -1,0 +1,285 @@
+/**
+ * Owns the way to one SMTP relay: a small pool of logged-in connections over nodemailer's SMTPConnection.
+ *
+ * nodemailer's own pool is not used because only whoever holds the connection knows whether a byte of the message
+ * has left, and that decides between "send it elsewhere" and "it may have arrived". nodemailer starts to read a
+ * message stream after the relay's 354 to DATA, so the stream we hand over notes that moment as `started`.
+ */
+import type { Readable, Writable } from 'node:stream'
+import SMTPConnection from 'nodemailer/lib/smtp-connection'
+import type { BuildMime } from '../mails/mime.ts'
+import type { Message, Outcome, Receipt, Transport } from '../message.ts'
+import { connectionTrouble, replyTo, type SmtpError, type Trouble } from './reply.ts'
+
+export interface SmtpOptions {
+  /** The relay's name in logs and receipts. */
+  readonly name: string
+  readonly host: string
+  readonly port: number
+  /** `starttls` and `implicit` verify the certificate; `off` is for loopback only, which the configuration checks. */
+  readonly tls: 'starttls' | 'implicit' | 'off'
+  readonly auth?: { readonly user: string; readonly pass: string } | undefined
+  /** What we call ourselves in EHLO: the sender's domain, so that no local host name leaks. */
+  readonly ehloName: string
+  readonly buildMime: BuildMime
+  readonly connections?: number
+  /** Mails that may wait for a connection; the next one is told at once that there is no room. */
+  readonly maxWaiting?: number
+  /** The longest a mail may take here, waiting included. */
+  readonly attemptMs?: number
+  readonly connectMs?: number
+  /** Idle connections are closed after this; relays do it themselves after one to five minutes. */
+  readonly idleMs?: number
+}
+
+/** One mail on its way. */
+interface Job {
+  readonly message: Message
+  readonly deadline: number
+  readonly resolve: (receipt: Receipt) => void
+  readonly reject: (bug: unknown) => void
+  started: boolean
+  retried: boolean
+}
+
+type SlotState = 'opening' | 'idle' | 'busy' | 'resetting' | 'leaving'
+
+/** One place of the pool with its connection. */
+interface Slot {
+  readonly connection: SMTPConnection
+  state: SlotState
+  since: number
+  /** It has been kept for a while, so it may be dead without our knowing. */
+  used: boolean
+  job: Job | undefined
+  onOpened: ((trouble?: Trouble) => void) | undefined
+}
+
+const sweepMs = 200
+const resetMs = 5_000
+const leaveMs = 1_000
+/** How long good news about a relay stay news. */
+const reachableMs = 30_000
+const probeMs = 5_000
+
+export function smtpTransport(options: SmtpOptions): Transport {
+  const { name, buildMime, connections = 10, maxWaiting = 1_000 } = options
+  const { attemptMs = 20_000, connectMs = 10_000, idleMs = 45_000 } = options
+  const slots = new Set<Slot>()
+  const idle: Slot[] = []
+  const waiting: Job[] = []
+  let opening = 0
+  let closing: (() => void) | undefined
+  let lastGood = -Infinity
+  let lastBad = -Infinity
+  let probe: { since: number; result: Promise<string | undefined> } | undefined
+
+  const sweeper = setInterval(sweep, sweepMs)
+  sweeper.unref()
+
+  function send(message: Message): Promise<Receipt> {
+    return new Promise((resolve, reject) => {
+      const job = { message, deadline: Date.now() + attemptMs, resolve, reject, started: false, retried: false }
+      if (closing) return finish(job, 'unsent', { reason: 'closing' })
+      const slot = idle.pop()
+      if (slot) return transmit(slot, job)
+      if (waiting.length >= maxWaiting) return finish(job, 'unsent', { reason: 'line_full' })
+      waiting.push(job)
+      grow()
+    })
+  }
+
+  function finish(job: Job, outcome: Outcome, trouble: Trouble): void {
+    job.resolve({ outcome, relay: name, ...trouble })
+  }
+
+  /** Connections are opened only while more mails wait than are being opened already. */
+  function grow(): void {
+    while (slots.size < connections && opening < waiting.length) open()
+  }
+
+  function open(onOpened?: Slot['onOpened']): void {
+    const connection = new SMTPConnection({
+      host: options.host,
+      port: options.port,
+      secure: options.tls === 'implicit',
+      requireTLS: options.tls === 'starttls',
+      ignoreTLS: options.tls === 'off',
+      name: options.ehloName,
+      tls: { minVersion: 'TLSv1.2', rejectUnauthorized: true },
+      connectionTimeout: connectMs,
+      greetingTimeout: connectMs,
+      dnsTimeout: connectMs,
+      // the sweeper's deadlines are the ones that count; this one only backs them up
+      socketTimeout: Math.max(attemptMs, idleMs) * 2,
+      socketCloseTimeout: 0,
+      maxResponseSize: 64 * 1024,
+      logger: false,
+    })
+    const slot: Slot = { connection, state: 'opening', since: Date.now(), used: false, job: undefined, onOpened }
+    slots.add(slot)
+    opening++
+    connection.on('error', (error: SmtpError) => connectionLost(slot, connectionTrouble(error)))
+    // nodemailer reports the message's own failure right after `end`, and knows more about it than we do here
+    connection.on('end', () => setImmediate(connectionLost, slot, { reason: 'connect' }))
+    connection.connect((error) => (error ? connectionLost(slot, connectionTrouble(error)) : login(slot)))
+  }
+
+  function login(slot: Slot): void {
+    if (!options.auth) return opened(slot)
+    if (!slot.connection.allowsAuth) return connectionLost(slot, { reason: 'login_not_offered' })
+    slot.connection.login({ ...options.auth }, (error) =>
+      error ? connectionLost(slot, connectionTrouble(error)) : opened(slot),
+    )
+  }
+
+  function opened(slot: Slot): void {
+    if (slot.state !== 'opening') return
+    opening--
+    lastGood = Date.now()
+    slot.onOpened?.()
+    release(slot)
+  }
+
+  function transmit(slot: Slot, job: Job): void {
+    const { from, to } = job.message
+    let bytes: Buffer
+    try {
+      bytes = buildMime(job.message)
+    } catch (bug) {
+      job.reject(bug)
+      return release(slot)
+    }
+    slot.state = 'busy'
+    slot.job = job
+    const envelope = { from: from.address, to: [to.address] }
+    slot.connection.send(envelope, noting(bytes, job), (error: SmtpError | null) => {
+      if (slot.job !== job) return
+      if (error) return transmitFailed(slot, job, error)
+      slot.job = undefined
+      lastGood = Date.now()
+      finish(job, 'sent', { reason: 'accepted' })
+      release(slot)
+    })
+  }
+
+  function transmitFailed(slot: Slot, job: Job, error: SmtpError): void {
+    const answer = replyTo(error)
+    const goodbye = answer?.trouble.reply === 421
+    if (!answer || (goodbye && mayRetry(slot, job))) return connectionLost(slot, answer?.trouble ?? connectionTrouble(error))
+    slot.job = undefined
+    finish(job, answer.outcome, answer.trouble)
+    if (goodbye) return connectionLost(slot, answer.trouble)
+    enter(slot, 'resetting')
+    slot.connection.reset((failed) => (failed ? connectionLost(slot, { reason: 'protocol' }) : release(slot)))
+  }
+
+  /** The connection is idle again: the longest waiting mail has it, or nobody for now. */
+  function release(slot: Slot): void {
+    if (!slots.has(slot) || slot.state === 'leaving') return
+    slot.used = slot.state !== 'opening'
+    const job = waiting.shift()
+    if (job) return transmit(slot, job)
+    slot.used = true
+    enter(slot, 'idle')
+    idle.push(slot)
+    if (closing) closing()
+  }
+
+  function enter(slot: Slot, state: SlotState): void {
+    slot.state = state
+    slot.since = Date.now()
+  }
+
+  /** Whatever ends a connection ends here, once. */
+  function connectionLost(slot: Slot, trouble: Trouble): void {
+    if (!slots.delete(slot)) return
+    const { job, state } = slot
+    if (state === 'opening') opening--
+    if (state === 'idle') idle.splice(idle.indexOf(slot), 1)
+    if (state === 'opening' || job) lastBad = Date.now()
+    slot.job = undefined
+    slot.connection.close()
+    slot.onOpened?.(trouble)
+    if (job && mayRetry(slot, job)) {
+      job.retried = true
+      waiting.unshift(job)
+    } else if (job) {
+      finish(job, job.started ? 'unknown' : 'unsent', trouble)
+    } else if (state === 'opening') {
+      // one failed connection answers one mail; the next mail has an attempt of its own
+      const first = waiting.shift()
+      if (first) finish(first, 'unsent', trouble)
+    }
+    grow()
+    if (closing) closing()
+  }
+
+  /** A connection kept from earlier may have died unnoticed: that says nothing about the relay now. */
+  function mayRetry(slot: Slot, job: Job): boolean {
+    return slot.used && !job.started && !job.retried && Date.now() < job.deadline - sweepMs
+  }
+
+  function sweep(now = Date.now()): void {
+    const late = (job: Job) => now >= job.deadline - sweepMs
+    for (const job of waiting.filter(late)) {
+      waiting.splice(waiting.indexOf(job), 1)
+      finish(job, 'unsent', { reason: 'timeout' })
+    }
+    for (const slot of slots) {
+      const age = now - slot.since
+      if (slot.job && late(slot.job)) connectionLost(slot, { reason: 'timeout' })
+      else if (slot.state === 'opening' && age > connectMs) connectionLost(slot, { reason: 'timeout' })
+      else if (slot.state === 'resetting' && age > resetMs) connectionLost(slot, { reason: 'timeout' })
+      else if (slot.state === 'leaving' && age > leaveMs) connectionLost(slot, { reason: 'timeout' })
+      else if (slot.state === 'idle' && age > idleMs) leave(slot)
+    }
+  }
+
+  function leave(slot: Slot): void {
+    if (slot.state === 'idle') idle.splice(idle.indexOf(slot), 1)
+    enter(slot, 'leaving')
+    slot.connection.quit()
+  }
+
+  function check(): Promise<string | undefined> {
+    const now = Date.now()
+    if (lastGood > lastBad && now - lastGood < reachableMs) return Promise.resolve(undefined)
+    if (probe && now - probe.since < probeMs) return probe.result
+    const room = slots.size < connections && !closing
+    const result = room
+      ? new Promise<string | undefined>((resolve) => open((trouble) => resolve(trouble?.reason)))
+      : Promise.resolve(lastBad > lastGood ? 'busy' : undefined)
+    probe = { since: now, result }
+    return result
+  }
+
+  function close(): Promise<void> {
+    return new Promise((resolve) => {
+      closing = () => {
+        if (waiting.length > 0) return
+        for (const slot of slots) {
+          if (slot.state === 'idle') leave(slot)
+          else if (slot.state === 'opening') connectionLost(slot, { reason: 'closing' })
+        }
+        if (slots.size > 0) return
+        clearInterval(sweeper)
+        resolve()
+      }
+      closing()
+    })
+  }
+
+  return { name, send, check, close }
+}
+
+/** All that nodemailer asks of a message stream is `pipe`, and it calls it when the relay has said 354. */
+function noting(bytes: Buffer, job: Job): Readable {
+  const stream = {
+    pipe(destination: Writable) {
+      job.started = true
+      destination.end(bytes)
+    },
+  }
+  return stream as unknown as Readable
+}
