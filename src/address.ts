@@ -55,6 +55,8 @@ export function isMailDomain(domain: string): boolean {
 function asciiDomain(domain: string): string | undefined {
   if (domain.length > maxDomain) return undefined
   if (/^[\x21-\x7e]+$/.test(domain)) return domain
+  // RFC 5892: letters, marks and digits; the mapping of Unicode TR 46 would let symbols pass
+  if (!/^[\p{L}\p{M}\p{N}.-]+$/u.test(domain)) return undefined
   const ascii = domainToASCII(domain)
   const unchanged = domain.normalize('NFKC') === domain && domainToUnicode(ascii) === domain.toLowerCase()
   return ascii !== '' && unchanged ? ascii : undefined

@@ -2,7 +2,7 @@
  * Owns the wire: the claims of a token, the shape of an answer, and the one table from failure code to answer.
  */
 import { z } from 'zod'
-import type { FailureCode } from './errors.ts'
+import { type FailureCode, MailerError } from './errors.ts'
 
 /** `null` and `""` mean absent everywhere in a token. */
 const absent = (value: unknown) => (value === null || value === '' ? undefined : value)
@@ -61,3 +61,11 @@ export const failures = {
   store_unavailable: { status: 503, ...notSent },
   internal: { status: 500, ...notSent },
 } as const satisfies Record<FailureCode, Failure>
+
+/** The answer to anything thrown. What is not a `MailerError` is a bug of ours, and says nothing. */
+export function failureAnswer(error: unknown): { status: number; answer: Answer } {
+  const code = error instanceof MailerError ? error.code : 'internal'
+  const { status, error: wire, msg } = failures[code]
+  const claim = code === 'claims_invalid' && error instanceof MailerError ? error.claim : undefined
+  return { status, answer: { error: wire, msg: claim === undefined ? msg : `${msg}: ${claim}`, code } }
+}

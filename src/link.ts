@@ -20,7 +20,8 @@ const tokenCharacters = /^[A-Za-z0-9._~-]+$/
  */
 export function joinLink(base: string, token: string, rules: LinkRules): string {
   const origin = originOf(base, rules)
-  if (origin === undefined) throw new MailerError('claims_invalid', { claim: 'email_link_url', reason: 'link' })
+  if (origin === undefined)
+    throw new MailerError('claims_invalid', { claim: 'email_link_url', reason: 'link' })
   const link = base + token
   const right = tokenCharacters.test(token) && link.length <= maxLink && originOf(link, rules) === origin
   if (!right) throw new MailerError('claims_invalid', { claim: 'email_link_token', reason: 'link' })

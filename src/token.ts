@@ -83,5 +83,7 @@ function asFailure(error: unknown): MailerError {
   if (error instanceof jwt.NotBeforeError) return new MailerError('token_not_yet_valid', { reason: 'nbf' })
   const reason = error instanceof jwt.JsonWebTokenError ? error.message : 'malformed'
   const unsigned = ['invalid signature', 'invalid algorithm', 'jwt signature is required'].includes(reason)
-  return new MailerError(unsigned ? 'token_signature' : 'token_malformed', { reason: unsigned ? reason : 'malformed' })
+  return new MailerError(unsigned ? 'token_signature' : 'token_malformed', {
+    reason: unsigned ? reason : 'malformed',
+  })
 }

@@ -5,7 +5,9 @@ const [tab, lf, cr, space, equals] = [0x09, 0x0a, 0x0d, 0x20, 0x3d]
 const hex = Buffer.from('0123456789ABCDEF', 'latin1')
 
 /** 1 for every byte that quoted-printable writes as it is; white space is decided by what follows it. */
-const literal = Uint8Array.from({ length: 256 }, (_, byte) => (byte > space && byte < 0x7f && byte !== equals ? 1 : 0))
+const literal = Uint8Array.from({ length: 256 }, (_, byte) =>
+  byte > space && byte < 0x7f && byte !== equals ? 1 : 0,
+)
 
 /** Grows to the largest mail seen and is then used again: a body is at most some hundred kilobytes. */
 let scratch = Buffer.allocUnsafeSlow(64 * 1024)

@@ -114,7 +114,9 @@ export function messageId(message: Message): string {
 /** Reply-To has no gap of its own, because most mails have none: it follows From on a line of its own. */
 function fromField(message: Message): string {
   const from = formatMailbox(message.from)
-  return message.replyTo ? `${from}\r\nReply-To: ${formatMailbox({ name: '', address: message.replyTo })}` : from
+  return message.replyTo
+    ? `${from}\r\nReply-To: ${formatMailbox({ name: '', address: message.replyTo })}`
+    : from
 }
 
 function formatMailbox({ name, address }: Mailbox): string {

@@ -43,7 +43,7 @@ export function connectionTrouble(error: SmtpError): Trouble {
 function connectionReason(error: SmtpError): string {
   const cause = systemCode(error) ?? ''
   if (error.code === 'EAUTH') return 'login'
-  if (error.code === 'ETLS' || /CERT|TLS|SSL|SIGN|EPROTO/.test(cause)) return 'tls'
+  if (error.code === 'ETLS' || /CERT|TLS|SSL|SIGN|^EPROTO$/.test(cause)) return 'tls'
   if (error.code === 'EDNS') return 'dns'
   if (error.code === 'ETIMEDOUT') return 'timeout'
   if (error.responseCode !== undefined) return 'greeting'

@@ -68,7 +68,8 @@ export function smtpTransport(options: SmtpOptions): Transport {
   const slots = new Set<Slot>()
   const idle: Slot[] = []
   const waiting: Job[] = []
-  let opening = 0
+  /** Connections that will be free soon without anybody's doing: opening or resetting. */
+  let coming = 0
   let closing: (() => void) | undefined
   let lastGood = -Infinity
   let lastBad = -Infinity
@@ -79,7 +80,14 @@ export function smtpTransport(options: SmtpOptions): Transport {
 
   function send(message: Message): Promise<Receipt> {
     return new Promise((resolve, reject) => {
-      const job = { message, deadline: Date.now() + attemptMs, resolve, reject, started: false, retried: false }
+      const job = {
+        message,
+        deadline: Date.now() + attemptMs,
+        resolve,
+        reject,
+        started: false,
+        retried: false,
+      }
       if (closing) return finish(job, 'unsent', { reason: 'closing' })
       const slot = idle.pop()
       if (slot) return transmit(slot, job)
@@ -93,9 +101,9 @@ export function smtpTransport(options: SmtpOptions): Transport {
     job.resolve({ outcome, relay: name, ...trouble })
   }
 
-  /** Connections are opened only while more mails wait than are being opened already. */
+  /** A connection is opened only while more mails wait than connections are coming. */
   function grow(): void {
-    while (slots.size < connections && opening < waiting.length) open()
+    while (slots.size < connections && coming < waiting.length) open()
   }
 
   function open(onOpened?: Slot['onOpened']): void {
@@ -116,9 +124,16 @@ export function smtpTransport(options: SmtpOptions): Transport {
       maxResponseSize: 64 * 1024,
       logger: false,
     })
-    const slot: Slot = { connection, state: 'opening', since: Date.now(), used: false, job: undefined, onOpened }
+    const slot: Slot = {
+      connection,
+      state: 'opening',
+      since: Date.now(),
+      used: false,
+      job: undefined,
+      onOpened,
+    }
     slots.add(slot)
-    opening++
+    coming++
     connection.on('error', (error: SmtpError) => connectionLost(slot, connectionTrouble(error)))
     // nodemailer reports the message's own failure right after `end`, and knows more about it than we do here
     connection.on('end', () => setImmediate(connectionLost, slot, { reason: 'connect' }))
@@ -135,14 +150,13 @@ export function smtpTransport(options: SmtpOptions): Transport {
 
   function opened(slot: Slot): void {
     if (slot.state !== 'opening') return
-    opening--
     lastGood = Date.now()
     slot.onOpened?.()
     release(slot)
   }
 
   function transmit(slot: Slot, job: Job): void {
-    const { from, to } = job.message
+    slot.state = 'busy'
     let bytes: Buffer
     try {
       bytes = buildMime(job.message)
@@ -150,8 +164,8 @@ export function smtpTransport(options: SmtpOptions): Transport {
       job.reject(bug)
       return release(slot)
     }
-    slot.state = 'busy'
     slot.job = job
+    const { from, to } = job.message
     const envelope = { from: from.address, to: [to.address] }
     slot.connection.send(envelope, noting(bytes, job), (error: SmtpError | null) => {
       if (slot.job !== job) return
@@ -166,17 +180,20 @@ export function smtpTransport(options: SmtpOptions): Transport {
   function transmitFailed(slot: Slot, job: Job, error: SmtpError): void {
     const answer = replyTo(error)
     const goodbye = answer?.trouble.reply === 421
-    if (!answer || (goodbye && mayRetry(slot, job))) return connectionLost(slot, answer?.trouble ?? connectionTrouble(error))
+    if (!answer || (goodbye && mayRetry(slot, job)))
+      return connectionLost(slot, answer?.trouble ?? connectionTrouble(error))
     slot.job = undefined
     finish(job, answer.outcome, answer.trouble)
     if (goodbye) return connectionLost(slot, answer.trouble)
     enter(slot, 'resetting')
+    coming++
     slot.connection.reset((failed) => (failed ? connectionLost(slot, { reason: 'protocol' }) : release(slot)))
   }
 
   /** The connection is idle again: the longest waiting mail has it, or nobody for now. */
   function release(slot: Slot): void {
     if (!slots.has(slot) || slot.state === 'leaving') return
+    if (slot.state !== 'busy') coming--
     slot.used = slot.state !== 'opening'
     const job = waiting.shift()
     if (job) return transmit(slot, job)
@@ -195,7 +212,7 @@ export function smtpTransport(options: SmtpOptions): Transport {
   function connectionLost(slot: Slot, trouble: Trouble): void {
     if (!slots.delete(slot)) return
     const { job, state } = slot
-    if (state === 'opening') opening--
+    if (state === 'opening' || state === 'resetting') coming--
     if (state === 'idle') idle.splice(idle.indexOf(slot), 1)
     if (state === 'opening' || job) lastBad = Date.now()
     slot.job = undefined

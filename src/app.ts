@@ -1,0 +1,165 @@
+/**
+ * Owns HTTP: which routes there are, how large and how slow a request may be, and that every answer is our JSON.
+ *
+ * Fastify's own logger is off. It writes URLs, and with them tokens; every line comes from our handlers instead.
+ */
+import { randomBytes } from 'node:crypto'
+import type { Socket } from 'node:net'
+import Fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify'
+import { failureAnswer } from './contract.ts'
+import type { Deliver } from './deliver.ts'
+import { type FailureCode, MailerError } from './errors.ts'
+import type { Log } from './log.ts'
+import type { Transport } from './message.ts'
+import { emailserviceRoutes, logFailure } from './routes/emailservice.ts'
+import { healthRoutes } from './routes/health.ts'
+
+export interface AppParts {
+  readonly deliver: Deliver
+  readonly transport: Transport
+  readonly log: Log
+  /** Behind Heroku's router: plain http is sent on to https. */
+  readonly redirectHttp?: boolean
+  readonly trustedProxies?: number
+}
+
+const maxTokenInUrl = 12 * 1024
+const maxBody = 64 * 1024
+/** Room for the longest URL and the usual headers of a proxy. */
+const maxHeaders = 24 * 1024
+
+export async function buildApp(parts: AppParts): Promise<FastifyInstance> {
+  const { log } = parts
+  const trustedProxies = parts.trustedProxies ?? 0
+  const app = Fastify({
+    logger: false,
+    exposeHeadRoutes: false,
+    routerOptions: { maxParamLength: maxTokenInUrl },
+    bodyLimit: maxBody,
+    // a body may not drip for ever
+    requestTimeout: 15_000,
+    connectionTimeout: 60_000,
+    keepAliveTimeout: 65_000,
+    http: { maxHeaderSize: maxHeaders, headersTimeout: 10_000, requireHostHeader: false },
+    // `trustProxy: 1` would give everyone the router's address
+    trustProxy: trustedProxies > 0 && ((_address: string, hop: number) => hop < trustedProxies),
+    genReqId: requestIds(),
+    return503OnClosing: false,
+    frameworkErrors: refuse,
+    clientErrorHandler,
+  })
+  app.server.maxConnections = 4_096
+
+  let closing = false
+  app.addHook('preClose', async () => {
+    closing = true
+  })
+  app.addHook('onRequest', (request, reply, done) => {
+    reply.header('cache-control', 'no-store')
+    const { host, 'x-forwarded-proto': scheme } = request.headers
+    if (closing) {
+      reply.header('connection', 'close')
+      return done(new MailerError('relay_unavailable', { reason: 'closing' }))
+    }
+    if (host === undefined && request.raw.httpVersion === '1.1') {
+      return done(new MailerError('bad_request', { reason: 'host' }))
+    }
+    if (parts.redirectHttp && scheme === 'http') return redirectToHttps(request, reply)
+    done()
+  })
+
+  app.setErrorHandler(refuse)
+  app.setNotFoundHandler((request, reply) => refuse(new MailerError('not_found'), request, reply))
+  await app.register(emailserviceRoutes, parts)
+  await app.register(healthRoutes, parts)
+  refuseOtherMethods(app)
+  return app
+
+  /** Answers and logs whatever did not come out of a handler of ours. */
+  function refuse(error: unknown, request: FastifyRequest, reply: FastifyReply): void {
+    const failure = asFailure(error)
+    const { status, answer } = failureAnswer(failure)
+    logFailure(log, failure, { req: request.id, code: answer.code })
+    const tooLongUrl = answer.code === 'too_large' && request.method === 'GET'
+    void reply
+      .code(tooLongUrl ? 414 : status)
+      .header('cache-control', 'no-store')
+      .type('application/json; charset=utf-8')
+      .send(JSON.stringify(answer))
+  }
+
+  /** What Node could not read as HTTP never becomes a request. */
+  function clientErrorHandler(error: Error & { code?: string }, socket: Socket): void {
+    if (error.code === 'ECONNRESET' || socket.destroyed) return
+    const tooLarge = error.code === 'HPE_HEADER_OVERFLOW'
+    const failure = new MailerError(tooLarge ? 'too_large' : 'bad_request', { reason: 'http' })
+    const { answer } = failureAnswer(failure)
+    logFailure(log, failure, { code: answer.code })
+    const body = JSON.stringify(answer)
+    const status = tooLarge ? '431 Request Header Fields Too Large' : '400 Bad Request'
+    if (socket.writable) {
+      socket.end(
+        `HTTP/1.1 ${status}\r\nContent-Type: application/json; charset=utf-8\r\nCache-Control: no-store\r\n` +
+          `Content-Length: ${Buffer.byteLength(body)}\r\nConnection: close\r\n\r\n${body}`,
+      )
+    }
+    setTimeout(() => socket.destroy(), 1_000).unref()
+  }
+}
+
+/** Fastify's own errors by their code; everything else that is not ours stays a bug. */
+function asFailure(error: unknown): unknown {
+  if (error instanceof MailerError) return error
+  const { code = '', statusCode = 500 } = error as { code?: string; statusCode?: number }
+  const tooLarge = code === 'FST_ERR_MAX_PARAM_LENGTH' || code === 'FST_ERR_CTP_BODY_TOO_LARGE'
+  const known: FailureCode | undefined = tooLarge ? 'too_large' : statusCode < 500 ? 'bad_request' : undefined
+  return known ? new MailerError(known, { reason: tooLarge ? 'size' : 'http' }) : error
+}
+
+/** 405 with `Allow` for every path we know and every method that is not for it. HEAD would otherwise be a 404. */
+function refuseOtherMethods(app: FastifyInstance): void {
+  const allowed: Record<string, readonly string[]> = {
+    '/emailservice': ['POST'],
+    '/emailservice/:token': ['GET', 'POST'],
+    '/emailservice/:kind/:token': ['GET'],
+    '/emailservice-:app': ['POST'],
+    '/emailservice-:app/:token': ['GET', 'POST'],
+    '/emailservice-:app/:kind/:token': ['GET'],
+    '/health/live': ['GET'],
+    '/health/ready': ['GET'],
+  }
+  for (const [url, methods] of Object.entries(allowed)) {
+    const others = app.supportedMethods.filter((method) => !methods.includes(method))
+    app.route({
+      url,
+      method: others,
+      handler: (_request, reply) => {
+        reply.header('allow', methods.join(', '))
+        throw new MailerError('method_not_allowed')
+      },
+    })
+  }
+}
+
+/** The router's own id when it looks like one (Heroku: X-Request-Id), else one of ours. */
+function requestIds(): (request: { headers: Record<string, unknown> }) => string {
+  const start = randomBytes(4).toString('hex')
+  let count = 0
+  return ({ headers }) => {
+    const given = headers['x-request-id']
+    if (typeof given === 'string' && /^[A-Za-z0-9-]{8,64}$/.test(given)) return given
+    return `${start}-${(++count).toString(36)}`
+  }
+}
+
+/** Sends nothing itself; 308 keeps the method and body of a POST. */
+function redirectToHttps(request: FastifyRequest, reply: FastifyReply): void {
+  const { status, answer } = failureAnswer(new MailerError('bad_request'))
+  const host = request.headers.host ?? ''
+  if (!/^[A-Za-z0-9.-]+(?::\d+)?$/.test(host)) return void reply.code(status).send(answer)
+  const moved = request.method === 'GET' || request.method === 'HEAD' ? 301 : 308
+  void reply
+    .code(moved)
+    .header('location', `https://${host}${request.url}`)
+    .send({ ...answer, msg: 'Use https' })
+}

@@ -1,0 +1,282 @@
+/** Owns the environment: its only reader. One schema, one frozen `Config`, and a sentence for whatever is wrong. */
+import type { KeyObject } from 'node:crypto'
+import { randomBytes } from 'node:crypto'
+import { z } from 'zod'
+import { checkAddress, isMailDomain } from './address.ts'
+import type { Mailbox } from './message.ts'
+import { tokenKey } from './token.ts'
+
+/** Where one SMTP relay is and how to log in. */
+export interface RelayConfig {
+  readonly name: string
+  readonly host: string
+  readonly port: number
+  readonly tls: 'starttls' | 'implicit' | 'off'
+  readonly auth: { readonly user: string; readonly pass: string } | undefined
+  readonly connections: number
+}
+
+export interface Config {
+  readonly production: boolean
+  readonly host: string
+  readonly port: number
+  /** Heroku's router ends TLS and tells us so in X-Forwarded-Proto. */
+  readonly heroku: boolean
+  readonly trustedProxies: number
+  readonly logLevel: string
+  /** The keys that open an app's tokens, the current one first. */
+  readonly keysOf: (app: string) => readonly KeyObject[]
+  /** Only in development and only when no secret was given: one made for this start. */
+  readonly madeUpSecret: string | undefined
+  readonly sender: Mailbox
+  readonly appName: string
+  readonly allowHttpLinks: boolean
+  readonly mailsDir: string | undefined
+  /** `undefined` in development without a relay: the built-in inbox takes its place. */
+  readonly relay: RelayConfig | undefined
+  readonly warnings: readonly string[]
+}
+
+/** All that is wrong, one line each: `NAME: what to do`. */
+export class ConfigError extends Error {
+  override readonly name = 'ConfigError'
+  readonly problems: readonly string[]
+  constructor(problems: readonly string[]) {
+    super(`Cannot start, the environment needs attention:\n${problems.map((line) => `  ${line}`).join('\n')}`)
+    this.problems = problems
+  }
+}
+
+/** Dashboards and compose files set a variable to nothing when they mean "unset". */
+const unset = (value: unknown) => (value === '' ? undefined : value)
+const text = z.preprocess(unset, z.string().optional())
+const whole = (fallback: number | undefined, least: number, most: number) =>
+  z.preprocess(
+    unset,
+    z
+      .string()
+      .regex(/^\d+$/, `must be a whole number from ${least} to ${most}`)
+      .transform(Number)
+      .refine((value) => value >= least && value <= most, `must be a whole number from ${least} to ${most}`)
+      .optional()
+      .transform((value) => value ?? fallback),
+  )
+const onOff = z.preprocess(
+  unset,
+  z
+    .enum(['on', 'off'], 'must be "on" or "off"')
+    .optional()
+    .transform((value) => (value === undefined ? undefined : value === 'on')),
+)
+const singleLine = z.preprocess(
+  unset,
+  z
+    .string()
+    .max(100, 'must be at most 100 characters long')
+    .regex(/^[^\p{Cc}\u2028\u2029]*$/u, 'must be a single line without control characters')
+    .optional(),
+)
+const hostName = z.preprocess(
+  unset,
+  z
+    .string()
+    .regex(/^[A-Za-z0-9._:-]+$/, 'must be a host name')
+    .optional(),
+)
+
+/** Every variable with a fixed name. `JWT_MAILER_SECRET_<APP>` is read beside it. */
+export const environmentSchema = z.object({
+  PORT: whole(8080, 0, 65_535),
+  HOST: hostName,
+  JWT_MAILER_SECRET: z.string().optional(),
+  JWT_MAILER_SECRET_PREVIOUS: text,
+  MAILERTOGO_SMTP_HOST: hostName,
+  MAILERTOGO_SMTP_PORT: whole(587, 1, 65_535),
+  MAILERTOGO_SMTP_USER: text,
+  MAILERTOGO_SMTP_PASSWORD: text,
+  MAILERTOGO_DOMAIN: hostName,
+  SMTP_URL: text,
+  RELAY_CONNECTIONS: whole(10, 1, 100),
+  MAIL_FROM: text,
+  SENDER_NAME: singleLine,
+  APP_NAME: singleLine,
+  ALLOW_HTTP_LINKS: onOff,
+  MAILS_DIR: text,
+  TRUST_PROXY: whole(undefined, 0, 10),
+  LOG_LEVEL: z.preprocess(
+    unset,
+    z
+      .enum(
+        ['fatal', 'error', 'warn', 'info', 'debug', 'silent'],
+        'must be one of fatal, error, warn, info, debug, silent',
+      )
+      .default('info'),
+  ),
+  NODE_ENV: text,
+  DYNO: text,
+})
+type Environment = z.infer<typeof environmentSchema>
+
+/** Throws one `ConfigError` that names every variable at fault and says what to do. */
+export function readConfig(env: NodeJS.ProcessEnv = process.env): Config {
+  const parsed = environmentSchema.safeParse(env)
+  if (!parsed.success) {
+    throw new ConfigError(parsed.error.issues.map((issue) => `${issue.path.join('.')}: ${issue.message}.`))
+  }
+  const values = parsed.data
+  const production = values.NODE_ENV === 'production'
+  const problems: string[] = []
+  const collect = <T>(read: () => T): T | undefined => {
+    try {
+      return read()
+    } catch (error) {
+      if (!(error instanceof ConfigError)) throw error
+      problems.push(...error.problems)
+      return undefined
+    }
+  }
+  const relay = collect(() => readRelay(values, production))
+  const sender = collect(() => readSender(values, relay))
+  const secrets = collect(() => readSecrets(env, values, production))
+  if (!sender || !secrets || problems.length > 0) throw new ConfigError(problems)
+  return Object.freeze({
+    production,
+    host: values.HOST ?? '0.0.0.0',
+    port: values.PORT ?? 8080,
+    heroku: values.DYNO !== undefined,
+    trustedProxies: values.TRUST_PROXY ?? (values.DYNO === undefined ? 0 : 1),
+    logLevel: values.LOG_LEVEL,
+    keysOf: secrets.keysOf,
+    madeUpSecret: secrets.madeUp,
+    sender,
+    appName: values.APP_NAME ?? (sender.name || sender.address.slice(sender.address.indexOf('@') + 1)),
+    allowHttpLinks: values.ALLOW_HTTP_LINKS ?? !production,
+    mailsDir: values.MAILS_DIR,
+    relay,
+    warnings: secrets.warnings,
+  })
+}
+
+function readRelay(values: Environment, production: boolean): RelayConfig | undefined {
+  const relay = mailerToGo(values) ?? smtpUrl('SMTP_URL', values.SMTP_URL, values.RELAY_CONNECTIONS)
+  if (relay || !production) return relay
+  throw new ConfigError([
+    'SMTP_URL: no relay is configured. Add the MailerToGo add-on (it sets MAILERTOGO_SMTP_HOST, _USER, _PASSWORD), or set SMTP_URL=smtp://user:password@host:587.',
+  ])
+}
+
+function mailerToGo(values: Environment): RelayConfig | undefined {
+  const { MAILERTOGO_SMTP_HOST: host, MAILERTOGO_SMTP_USER: user, MAILERTOGO_SMTP_PASSWORD: pass } = values
+  if (!host && !user && !pass) return undefined
+  if (!host || !user || !pass) {
+    throw new ConfigError([
+      'MAILERTOGO_SMTP_HOST: MAILERTOGO_SMTP_HOST, MAILERTOGO_SMTP_USER and MAILERTOGO_SMTP_PASSWORD belong together. Set all three, or none.',
+    ])
+  }
+  const port = values.MAILERTOGO_SMTP_PORT ?? 587
+  const tls = port === 465 ? 'implicit' : 'starttls'
+  return {
+    name: 'mailertogo',
+    host,
+    port,
+    tls,
+    auth: { user, pass },
+    connections: values.RELAY_CONNECTIONS ?? 10,
+  }
+}
+
+const loopback = /^(?:localhost|127(?:\.\d{1,3}){3}|\[::1\])$/
+
+/** `smtp://` always means STARTTLS with a verified certificate: "if offered" could be stripped on the way. */
+function smtpUrl(name: string, value: string | undefined, connections = 10): RelayConfig | undefined {
+  if (value === undefined) return undefined
+  const wrong = (what: string) => new ConfigError([`${name}: ${what}`])
+  const url = URL.parse(value)
+  const protocol = url?.protocol ?? ''
+  if (!url?.hostname || !['smtp:', 'smtps:'].includes(protocol)) {
+    throw wrong('must look like smtp://user:password@host:587 or smtps://user:password@host:465.')
+  }
+  const unknown = [...url.searchParams.keys()].find((key) => key !== 'tls')
+  if (unknown !== undefined)
+    throw wrong(`does not know the option "${unknown.slice(0, 20)}"; there is only tls=off.`)
+  const off = url.searchParams.get('tls') === 'off'
+  if (url.searchParams.has('tls') && !(off && protocol === 'smtp:' && loopback.test(url.hostname))) {
+    throw wrong('allows only tls=off, and that only with smtp:// to this machine (localhost). Remove it.')
+  }
+  if ((url.username === '') !== (url.password === '')) {
+    throw wrong(
+      'has a user without a password or the reverse. Write smtp://user:password@host:587, percent-encoded.',
+    )
+  }
+  return {
+    name: 'smtp',
+    host: url.hostname.replace(/^\[|\]$/g, ''),
+    port: Number(url.port) || (protocol === 'smtps:' ? 465 : 587),
+    tls: off ? 'off' : protocol === 'smtps:' ? 'implicit' : 'starttls',
+    auth: url.username === '' ? undefined : { user: decode(url.username), pass: decode(url.password) },
+    connections,
+  }
+  function decode(part: string): string {
+    try {
+      return decodeURIComponent(part)
+    } catch {
+      throw wrong('holds a "%" in user or password that is not percent-encoded. Write it as %25.')
+    }
+  }
+}
+
+function readSender(values: Environment, relay: RelayConfig | undefined): Mailbox {
+  const name = values.SENDER_NAME ?? values.APP_NAME ?? ''
+  if (values.MAIL_FROM !== undefined) {
+    try {
+      return { name, address: checkAddress(values.MAIL_FROM) }
+    } catch {
+      throw new ConfigError(['MAIL_FROM: must be one plain address such as noreply@example.com.'])
+    }
+  }
+  if (values.MAILERTOGO_DOMAIN !== undefined) {
+    if (isMailDomain(values.MAILERTOGO_DOMAIN))
+      return { name, address: `noreply@${values.MAILERTOGO_DOMAIN}` }
+    throw new ConfigError(['MAILERTOGO_DOMAIN: must be a domain such as mail.example.com.'])
+  }
+  if (!relay) return { name, address: 'noreply@example.com' }
+  throw new ConfigError([
+    'MAIL_FROM: the sender address is missing. Set MAIL_FROM=noreply@your-domain (a domain your relay may send for).',
+  ])
+}
+
+interface Secrets {
+  keysOf: Config['keysOf']
+  madeUp: string | undefined
+  warnings: string[]
+}
+
+const appSecret = /^JWT_MAILER_SECRET_([A-Z0-9_]+?)(_PREVIOUS)?$/
+
+function readSecrets(env: NodeJS.ProcessEnv, values: Environment, production: boolean): Secrets {
+  const advice = 'Set it to what your apps sign with; a new one: openssl rand -base64 32'
+  if (values.JWT_MAILER_SECRET !== undefined && values.JWT_MAILER_SECRET.trim() === '') {
+    throw new ConfigError([`JWT_MAILER_SECRET: is empty, so anybody could sign. ${advice}`])
+  }
+  if (values.JWT_MAILER_SECRET === undefined && production) {
+    throw new ConfigError([`JWT_MAILER_SECRET: is missing. ${advice}`])
+  }
+  const madeUp = values.JWT_MAILER_SECRET === undefined ? randomBytes(32).toString('base64url') : undefined
+  const warnings: string[] = []
+  const keys = new Map<string, KeyObject[]>()
+  const add = (app: string, name: string, secret: string | undefined) => {
+    if (secret === undefined || secret.trim() === '') return
+    if (Buffer.byteLength(secret) < 32) warnings.push(`${name} is shorter than 32 bytes and can be guessed.`)
+    keys.set(app, [...(keys.get(app) ?? []), tokenKey(secret)])
+  }
+  add('', 'JWT_MAILER_SECRET', madeUp ?? values.JWT_MAILER_SECRET)
+  add('', 'JWT_MAILER_SECRET_PREVIOUS', values.JWT_MAILER_SECRET_PREVIOUS)
+  // names in order, so that NAME comes before NAME_PREVIOUS
+  for (const name of Object.keys(env).toSorted()) {
+    const app = appSecret.exec(name)?.[1]
+    if (app && name !== 'JWT_MAILER_SECRET_PREVIOUS') add(app, name, env[name])
+  }
+  const shared = keys.get('') ?? []
+  const keysOf = (app: string) => keys.get(app.toUpperCase().replaceAll('-', '_')) ?? shared
+  return { keysOf, madeUp, warnings }
+}

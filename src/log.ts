@@ -1,0 +1,29 @@
+/**
+ * Owns what may be logged: fields chosen one by one, never an object that came from outside.
+ *
+ * Tokens, links, keys, secrets, addresses and URLs hide in request objects, SMTP replies and messages of errors.
+ * So nothing here takes such an object whole; an unexpected error leaves its class, its code and its stack frames.
+ */
+import { pino, type DestinationStream, type Logger } from 'pino'
+
+export type Log = Logger
+
+/** Readable lines on a terminal, one JSON object a line everywhere else. */
+export async function openLog(level: string): Promise<Log> {
+  const destination = process.stdout.isTTY ? await prettyStream() : undefined
+  return pino({ level, base: null }, destination ?? pino.destination({ dest: 1, sync: false }))
+}
+
+/** pino-pretty is a development dependency; where it is missing, JSON is readable enough. */
+async function prettyStream(): Promise<DestinationStream | undefined> {
+  const module = await import('pino-pretty').catch(() => undefined)
+  return module?.default({ colorize: true, ignore: 'pid,hostname', translateTime: 'SYS:HH:MM:ss' })
+}
+
+/** An error as it may stand in a log: its message may quote anything, its frames only our own files. */
+export function describeError(error: unknown): { type: string; code?: string; frames?: string[] } {
+  if (!(error instanceof Error)) return { type: typeof error }
+  const code = 'code' in error && typeof error.code === 'string' ? { code: error.code.slice(0, 60) } : {}
+  const frames = (error.stack ?? '').split('\n').filter((line) => /^\s+at /.test(line))
+  return { type: error.constructor.name, ...code, frames: frames.slice(0, 8).map((line) => line.trim()) }
+}

@@ -1,0 +1,74 @@
+/** Owns the mail routes: where the token stands in a request, and that nothing but GET and POST ever sends. */
+import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
+import { failureAnswer, postSchema } from '../contract.ts'
+import type { Deliver, Facts } from '../deliver.ts'
+import { MailerError } from '../errors.ts'
+import { describeError, type Log } from '../log.ts'
+
+interface Params {
+  app?: string
+  kind?: string
+  token?: string
+}
+type MailCall = FastifyRequest<{ Params: Params }>
+
+export interface EmailserviceOptions {
+  readonly deliver: Deliver
+  readonly log: Log
+}
+
+export async function emailserviceRoutes(
+  app: FastifyInstance,
+  { deliver, log }: EmailserviceOptions,
+): Promise<void> {
+  for (const base of ['/emailservice', '/emailservice-:app']) {
+    app.get(`${base}/:token`, answerMail)
+    app.get(`${base}/:kind/:token`, answerMail)
+    app.post(base, answerMail)
+    app.post(`${base}/:kind`, answerMail)
+  }
+
+  async function answerMail(request: MailCall, reply: FastifyReply) {
+    const started = performance.now()
+    const facts: Facts = {}
+    try {
+      refusePrefetch(request)
+      const { app: name = 'default', kind } = request.params
+      const id = await deliver({ app: name, kind, token: tokenOf(request) }, facts)
+      log.info({ req: request.id, code: 'sent', ...facts, ms: since(started) }, 'mail sent')
+      return { error: 0, msg: 'Ok', code: 'sent', id }
+    } catch (error) {
+      const { status, answer } = failureAnswer(error)
+      logFailure(log, error, { req: request.id, code: answer.code, ...facts, ms: since(started) })
+      return reply.code(status).send(answer)
+    }
+  }
+}
+
+/** One line for whatever went wrong: our own failures with their reason, anything else as the bug it is. */
+export function logFailure(log: Log, error: unknown, fields: Record<string, unknown>): void {
+  if (!(error instanceof MailerError)) return log.error({ ...fields, bug: describeError(error) }, 'bug')
+  const { claim, reason } = error
+  const line = { ...fields, ...(claim && { claim }), ...(reason && { reason }) }
+  if (failureAnswer(error).answer.error === 2) log.warn(line, 'mail not sent')
+  else log.info(line, 'request refused')
+}
+
+function tokenOf(request: MailCall): string {
+  if (request.params.token !== undefined) return request.params.token
+  const body = postSchema.safeParse(request.body)
+  if (!body.success) throw new MailerError('bad_request', { reason: 'body' })
+  return body.data.token
+}
+
+/** Browsers and chat programs fetch links ahead of the click. */
+function refusePrefetch({ headers }: FastifyRequest): void {
+  const purpose = headers['sec-purpose'] ?? headers['purpose'] ?? headers['x-moz']
+  if (purpose !== undefined && /prefetch|preview/i.test(String(purpose))) {
+    throw new MailerError('bad_request', { reason: 'prefetch' })
+  }
+}
+
+function since(started: number): number {
+  return Math.round((performance.now() - started) * 10) / 10
+}

@@ -1,0 +1,9 @@
+/** The one file that any Node can read: it says which Node the service needs, then starts it. */
+const [major] = process.versions.node.split('.').map(Number)
+if (major < 24) {
+  console.error(
+    `jwt-mailer needs Node 24, this is ${process.versions.node}. Run "npm ci && npm start": npm brings the right one along.`,
+  )
+  process.exit(1)
+}
+await import('./server.ts')

@@ -1,0 +1,104 @@
+/** A relay that follows a script: what it says, or does, at each SMTP command. Plain `net`, so that it can misbehave. */
+import { createServer, type Server, type Socket } from 'node:net'
+
+/** A reply line, or what to do instead of replying. */
+export type Act = string | 'close' | 'reset' | 'hang'
+/** `dot` is the end of the message; `data` the command. Called with how often this stage has been reached, from 1. */
+export type Script = Partial<Record<Stage, (count: number) => Act | Promise<Act>>>
+export type Stage = 'connect' | 'EHLO' | 'AUTH' | 'MAIL' | 'RCPT' | 'DATA' | 'dot' | 'RSET' | 'QUIT'
+
+export interface ScriptedRelay {
+  readonly port: number
+  /** Messages that were answered 2xx, and every RCPT TO line that was heard. */
+  readonly mails: { recipients: string[]; source: string }[]
+  readonly commands: string[]
+  readonly connections: () => number
+  close(): Promise<void>
+}
+
+const usual: Record<Stage, string> = {
+  connect: '220 relay.test ESMTP',
+  EHLO: '250-relay.test\r\n250-PIPELINING\r\n250-AUTH PLAIN LOGIN\r\n250 8BITMIME',
+  AUTH: '235 welcome',
+  MAIL: '250 sender ok',
+  RCPT: '250 recipient ok',
+  DATA: '354 go ahead',
+  dot: '250 taken',
+  RSET: '250 reset',
+  QUIT: '221 bye',
+}
+
+export async function scriptedRelay(script: Script = {}, port = 0): Promise<ScriptedRelay> {
+  const counts = new Map<Stage, number>()
+  const mails: ScriptedRelay['mails'] = []
+  const commands: string[] = []
+  const sockets = new Set<Socket>()
+  let connections = 0
+
+  const server: Server = createServer((socket) => {
+    connections++
+    socket.setNoDelay(true)
+    sockets.add(socket)
+    socket.on('close', () => sockets.delete(socket))
+    socket.on('error', () => {})
+    let recipients: string[] = []
+    let source: string | undefined
+    let buffer = ''
+    let turn = Promise.resolve()
+
+    const act = async (stage: Stage): Promise<boolean> => {
+      const count = (counts.get(stage) ?? 0) + 1
+      counts.set(stage, count)
+      const answer =
+        (await script[stage]?.(count)) ??
+        (stage === 'DATA' && recipients.length === 0 ? '554 nobody' : usual[stage])
+      if (answer === 'close') socket.end()
+      else if (answer === 'reset') socket.resetAndDestroy()
+      else if (answer !== 'hang') {
+        socket.write(`${answer}\r\n`)
+        return (stage === 'dot' ? /^2/ : /^[23]/).test(answer)
+      }
+      return false
+    }
+    const hear = async (line: string): Promise<void> => {
+      if (source !== undefined) {
+        if (line !== '.') {
+          source += `${line.startsWith('.') ? line.slice(1) : line}\r\n`
+          return
+        }
+        const mail = { recipients, source }
+        source = undefined
+        recipients = []
+        if (await act('dot')) mails.push(mail)
+        return
+      }
+      commands.push(line)
+      const stage = line.slice(0, 4).toUpperCase() as Stage
+      const good = await act(stage)
+      if (stage === 'RCPT' && good) recipients.push(line)
+      if (stage === 'DATA' && good) source = ''
+      if (stage === 'RSET') recipients = []
+      if (stage === 'QUIT') socket.end()
+    }
+    socket.on('data', (chunk) => {
+      buffer += chunk.toString('latin1')
+      const lines = buffer.split('\r\n')
+      buffer = lines.pop() ?? ''
+      for (const line of lines) turn = turn.then(() => hear(line))
+    })
+    turn = turn.then(async () => void (await act('connect')))
+  })
+  await new Promise<void>((resolve) => server.listen(port, '127.0.0.1', resolve))
+  const address = server.address()
+  return {
+    port: typeof address === 'object' && address ? address.port : 0,
+    mails,
+    commands,
+    connections: () => connections,
+    close: () =>
+      new Promise((resolve) => {
+        for (const socket of sockets) socket.destroy()
+        server.close(() => resolve())
+      }),
+  }
+}

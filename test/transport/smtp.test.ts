@@ -1,0 +1,320 @@
+import { readFileSync } from 'node:fs'
+import tls from 'node:tls'
+import { SMTPServer, type SMTPServerOptions } from 'smtp-server'
+import { afterEach, beforeAll, describe, expect, it } from 'vitest'
+import { mimeBuilder, type BuildMime } from '../../src/mails/mime.ts'
+import type { Transport } from '../../src/message.ts'
+import { type SmtpOptions, smtpTransport } from '../../src/transport/smtp.ts'
+import { sampleMessage } from '../support/messages.ts'
+import { type Act, type Script, scriptedRelay, type ScriptedRelay } from '../support/relay.ts'
+
+const certificate = (name: string) => readFileSync(new URL(`../fixtures/tls/${name}`, import.meta.url))
+let buildMime: BuildMime
+const cleanups: (() => Promise<unknown>)[] = []
+
+beforeAll(async () => {
+  buildMime = await mimeBuilder()
+  tls.setDefaultCACertificates([...tls.getCACertificates('default'), certificate('ca.crt').toString()])
+})
+afterEach(async () => {
+  for (const cleanup of cleanups.splice(0).reverse()) await cleanup()
+})
+
+function transportTo(port: number, options: Partial<SmtpOptions> = {}): Transport {
+  const transport = smtpTransport({
+    name: 'test',
+    host: '127.0.0.1',
+    port,
+    tls: 'off',
+    auth: { user: 'user', pass: 'password' },
+    ehloName: 'mail.example.com',
+    buildMime,
+    ...options,
+  })
+  cleanups.push(() => transport.close())
+  return transport
+}
+
+async function relayWith(script: Script = {}): Promise<ScriptedRelay> {
+  const relay = await scriptedRelay(script)
+  cleanups.push(() => relay.close())
+  return relay
+}
+
+async function smtpServer(options: SMTPServerOptions): Promise<{ port: number; mails: string[] }> {
+  const mails: string[] = []
+  const server = new SMTPServer({
+    authOptional: false,
+    onAuth: ({ username, password }, _session, done) =>
+      username === 'user' && password === 'password' ? done(null, { user: 'user' }) : done(new Error('no')),
+    onData(stream, session, done) {
+      stream.resume()
+      stream.on('end', () => {
+        mails.push(...session.envelope.rcptTo.map(({ address }) => address))
+        done()
+      })
+    },
+    ...options,
+  })
+  server.on('error', () => {})
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+  cleanups.push(() => new Promise<void>((resolve) => server.close(() => resolve())))
+  const address = server.server.address()
+  return { port: typeof address === 'object' && address ? address.port : 0, mails }
+}
+
+const good = { key: certificate('localhost.key'), cert: certificate('localhost.crt') }
+
+describe('a relay that behaves', () => {
+  it('takes mails over one kept connection, byte for byte and for one recipient', async () => {
+    const relay = await relayWith()
+    const transport = transportTo(relay.port)
+    for (let count = 0; count < 3; count++) {
+      expect(await transport.send(sampleMessage())).toEqual({
+        outcome: 'sent',
+        relay: 'test',
+        reason: 'accepted',
+      })
+    }
+    expect(relay.connections()).toBe(1)
+    expect(relay.mails.map(({ recipients }) => recipients)).toEqual(
+      Array(3).fill(['RCPT TO:<ada@example.com>']),
+    )
+    expect(relay.mails[0]?.source).toContain('\r\n.dots stay\r\n')
+  })
+
+  it('is given no more connections than configured, and every mail exactly once', async () => {
+    const relay = await relayWith()
+    const transport = transportTo(relay.port, { connections: 3 })
+    const messages = Array.from({ length: 60 }, () => sampleMessage())
+    const receipts = await Promise.all(messages.map((message) => transport.send(message)))
+    expect(receipts.every(({ outcome }) => outcome === 'sent')).toBe(true)
+    expect(relay.connections()).toBe(3)
+    const ids = relay.mails.map(({ source }) => /Message-ID: <([^@]+)@/.exec(source)?.[1])
+    expect(ids.toSorted()).toEqual(messages.map(({ id }) => id).toSorted())
+  })
+
+  it('gets STARTTLS and a login before any mail', async () => {
+    const server = await smtpServer(good)
+    expect(await transportTo(server.port, { tls: 'starttls' }).send(sampleMessage())).toMatchObject({
+      outcome: 'sent',
+    })
+    expect(server.mails).toEqual(['ada@example.com'])
+  })
+
+  it('may speak TLS from the first byte', async () => {
+    const server = await smtpServer({ ...good, secure: true })
+    expect(await transportTo(server.port, { tls: 'implicit' }).send(sampleMessage())).toMatchObject({
+      outcome: 'sent',
+    })
+  })
+})
+
+describe('a relay that must not be trusted', () => {
+  it.each([
+    ['no STARTTLS', { hideSTARTTLS: true, disabledCommands: ['STARTTLS'], allowInsecureAuth: true }, 'tls'],
+    [
+      'a certificate for another host',
+      { key: certificate('elsewhere.key'), cert: certificate('elsewhere.crt') },
+      'tls',
+    ],
+    [
+      'an expired certificate',
+      { key: certificate('localhost.key'), cert: certificate('expired.crt') },
+      'tls',
+    ],
+    ['only TLS 1.1', { ...good, maxVersion: 'TLSv1.1', minVersion: 'TLSv1' }, 'tls'],
+    ['no AUTH', { ...good, disabledCommands: ['AUTH'] }, 'login_not_offered'],
+  ] as [string, SMTPServerOptions, string][])(
+    'gets no mail and no password: %s',
+    async (_title, options, reason) => {
+      let logins = 0
+      const server = await smtpServer({
+        ...options,
+        onAuth: (_auth, _session, done) => done(new Error(`${++logins}`)),
+      })
+      const receipt = await transportTo(server.port, { tls: 'starttls' }).send(sampleMessage())
+      expect(receipt).toMatchObject({ outcome: 'unsent', reason })
+      expect(logins).toBe(0)
+      expect(server.mails).toEqual([])
+    },
+  )
+
+  it('gets no mail when it refuses the login, and its sentence is not in the receipt', async () => {
+    const server = await smtpServer({
+      ...good,
+      onAuth: (_auth, _session, done) => done(new Error('user@secret.example')),
+    })
+    const receipt = await transportTo(server.port, { tls: 'starttls' }).send(sampleMessage())
+    expect(receipt).toMatchObject({ outcome: 'unsent', reason: 'login', reply: 535 })
+    expect(JSON.stringify(receipt)).not.toContain('secret')
+  })
+})
+
+describe('what a reply means', () => {
+  it.each([
+    ['connect', '421 busy', 'unsent', 'greeting', 421],
+    ['connect', '554 go away', 'unsent', 'greeting', 554],
+    ['AUTH', '454 later', 'unsent', 'login', 454],
+    ['MAIL', '451 later', 'deferred', 'sender', 451],
+    ['MAIL', '550 no', 'refused', 'sender', 550],
+    ['MAIL', '530 log in first', 'deferred', 'login', 530],
+    ['RCPT', '450 greylisted', 'deferred', 'recipient', 450],
+    ['RCPT', '550 unknown', 'refused', 'recipient', 550],
+    ['DATA', '451 later', 'deferred', 'message', 451],
+    ['DATA', '554 no', 'refused', 'message', 554],
+    ['dot', '451 later', 'deferred', 'message', 451],
+    ['dot', '421 closing', 'deferred', 'message', 421],
+    ['dot', '554 spam', 'refused', 'message', 554],
+    ['dot', '354 what', 'unknown', 'connect', 354],
+    ['dot', 'nonsense', 'unknown', 'connect', undefined],
+  ] as [keyof Script, string, string, string, number | undefined][])(
+    '%s answered "%s" is %s',
+    async (stage, reply, outcome, reason, code) => {
+      const relay = await relayWith({ [stage]: () => reply })
+      const receipt = await transportTo(relay.port).send(sampleMessage())
+      expect(receipt.outcome).toBe(outcome)
+      expect(receipt.reply).toBe(code)
+      if (outcome !== 'unknown') expect(receipt.reason).toBe(reason)
+      expect(relay.mails).toEqual([])
+    },
+  )
+
+  it('keeps the connection after a refusal', async () => {
+    const relay = await relayWith({ RCPT: (count) => (count === 1 ? '550 unknown' : '250 ok') })
+    const transport = transportTo(relay.port)
+    expect(await transport.send(sampleMessage())).toMatchObject({ outcome: 'refused' })
+    expect(await transport.send(sampleMessage())).toMatchObject({ outcome: 'sent' })
+    expect(relay.connections()).toBe(1)
+    expect(relay.mails).toHaveLength(1)
+  })
+
+  it('may take several lines', async () => {
+    const relay = await relayWith({
+      RCPT: () => '550-unknown\r\n550 really',
+      dot: () => '250-taken\r\n250 as 42',
+    })
+    expect(await transportTo(relay.port).send(sampleMessage())).toMatchObject({
+      outcome: 'refused',
+      reply: 550,
+    })
+  })
+})
+
+describe('a relay that hangs up or falls silent', () => {
+  const stages = ['connect', 'EHLO', 'AUTH', 'MAIL', 'RCPT', 'DATA', 'dot'] as const
+  const acts = ['close', 'reset', 'hang'] as const
+  const cases = stages.flatMap((stage) => acts.map((act) => [stage, act] as const))
+
+  it.each(cases)(
+    'at %s by %s: known whether a byte of the mail has left, then fine again',
+    async (stage, act) => {
+      const relay = await relayWith({ [stage]: (count: number): Act => (count === 1 ? act : usually(stage)) })
+      const transport = transportTo(relay.port, { attemptMs: 900, connectMs: 500 })
+      const started = Date.now()
+      const receipt = await transport.send(sampleMessage())
+      expect(Date.now() - started).toBeLessThan(1_500)
+      expect(receipt.outcome).toBe(stage === 'dot' ? 'unknown' : 'unsent')
+      if (act === 'hang') expect(receipt.reason).toBe('timeout')
+      expect(await transport.send(sampleMessage())).toMatchObject({ outcome: 'sent' })
+      expect(relay.mails).toHaveLength(1)
+    },
+  )
+
+  it('is left after the deadline also when it drips, a byte now and then', async () => {
+    const relay = await relayWith({
+      RCPT: async () => {
+        for (let count = 0; count < 20; count++) await new Promise((resolve) => setTimeout(resolve, 100))
+        return '250 at last'
+      },
+    })
+    const receipt = await transportTo(relay.port, { attemptMs: 800 }).send(sampleMessage())
+    expect(receipt).toMatchObject({ outcome: 'unsent', reason: 'timeout' })
+  })
+
+  it('is left when its reply never ends', async () => {
+    const flood = Array.from({ length: 3_000 }, () => '250-and so on and on and on').join('\r\n')
+    const relay = await relayWith({ EHLO: () => flood })
+    expect(await transportTo(relay.port).send(sampleMessage())).toMatchObject({
+      outcome: 'unsent',
+      reason: 'protocol',
+    })
+  })
+
+  it('that dropped a kept connection meanwhile costs the next mail nothing', async () => {
+    const relay = await relayWith({ MAIL: (count) => (count === 2 ? 'reset' : '250 ok') })
+    const transport = transportTo(relay.port)
+    expect(await transport.send(sampleMessage())).toMatchObject({ outcome: 'sent' })
+    expect(await transport.send(sampleMessage())).toMatchObject({ outcome: 'sent' })
+    expect(relay.connections()).toBe(2)
+    expect(relay.mails).toHaveLength(2)
+  })
+
+  it('that says 421 on a kept connection costs the next mail nothing', async () => {
+    const relay = await relayWith({
+      MAIL: (count) => (count === 2 ? '421 enough for one connection' : '250 ok'),
+    })
+    const transport = transportTo(relay.port)
+    await transport.send(sampleMessage())
+    expect(await transport.send(sampleMessage())).toMatchObject({ outcome: 'sent' })
+    expect(relay.mails).toHaveLength(2)
+  })
+
+  it('is not tried twice for a mail whose outcome is unknown', async () => {
+    const relay = await relayWith({ dot: (count) => (count === 2 ? 'reset' : '250 ok') })
+    const transport = transportTo(relay.port)
+    await transport.send(sampleMessage())
+    expect(await transport.send(sampleMessage())).toMatchObject({ outcome: 'unknown' })
+    expect(relay.connections()).toBe(1)
+  })
+})
+
+describe('the waiting line', () => {
+  it('answers at once when it is full, and serves those who wait', async () => {
+    const relay = await relayWith({ dot: () => new Promise((resolve) => setTimeout(resolve, 100, '250 ok')) })
+    const transport = transportTo(relay.port, { connections: 1, maxWaiting: 2 })
+    const first = [0, 1].map(() => transport.send(sampleMessage()))
+    const started = Date.now()
+    expect(await transport.send(sampleMessage())).toMatchObject({ outcome: 'unsent', reason: 'line_full' })
+    expect(Date.now() - started).toBeLessThan(50)
+    expect((await Promise.all(first)).map(({ outcome }) => outcome)).toEqual(['sent', 'sent'])
+  })
+
+  it('moves on when nobody listens at the relay, and recovers when somebody does', async () => {
+    const relay = await scriptedRelay()
+    await relay.close()
+    const transport = transportTo(relay.port)
+    const receipts = await Promise.all(Array.from({ length: 30 }, () => transport.send(sampleMessage())))
+    expect(new Set(receipts.map(({ outcome, reason, cause }) => `${outcome} ${reason} ${cause}`))).toEqual(
+      new Set(['unsent connect ECONNREFUSED']),
+    )
+    expect(await transport.check()).toBe('connect')
+    const back = await scriptedRelay({}, relay.port)
+    cleanups.push(() => back.close())
+    expect(await transport.send(sampleMessage())).toMatchObject({ outcome: 'sent' })
+    expect(await transport.check()).toBeUndefined()
+  })
+})
+
+describe('closing', () => {
+  it('finishes what is running, refuses what is new and leaves no connection behind', async () => {
+    const relay = await relayWith({ dot: () => new Promise((resolve) => setTimeout(resolve, 150, '250 ok')) })
+    const transport = transportTo(relay.port, { connections: 2 })
+    const running = Array.from({ length: 4 }, () => transport.send(sampleMessage()))
+    const closed = transport.close()
+    expect(await transport.send(sampleMessage())).toMatchObject({ outcome: 'unsent', reason: 'closing' })
+    await closed
+    expect((await Promise.all(running)).map(({ outcome }) => outcome)).toEqual(Array(4).fill('sent'))
+    expect(relay.mails).toHaveLength(4)
+  })
+})
+
+function usually(stage: string): string {
+  const replies: Record<string, string> = {
+    connect: '220 hi',
+    AUTH: '235 ok',
+    DATA: '354 go',
+    EHLO: '250-x\r\n250-PIPELINING\r\n250 AUTH PLAIN',
+  }
+  return replies[stage] ?? '250 ok'
+}
