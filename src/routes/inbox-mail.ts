@@ -43,11 +43,15 @@ export function summarizeMail(mail: InboxMail): Promise<MailSummary> {
 export async function readMail(mail: InboxMail): Promise<MailDetail> {
   const { decodeWords } = await import('postal-mime')
   const email = await parse(mail.source).catch(() => parse(headerBlock(mail)))
-  const { text = null, html = null } = email
+  const text = partOf(email.text)
+  const html = partOf(email.html)
   return {
     ...summaryOf(mail, email),
     envelope: mail.envelope,
-    headers: email.headers.map(({ originalKey, value }) => ({ name: originalKey, value: decodeWords(value) })),
+    headers: email.headers.map(({ originalKey, value }) => ({
+      name: originalKey,
+      value: decodeWords(value),
+    })),
     text,
     html,
     links: findLinks(html ?? '', text ?? ''),
@@ -57,6 +61,11 @@ export async function readMail(mail: InboxMail): Promise<MailDetail> {
 async function parse(source: Buffer): Promise<Email> {
   const { default: PostalMime } = await import('postal-mime')
   return PostalMime.parse(source)
+}
+
+/** The parser ends each part with a line break that belongs to the boundary (RFC 2046 5.1.1), not to the part. */
+function partOf(content: string | undefined): string | null {
+  return content?.replace(/\n$/, '') ?? null
 }
 
 function headerBlock({ source }: InboxMail): Buffer {

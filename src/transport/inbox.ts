@@ -3,8 +3,7 @@
  * It takes whatever is sent to it (no TLS, no login, no recipient is unknown) and never reads what a mail says.
  */
 import { randomBytes } from 'node:crypto'
-import type { AddressInfo } from 'node:net'
-import type { SMTPServer, SMTPServerDataStream, SMTPServerSession } from 'smtp-server'
+import type { SMTPServer, SMTPServerEnvelope } from 'smtp-server'
 
 export interface InboxMail {
   /** Ten hexadecimal digits. */
@@ -59,12 +58,19 @@ export async function openInbox(options: InboxOptions = {}): Promise<Inbox> {
     socketTimeout: 300_000,
     closeTimeout: 200,
     onData(stream, session, done) {
-      readSource(stream, maxBytes).then((source) => {
-        if (source === undefined) return done()
+      const chunks: Buffer[] = []
+      stream.on('data', (chunk: Buffer) => {
+        // Read to the end all the same: the server answers (552 by itself) only then.
+        if (stream.sizeExceeded) chunks.length = 0
+        else chunks.push(chunk)
+      })
+      stream.on('end', () => {
+        if (stream.sizeExceeded) return done()
         const id = randomBytes(5).toString('hex')
-        shelf.keep({ id, receivedAt: now(), envelope: envelopeOf(session), source })
+        const { envelope } = session
+        shelf.keep({ id, receivedAt: now(), envelope: addressesOf(envelope), source: Buffer.concat(chunks) })
         return done(null, `Kept as ${id}`)
-      }, done)
+      })
     },
   })
   return {
@@ -82,11 +88,11 @@ function mailShelf(max: number, maxTotalBytes: number) {
   return {
     list: () => [...mails.values()].toReversed(),
     find: (id: string) => mails.get(id),
-    clear() {
+    clear: () => {
       mails.clear()
       totalBytes = 0
     },
-    keep(mail: InboxMail) {
+    keep: (mail: InboxMail) => {
       mails.set(mail.id, mail)
       totalBytes += mail.source.length
       for (const oldest of mails.values()) {
@@ -98,20 +104,7 @@ function mailShelf(max: number, maxTotalBytes: number) {
   }
 }
 
-/** Reads to the end in any case, because the server answers only then; `undefined` when it was too much. */
-async function readSource(stream: SMTPServerDataStream, maxBytes: number): Promise<Buffer | undefined> {
-  const chunks: Buffer[] = []
-  let bytes = 0
-  for await (const chunk of stream as AsyncIterable<Buffer>) {
-    bytes += chunk.length
-    if (bytes <= maxBytes) chunks.push(chunk)
-    else chunks.length = 0
-  }
-  return bytes <= maxBytes ? Buffer.concat(chunks) : undefined
-}
-
-function envelopeOf(session: SMTPServerSession): InboxMail['envelope'] {
-  const { mailFrom, rcptTo } = session.envelope
+function addressesOf({ mailFrom, rcptTo }: SMTPServerEnvelope): InboxMail['envelope'] {
   return { from: mailFrom ? mailFrom.address : '', to: rcptTo.map((recipient) => recipient.address) }
 }
 
@@ -122,7 +115,8 @@ function listen(server: SMTPServer, port: number, host: string): Promise<number>
       server.off('error', reject)
       // A client that drops its connection must not end the program that hosts the inbox.
       server.on('error', () => {})
-      resolve((server.server.address() as AddressInfo).port)
+      const address = server.server.address()
+      resolve(typeof address === 'object' && address ? address.port : port)
     })
   })
 }

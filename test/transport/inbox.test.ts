@@ -28,6 +28,8 @@ function mailTo(inbox: Inbox, mail: object = {}) {
 const bodies = (inbox: Inbox) =>
   inbox.list().map((mail) => mail.source.toString().split('\r\n\r\n')[1]?.trim())
 
+const lines = (letter: string, count: number) => Array(count).fill(letter.repeat(70)).join('\r\n')
+
 test('a mail sent over SMTP is found whole, with the envelope it travelled in', async () => {
   const inbox = await newInbox({ now: () => new Date('2026-03-01T12:00:00Z') })
   await mailTo(inbox, {
@@ -64,7 +66,6 @@ test('beyond the number of mails it keeps, the oldest is forgotten', async () =>
 
 test('beyond the bytes it keeps, as many old mails are forgotten as it takes, never the newest', async () => {
   const inbox = await newInbox({ maxTotalBytes: 2500 })
-  const lines = (letter: string, count: number) => Array(count).fill(letter.repeat(70)).join('\r\n')
   for (const letter of ['a', 'b', 'c']) await mailTo(inbox, { text: lines(letter, 10) })
   expect(bodies(inbox)).toEqual([lines('c', 10), lines('b', 10)])
   await mailTo(inbox, { text: lines('d', 60) })
@@ -149,9 +150,9 @@ function greeted(port: number): Promise<ReturnType<typeof createConnection>> {
   })
 }
 
-async function talk(port: number, lines: string): Promise<string> {
+async function talk(port: number, commands: string): Promise<string> {
   const socket = await greeted(port)
-  socket.write(lines)
+  socket.write(commands)
   let answer = ''
   for await (const chunk of socket) answer += chunk
   return answer

@@ -1,0 +1,40 @@
+/**
+ * Owns the browser of the tests: Debian's Chromium, driven without a download of its own.
+ * Where there is none the tests say that they were skipped; with REQUIRE_BROWSER=1 that is a failure instead.
+ */
+import { existsSync } from 'node:fs'
+import { type Browser, chromium } from 'playwright-core'
+import { test } from 'vitest'
+
+const places = [
+  process.env.CHROMIUM,
+  '/usr/bin/chromium',
+  '/usr/bin/chromium-browser',
+  '/usr/bin/google-chrome',
+]
+const executablePath = places.find((place) => place && existsSync(place))
+
+const skipped = !executablePath && process.env.REQUIRE_BROWSER !== '1'
+if (skipped) console.warn('No Chromium here: the browser tests of this file are skipped')
+
+/** Use in place of `test` where a browser is needed. */
+export const browserTest = skipped ? test.skip : test
+
+/** Opens Chromium without a window; the caller closes it. Rejects with a sentence when there is none. */
+export async function openBrowser(): Promise<Browser> {
+  if (!executablePath)
+    throw new Error('This test needs Chromium: apt-get install chromium, or set CHROMIUM to its path')
+  return chromium.launch({
+    executablePath,
+    args: [
+      '--headless',
+      '--no-sandbox',
+      '--disable-gpu',
+      '--disable-quic',
+      '--no-first-run',
+      '--disable-background-networking',
+      '--disable-component-update',
+      '--disable-sync',
+    ],
+  })
+}

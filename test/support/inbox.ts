@@ -1,0 +1,30 @@
+/** Owns the inbox of the tests: the real SMTP server, its routes on an app of their own, and a way to mail to it. */
+import Fastify from 'fastify'
+import { createTransport, type SendMailOptions } from 'nodemailer'
+import { onTestFinished } from 'vitest'
+import { failures } from '../../src/contract.ts'
+import { MailerError } from '../../src/errors.ts'
+import { type InboxRoutesOptions, inboxRoutes } from '../../src/routes/inbox.ts'
+import { openInbox } from '../../src/transport/inbox.ts'
+
+/** Everything is closed when the test ends. `send` resolves to the id of the mail. */
+export async function inboxApp(options: Omit<InboxRoutesOptions, 'inbox'> = {}) {
+  const inbox = await openInbox()
+  const app = Fastify()
+  app.setErrorHandler((error, _request, reply) => {
+    const code = error instanceof MailerError ? error.code : 'internal'
+    const { status, ...answer } = failures[code]
+    return reply.code(status).send({ ...answer, code })
+  })
+  await app.register(inboxRoutes, { inbox, ...options })
+  const transport = createTransport({ host: '127.0.0.1', port: inbox.port, ignoreTLS: true })
+  onTestFinished(async () => {
+    await app.close()
+    await inbox.close()
+  })
+  const send = async (mail: SendMailOptions = {}) => {
+    await transport.sendMail({ from: 'shop@example.com', to: 'ada@example.org', subject: 'Hello', ...mail })
+    return inbox.list()[0]?.id ?? ''
+  }
+  return { app, inbox, send }
+}
