@@ -13,11 +13,14 @@ import type { Log } from './log.ts'
 import type { Transport } from './message.ts'
 import { emailserviceRoutes, logFailure } from './routes/emailservice.ts'
 import { healthRoutes } from './routes/health.ts'
+import { inboxRoutes, type InboxRoutesOptions } from './routes/inbox.ts'
 
 export interface AppParts {
   readonly deliver: Deliver
   readonly transport: Transport
   readonly log: Log
+  /** Only on a machine of one's own. */
+  readonly inbox?: InboxRoutesOptions | undefined
   /** Behind Heroku's router: plain http is sent on to https. */
   readonly redirectHttp?: boolean
   readonly trustedProxies?: number
@@ -72,6 +75,7 @@ export async function buildApp(parts: AppParts): Promise<FastifyInstance> {
   app.setNotFoundHandler((request, reply) => refuse(new MailerError('not_found'), request, reply))
   await app.register(emailserviceRoutes, parts)
   await app.register(healthRoutes, parts)
+  if (parts.inbox) await app.register(inboxRoutes, parts.inbox)
   refuseOtherMethods(app)
   return app
 

@@ -26,8 +26,6 @@ export interface Config {
   readonly logLevel: string
   /** The keys that open an app's tokens, the current one first. */
   readonly keysOf: (app: string) => readonly KeyObject[]
-  /** Only in development and only when no secret was given: one made for this start. */
-  readonly madeUpSecret: string | undefined
   readonly sender: Mailbox
   readonly appName: string
   readonly allowHttpLinks: boolean
@@ -147,7 +145,6 @@ export function readConfig(env: NodeJS.ProcessEnv = process.env): Config {
     trustedProxies: values.TRUST_PROXY ?? (values.DYNO === undefined ? 0 : 1),
     logLevel: values.LOG_LEVEL,
     keysOf: secrets.keysOf,
-    madeUpSecret: secrets.madeUp,
     sender,
     appName: values.APP_NAME ?? (sender.name || sender.address.slice(sender.address.indexOf('@') + 1)),
     allowHttpLinks: values.ALLOW_HTTP_LINKS ?? !production,
@@ -247,7 +244,6 @@ function readSender(values: Environment, relay: RelayConfig | undefined): Mailbo
 
 interface Secrets {
   keysOf: Config['keysOf']
-  madeUp: string | undefined
   warnings: string[]
 }
 
@@ -263,6 +259,7 @@ function readSecrets(env: NodeJS.ProcessEnv, values: Environment, production: bo
   }
   const madeUp = values.JWT_MAILER_SECRET === undefined ? randomBytes(32).toString('base64url') : undefined
   const warnings: string[] = []
+  if (madeUp) warnings.push('JWT_MAILER_SECRET is not set: one was made up, good until the next start.')
   const keys = new Map<string, KeyObject[]>()
   const add = (app: string, name: string, secret: string | undefined) => {
     if (secret === undefined || secret.trim() === '') return
@@ -278,5 +275,5 @@ function readSecrets(env: NodeJS.ProcessEnv, values: Environment, production: bo
   }
   const shared = keys.get('') ?? []
   const keysOf = (app: string) => keys.get(app.toUpperCase().replaceAll('-', '_')) ?? shared
-  return { keysOf, madeUp, warnings }
+  return { keysOf, warnings }
 }

@@ -1,20 +1,22 @@
 /** Owns the service's lifetime: environment → parts → listening, and everything closed in reverse order at the end. */
+import type { AddressInfo } from 'node:net'
 import { fileURLToPath } from 'node:url'
 import closeWithGrace from 'close-with-grace'
 import { buildApp } from './app.ts'
-import { type Config, ConfigError, readConfig } from './config.ts'
+import { type Config, ConfigError, type RelayConfig, readConfig } from './config.ts'
 import { deliverer } from './deliver.ts'
-import { describeError, openLog } from './log.ts'
-import { loadCatalogue } from './mails/catalogue.ts'
+import { describeError, type Log, openLog } from './log.ts'
+import { CatalogueError, loadCatalogue } from './mails/catalogue.ts'
 import { mimeBuilder } from './mails/mime.ts'
+import { openInbox } from './transport/inbox.ts'
 import { smtpTransport } from './transport/smtp.ts'
+import { localUrl, sampleCommand, welcome } from './welcome.ts'
 
 const builtInMails = fileURLToPath(new URL('../mails', import.meta.url))
 /** Heroku kills 30 s after SIGTERM; a mail on its way takes 20 s at most. */
 const graceMs = 24_000
 
-async function start(config: Config): Promise<void> {
-  const log = await openLog(config.logLevel)
+async function start(config: Config, log: Log): Promise<void> {
   for (const warning of config.warnings) log.warn(warning)
   const catalogue = loadCatalogue({
     dir: config.mailsDir ?? builtInMails,
@@ -23,34 +25,54 @@ async function start(config: Config): Promise<void> {
     senderAddress: config.sender.address,
     allowHttpLinks: config.allowHttpLinks,
   })
-  if (!config.relay) throw new Error('inbox missing')
+  const inbox = config.relay ? undefined : await openInbox()
   const transport = smtpTransport({
-    ...config.relay,
+    ...(config.relay ?? inboxRelay(inbox?.port ?? 0)),
     ehloName: config.sender.address.slice(config.sender.address.indexOf('@') + 1),
     buildMime: await mimeBuilder(),
   })
-  const deliver = deliverer({ keysOf: config.keysOf, catalogue, transport })
+  const [key] = config.keysOf('default')
+  let url = localUrl(config.host, config.port)
   const app = await buildApp({
-    deliver,
+    deliver: deliverer({ keysOf: config.keysOf, catalogue, transport }),
     transport,
     log,
     redirectHttp: config.heroku,
     trustedProxies: config.trustedProxies,
+    inbox: inbox && key && { inbox, hint: () => sampleCommand(url, key) },
   })
   closeWithGrace({ delay: graceMs, logger: false }, async ({ err, signal }) => {
     if (err) log.fatal({ bug: describeError(err) }, 'crash')
     else log.info({ signal }, 'stopping')
     await app.close()
     await transport.close()
+    await inbox?.close()
     log.flush()
   })
   await app.listen({ host: config.host, port: config.port })
-  log.info({ port: config.port }, 'listening')
+  const { port } = app.server.address() as AddressInfo
+  url = localUrl(config.host, port)
+  if (inbox && key) console.log(welcome(url, key))
+  else log.info({ port, relay: transport.name, mails: catalogue.mails.length }, 'listening')
+}
+
+function inboxRelay(port: number): RelayConfig {
+  return { name: 'inbox', host: '127.0.0.1', port, tls: 'off', auth: undefined, connections: 4 }
 }
 
 try {
-  await start(readConfig())
+  const config = readConfig()
+  await start(config, await openLog(config.logLevel))
 } catch (error) {
-  console.error(error instanceof ConfigError ? error.message : error)
+  console.error(startFailure(error))
   process.exit(1)
+}
+
+/** What a person can do something about is told in a sentence; the rest is a bug and shows its stack. */
+function startFailure(error: unknown): unknown {
+  if (error instanceof ConfigError || error instanceof CatalogueError) return error.message
+  const { code, port } = error as { code?: string; port?: number }
+  if (code === 'EADDRINUSE') return `Cannot start: port ${port} is taken. Set PORT to a free one.`
+  if (code === 'EACCES') return `Cannot start: this user may not listen on port ${port}. Set PORT above 1023.`
+  return error
 }

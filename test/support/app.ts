@@ -1,0 +1,103 @@
+/** The service in this process: real routes, catalogue and pool, in front of a scripted relay. */
+import { Writable } from 'node:stream'
+import { fileURLToPath } from 'node:url'
+import type { FastifyInstance } from 'fastify'
+import { pino } from 'pino'
+import PostalMime from 'postal-mime'
+import { onTestFinished } from 'vitest'
+import { buildApp, type AppParts } from '../../src/app.ts'
+import { deliverer } from '../../src/deliver.ts'
+import { loadCatalogue } from '../../src/mails/catalogue.ts'
+import { mimeBuilder } from '../../src/mails/mime.ts'
+import { tokenKey } from '../../src/token.ts'
+import { type SmtpOptions, smtpTransport } from '../../src/transport/smtp.ts'
+import { type Script, scriptedRelay, type ScriptedRelay } from './relay.ts'
+import { secret } from './tokens.ts'
+
+export interface TestApp {
+  readonly app: FastifyInstance
+  readonly relay: ScriptedRelay
+  /** Every line of the log so far, as text. */
+  readonly log: () => string
+  readonly logLines: () => Record<string, unknown>[]
+  /** `http://127.0.0.1:port`, listening from the first call on. */
+  url(): Promise<string>
+  /** The mails the relay has taken, read back. */
+  mails(): Promise<ReadMail[]>
+}
+export interface ReadMail {
+  readonly recipients: readonly string[]
+  readonly subject: string
+  readonly text: string
+  readonly html: string
+  readonly to: { name: string; address: string } | undefined
+  readonly from: { name: string; address: string } | undefined
+}
+
+export interface TestAppOptions {
+  readonly script?: Script
+  readonly smtp?: Partial<SmtpOptions>
+  readonly parts?: Partial<AppParts>
+  readonly mailsDir?: string
+  readonly allowHttpLinks?: boolean
+}
+
+export async function testApp(options: TestAppOptions = {}): Promise<TestApp> {
+  const relay = await scriptedRelay(options.script)
+  let log = ''
+  const sink = new Writable({
+    write(chunk: Buffer, _encoding, done) {
+      log += chunk.toString()
+      done()
+    },
+  })
+  const transport = smtpTransport({
+    name: 'test',
+    host: '127.0.0.1',
+    port: relay.port,
+    tls: 'off',
+    auth: { user: 'relay-user', pass: 'relay-password' },
+    ehloName: 'mail.example.com',
+    buildMime: await mimeBuilder(),
+    ...options.smtp,
+  })
+  const catalogue = loadCatalogue({
+    dir: options.mailsDir ?? fileURLToPath(new URL('../../mails', import.meta.url)),
+    appName: 'Example',
+    senderName: 'Example',
+    senderAddress: 'noreply@mail.example.com',
+    allowHttpLinks: options.allowHttpLinks ?? false,
+  })
+  const deliver = deliverer({ keysOf: () => [tokenKey(secret)], catalogue, transport })
+  const app = await buildApp({ deliver, transport, log: pino({ base: null }, sink), ...options.parts })
+  onTestFinished(async () => {
+    await app.close()
+    await transport.close()
+    await relay.close()
+  })
+  return {
+    app,
+    relay,
+    log: () => log,
+    logLines: () => log.split('\n').filter(Boolean).map((line) => JSON.parse(line) as Record<string, unknown>),
+    url: async () => {
+      if (!app.server.listening) await app.listen({ host: '127.0.0.1', port: 0 })
+      const address = app.server.address()
+      return `http://127.0.0.1:${typeof address === 'object' && address ? address.port : 0}`
+    },
+    mails: () => Promise.all(relay.mails.map(async ({ recipients, source }) => ({ recipients, ...(await readSource(source)) }))),
+  }
+}
+
+async function readSource(source: string): Promise<Omit<ReadMail, 'recipients'>> {
+  const mail = await PostalMime.parse(Buffer.from(source, 'latin1'))
+  const box = (mailbox: { name?: string; address?: string | undefined } | undefined) =>
+    mailbox && { name: mailbox.name ?? '', address: mailbox.address ?? '' }
+  return {
+    subject: mail.subject ?? '',
+    text: mail.text ?? '',
+    html: mail.html ?? '',
+    to: box(mail.to?.[0]),
+    from: box(mail.from),
+  }
+}
