@@ -1,0 +1,97 @@
+/** Owns the real service as a child process: started with exactly the environment given, asked until it answers, stopped. */
+import { type ChildProcess, spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { createServer } from 'node:net'
+import { join, resolve } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
+
+const project = resolve(import.meta.dirname, '../..')
+const readyTimeoutMs = 15_000
+const stopTimeoutMs = 30_000
+
+interface ServiceOptions {
+  readonly mode: 'production' | 'development'
+  readonly env?: Readonly<Record<string, string>>
+  /** Folder that holds `src/start.js`; the project itself by default. */
+  readonly folder?: string
+  /** User and group to run as, when the test runs as root. */
+  readonly uid?: number | undefined
+  /** The Node to run it with, by default the one that runs the test. */
+  readonly node?: string
+}
+
+export interface Service {
+  readonly url: string
+  readonly port: number
+  readonly child: ChildProcess
+  /** Everything written so far to standard output and standard error. */
+  output(): string
+  /** Sends SIGTERM and resolves with the exit code, `null` when it had to be killed. */
+  stop(): Promise<number | null>
+}
+
+/**
+ * Starts the service on a free port and resolves once `/health/live` answers 200. Nothing of the test's own environment
+ * reaches it but PATH. Rejects with its output when it ends first or does not answer in time.
+ */
+export async function startService(options: ServiceOptions): Promise<Service> {
+  const port = await freePort()
+  const url = `http://127.0.0.1:${port}`
+  const folder = options.folder ?? project
+  const child = spawn(options.node ?? process.execPath, [join(folder, 'src/start.js')], {
+    cwd: folder,
+    env: {
+      PATH: process.env['PATH'],
+      NODE_ENV: options.mode,
+      HOST: '127.0.0.1',
+      PORT: String(port),
+      ...options.env,
+    },
+    stdio: ['ignore', 'pipe', 'pipe'],
+    ...(options.uid === undefined ? {} : { uid: options.uid, gid: options.uid }),
+  })
+  let text = ''
+  child.stdout.on('data', (chunk: Buffer) => (text += chunk))
+  child.stderr.on('data', (chunk: Buffer) => (text += chunk))
+  const output = () => text
+  const stop = () => stopChild(child)
+  try {
+    await untilLive(url, child)
+  } catch (cause) {
+    await stop()
+    throw new Error(`The service did not start:\n${output()}`, { cause })
+  }
+  return { url, port, child, output, stop }
+}
+
+/** A port of the loopback interface that nobody listens on at this moment. */
+export async function freePort(): Promise<number> {
+  const server = createServer().listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  const address = server.address()
+  server.close()
+  await once(server, 'close')
+  if (address === null || typeof address === 'string') throw new Error('no port')
+  return address.port
+}
+
+async function untilLive(url: string, child: ChildProcess): Promise<void> {
+  const deadline = Date.now() + readyTimeoutMs
+  while (child.exitCode === null && child.signalCode === null && Date.now() < deadline) {
+    const answer = await fetch(`${url}/health/live`).catch(() => undefined)
+    await answer?.body?.cancel()
+    if (answer?.ok) return
+    await sleep(25)
+  }
+  throw new Error(child.exitCode === null ? 'no answer in time' : `ended with code ${child.exitCode}`)
+}
+
+async function stopChild(child: ChildProcess): Promise<number | null> {
+  if (child.exitCode !== null || child.signalCode !== null) return child.exitCode
+  const ended = once(child, 'exit')
+  child.kill('SIGTERM')
+  const killer = setTimeout(() => child.kill('SIGKILL'), stopTimeoutMs)
+  await ended
+  clearTimeout(killer)
+  return child.exitCode
+}
