@@ -6,14 +6,14 @@ import { execFile, execFileSync } from 'node:child_process'
 import { once } from 'node:events'
 import { mkdtemp, rm } from 'node:fs/promises'
 import { createServer, type Server } from 'node:https'
-import type { AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
 import { promisify } from 'node:util'
 import jwt from 'jsonwebtoken'
 import PostalMime from 'postal-mime'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { type Certificate } from './support/authority.ts'
+import { z } from 'zod'
+import type { Certificate } from './support/authority.ts'
 import { type Postfix, postfixMissing, startPostfix } from './support/postfix.ts'
 import { type Service, startService } from './support/service.ts'
 
@@ -93,10 +93,20 @@ describe.skipIf(missing !== undefined)('the real chain, through Postfix with STA
 
   test('the password went to the relay only after TLS, and no secret is in the log of the service', async () => {
     const relayLog = await postfix.log()
-    expect(relayLog).toMatch(/Anonymous TLS connection established[^]*sasl_method=\w+, sasl_username=mailer@relay/)
+    expect(relayLog).toMatch(
+      /Anonymous TLS connection established[^]*sasl_method=\w+, sasl_username=mailer@relay/,
+    )
     const log = service.output()
     expect(log).toContain('"sent"')
-    for (const secret of [sharedSecret, callerSecret, postfix.password, '481516', callerHost, 'ada@', 'eyJ']) {
+    for (const secret of [
+      sharedSecret,
+      callerSecret,
+      postfix.password,
+      '481516',
+      callerHost,
+      'ada@',
+      'eyJ',
+    ]) {
       expect(log).not.toContain(secret)
     }
   })
@@ -141,7 +151,7 @@ describe.skipIf(missing !== undefined)('the real chain, through Postfix with STA
   }
 
   /** Uses the example as a web app would: it keeps the link token that it sends. */
-  async function runPython(recipient: string): Promise<{ answer: unknown; link_token: string }> {
+  async function runPython(recipient: string): Promise<z.infer<typeof pythonResult>> {
     const app = `
 import json, sys
 sys.dont_write_bytecode = True
@@ -153,9 +163,12 @@ print(json.dumps({"answer": answer, "link_token": link_token}))`
     const { stdout } = await run(python!, ['-c', app, join(examples, 'python'), recipient], {
       env: callerEnv(),
     })
-    return JSON.parse(stdout)
+    return pythonResult.parse(JSON.parse(stdout))
   }
 })
+
+const linkClaims = z.object({ user_email: z.string() })
+const pythonResult = z.object({ answer: z.unknown(), link_token: z.string() })
 
 interface Caller {
   readonly server: Server
@@ -172,14 +185,15 @@ async function startCaller({ key, cert }: Certificate): Promise<Caller> {
     const token = request.url?.split('/verify?token=')[1] ?? ''
     tokens.push(token)
     try {
-      const claims = jwt.verify(token, callerSecret, { algorithms: ['HS256'] }) as { user_email: string }
-      response.end(`Confirmed: ${claims.user_email}`)
+      const { user_email } = linkClaims.parse(jwt.verify(token, callerSecret, { algorithms: ['HS256'] }))
+      response.end(`Confirmed: ${user_email}`)
     } catch {
       response.writeHead(403).end('This link is not ours')
     }
   }).listen(0, '127.0.0.1')
   await once(server, 'listening')
-  const { port } = server.address() as AddressInfo
+  const address = server.address()
+  const port = typeof address === 'object' && address ? address.port : 0
   return { server, port, linkUrl: `https://${callerHost}:${port}/verify?token=`, tokens }
 }
 

@@ -3,7 +3,7 @@
  * containers. There is no Docker engine in a test, so the image's content is laid out by the same rules and started.
  */
 import { execFile } from 'node:child_process'
-import { existsSync, readFileSync } from 'node:fs'
+import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import { chmod, chown, cp, mkdir, mkdtemp, readdir, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
@@ -15,7 +15,7 @@ import { type Service, startService } from './support/service.ts'
 const run = promisify(execFile)
 const project = resolve(import.meta.dirname, '..')
 const read = (name: string) => readFileSync(join(project, name), 'utf8')
-const manifest = JSON.parse(read('package.json')) as { engines: { node: string } }
+const manifest = z.object({ engines: z.object({ node: z.string() }) }).parse(JSON.parse(read('package.json')))
 const webCommand = /^web: (.+)$/m.exec(read('Procfile'))?.[1] ?? ''
 
 describe('Heroku', () => {
@@ -43,7 +43,9 @@ describe('Heroku', () => {
 
   test('every variable says what it is for, and only the secret is required', () => {
     const entries = Object.entries(appJsonSchema.parse(appJson).env)
-    expect(entries.filter(([, { required }]) => required).map(([name]) => name)).toEqual(['JWT_MAILER_SECRET'])
+    expect(entries.filter(([, { required }]) => required).map(([name]) => name)).toEqual([
+      'JWT_MAILER_SECRET',
+    ])
     expect(entries.filter(([, { description = '' }]) => description.length < 20)).toEqual([])
   })
 
@@ -102,8 +104,8 @@ describe('the Dockerfile', () => {
   })
 
   test('asks for its health by a program it holds', () => {
-    const command = JSON.parse(/CMD (\[.*\])$/.exec(valueOf('HEALTHCHECK'))?.[1] ?? '[]') as string[]
-    expect(command).toEqual(['node', 'src/healthcheck.ts'])
+    const command = /CMD (\[.*\])$/.exec(valueOf('HEALTHCHECK'))?.[1] ?? '[]'
+    expect(JSON.parse(command)).toEqual(['node', 'src/healthcheck.ts'])
     expect(existsSync(join(project, 'src/healthcheck.ts'))).toBe(true)
   })
 
@@ -158,13 +160,19 @@ describe('the image, laid out by hand', () => {
   test('holds no development package and nothing but what runs the service', async () => {
     const modules = await readdir(join(folder, 'app/node_modules'))
     expect(modules).toContain('fastify')
-    expect(modules.filter((name) => ['vitest', 'typescript', 'node', 'pino-pretty'].includes(name))).toEqual([])
+    const development = ['vitest', 'typescript', 'node', 'pino-pretty']
+    expect(modules.filter((name) => development.includes(name))).toEqual([])
     const kept = new Set(['package.json', 'package-lock.json', 'node_modules', 'src', 'mails'])
     const left = await readdir(join(folder, 'app'))
     expect(left.filter((name) => !kept.has(name))).toEqual([])
   })
 
   test('serves from a folder it cannot write to', async () => {
+    const writing = run(node, ['-e', `fs.writeFileSync('app/src/planted.ts', '')`], {
+      cwd: folder,
+      ...(nobody === undefined ? {} : { uid: nobody, gid: nobody }),
+    })
+    await expect(writing).rejects.toThrow(/EACCES/)
     const answer = await fetch(`${service.url}/emailservice/garbage`)
     expect(answer.status).toBe(401)
     expect(await answer.json()).toMatchObject({ error: 1, code: 'token_malformed' })
@@ -185,33 +193,35 @@ describe('the image, laid out by hand', () => {
       (error: { code: number }) => error.code,
     )
   }
-
-  /** `COPY . .` under a .dockerignore that leaves out all but what it names. */
-  async function copyContext(app: string): Promise<void> {
-    const rules = read('.dockerignore')
-      .split('\n')
-      .filter((line) => line !== '' && !line.startsWith('#'))
-    expect(rules[0]).toBe('*')
-    for (const rule of rules.slice(1)) {
-      expect(rule).toMatch(/^![\w.-]+$/)
-      const name = rule.slice(1)
-      expect(existsSync(join(project, name)), name).toBe(true)
-      await cp(join(project, name), join(app, name), { recursive: true })
-    }
-  }
-
-  /** What `npm ci --omit=dev` leaves, without asking a registry. */
-  async function copyProductionModules(app: string): Promise<void> {
-    const lock = JSON.parse(read('package-lock.json')) as { packages: Record<string, { dev?: boolean }> }
-    const names = Object.entries(lock.packages)
-      .filter(([path, { dev }]) => /^node_modules\/(?:@[^/]+\/)?[^/]+$/.test(path) && dev !== true)
-      .map(([path]) => path)
-    for (const path of names) {
-      // An optional package of another platform is in the lock file but not on the disk.
-      if (existsSync(join(project, path))) await cp(join(project, path), join(app, path), { recursive: true })
-    }
-  }
 })
+
+const lockFile = z.object({ packages: z.record(z.string(), z.object({ dev: z.boolean().optional() })) })
+
+/** `COPY . .` under a .dockerignore that leaves out all but what it names. */
+async function copyContext(app: string): Promise<void> {
+  const rules = read('.dockerignore')
+    .split('\n')
+    .filter((line) => line !== '' && !line.startsWith('#'))
+  expect(rules[0]).toBe('*')
+  for (const rule of rules.slice(1)) {
+    expect(rule).toMatch(/^![\w.-]+$/)
+    const name = rule.slice(1)
+    expect(readdirSync(project)).toContain(name)
+    await cp(join(project, name), join(app, name), { recursive: true })
+  }
+}
+
+/** What `npm ci --omit=dev` leaves, without asking a registry. */
+async function copyProductionModules(app: string): Promise<void> {
+  const lock = lockFile.parse(JSON.parse(read('package-lock.json')))
+  const names = Object.entries(lock.packages)
+    .filter(([path, { dev }]) => /^node_modules\/(?:@[^/]+\/)?[^/]+$/.test(path) && dev !== true)
+    .map(([path]) => path)
+  for (const path of names) {
+    // An optional package of another platform is in the lock file but not on the disk.
+    if (existsSync(join(project, path))) await cp(join(project, path), join(app, path), { recursive: true })
+  }
+}
 
 interface Instruction {
   readonly name: string
@@ -246,7 +256,15 @@ const herokuFormation = z.record(
     size: z
       .enum([
         ...(['free', 'eco', 'hobby', 'basic', 'standard-1x', 'standard-2x', 'performance-m'] as const),
-        ...(['performance-l', 'private-s', 'private-m', 'private-l', 'shield-s', 'shield-m', 'shield-l'] as const),
+        ...([
+          'performance-l',
+          'private-s',
+          'private-m',
+          'private-l',
+          'shield-s',
+          'shield-m',
+          'shield-l',
+        ] as const),
       ])
       .optional(),
   }),

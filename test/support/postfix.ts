@@ -165,10 +165,8 @@ async function addUser(folder: string, password: string): Promise<void> {
   await chown(file, idOf('-u', 'postfix'), idOf('-g', 'postfix'))
 }
 
-const privateQueues = [
-  ...['active', 'bounce', 'corrupt', 'defer', 'deferred', 'flush', 'hold'],
-  ...['incoming', 'private', 'saved', 'trace', 'maildrop'],
-]
+const privateQueues =
+  'active bounce corrupt defer deferred flush hold incoming maildrop private saved trace'.split(' ')
 
 const daemonTable = `
 cleanup   unix       n - n -     0 cleanup
@@ -208,8 +206,8 @@ async function untilGreeting(port: number): Promise<void> {
 async function greets(port: number): Promise<boolean> {
   const socket = createConnection({ host: '127.0.0.1', port, timeout: 2000 })
   try {
-    const [chunk] = (await once(socket, 'data', { signal: AbortSignal.timeout(2000) })) as [Buffer]
-    return chunk.toString().startsWith('220 ')
+    const [greeting] = await once(socket, 'data', { signal: AbortSignal.timeout(2000) })
+    return String(greeting).startsWith('220 ')
   } catch {
     return false
   } finally {
