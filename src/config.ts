@@ -251,9 +251,6 @@ const appSecret = /^JWT_MAILER_SECRET_([A-Z0-9_]+?)(_PREVIOUS)?$/
 
 function readSecrets(env: NodeJS.ProcessEnv, values: Environment, production: boolean): Secrets {
   const advice = 'Set it to what your apps sign with; a new one: openssl rand -base64 32'
-  if (values.JWT_MAILER_SECRET !== undefined && values.JWT_MAILER_SECRET.trim() === '') {
-    throw new ConfigError([`JWT_MAILER_SECRET: is empty, so anybody could sign. ${advice}`])
-  }
   if (values.JWT_MAILER_SECRET === undefined && production) {
     throw new ConfigError([`JWT_MAILER_SECRET: is missing. ${advice}`])
   }
@@ -262,7 +259,8 @@ function readSecrets(env: NodeJS.ProcessEnv, values: Environment, production: bo
   if (madeUp) warnings.push('JWT_MAILER_SECRET is not set: one was made up, good until the next start.')
   const keys = new Map<string, KeyObject[]>()
   const add = (app: string, name: string, secret: string | undefined) => {
-    if (secret === undefined || secret.trim() === '') return
+    if (secret === undefined) return
+    if (secret.trim() === '') throw new ConfigError([`${name}: is empty, so anybody could sign. ${advice}`])
     if (Buffer.byteLength(secret) < 32) warnings.push(`${name} is shorter than 32 bytes and can be guessed.`)
     keys.set(app, [...(keys.get(app) ?? []), tokenKey(secret)])
   }

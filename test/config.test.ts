@@ -1,0 +1,172 @@
+import { readFileSync } from 'node:fs'
+import { describe, expect, it } from 'vitest'
+import { ConfigError, environmentSchema, readConfig } from '../src/config.ts'
+import { verifyToken } from '../src/token.ts'
+import { sampleClaims, secret, signToken } from './support/tokens.ts'
+
+const relay = { SMTP_URL: 'smtp://user:pa%24s@smtp.example.com:587', MAIL_FROM: 'noreply@example.com' }
+const production = { NODE_ENV: 'production', JWT_MAILER_SECRET: secret, ...relay }
+
+function problemsOf(env: NodeJS.ProcessEnv): readonly string[] {
+  try {
+    readConfig(env)
+    return []
+  } catch (error) {
+    if (error instanceof ConfigError) return error.problems
+    throw error
+  }
+}
+
+describe('a start in production', () => {
+  it('needs a secret, a relay and a sender, and no more', () => {
+    expect(readConfig(production)).toMatchObject({
+      production: true,
+      host: '0.0.0.0',
+      port: 8080,
+      allowHttpLinks: false,
+      trustedProxies: 0,
+      sender: { name: '', address: 'noreply@example.com' },
+      appName: 'example.com',
+      relay: { name: 'smtp', host: 'smtp.example.com', port: 587, tls: 'starttls', auth: { user: 'user', pass: 'pa$s' }, connections: 10 },
+      warnings: [],
+    })
+  })
+
+  it('takes what the MailerToGo add-on sets', () => {
+    const config = readConfig({
+      NODE_ENV: 'production',
+      DYNO: 'web.1',
+      JWT_MAILER_SECRET: secret,
+      MAILERTOGO_SMTP_HOST: 'smtp.us-west-1.mailertogo.net',
+      MAILERTOGO_SMTP_USER: 'user',
+      MAILERTOGO_SMTP_PASSWORD: 'password',
+      MAILERTOGO_DOMAIN: 'mail.example.com',
+      SENDER_NAME: 'Example',
+    })
+    expect(config).toMatchObject({
+      heroku: true,
+      trustedProxies: 1,
+      sender: { name: 'Example', address: 'noreply@mail.example.com' },
+      appName: 'Example',
+      relay: { name: 'mailertogo', port: 587, tls: 'starttls', auth: { user: 'user', pass: 'password' } },
+    })
+  })
+
+  it.each([
+    [{ JWT_MAILER_SECRET: undefined }, /^JWT_MAILER_SECRET: is missing.*openssl rand/],
+    [{ JWT_MAILER_SECRET: '' }, /^JWT_MAILER_SECRET: is empty/],
+    [{ JWT_MAILER_SECRET: '  ' }, /^JWT_MAILER_SECRET: is empty/],
+    [{ JWT_MAILER_SECRET_SHOP: '' }, /^JWT_MAILER_SECRET_SHOP: is empty/],
+    [{ SMTP_URL: undefined }, /^SMTP_URL: no relay is configured.*MAILERTOGO_SMTP_HOST/],
+    [{ SMTP_URL: 'smtp.example.com' }, /^SMTP_URL: must look like/],
+    [{ SMTP_URL: 'https://smtp.example.com' }, /^SMTP_URL: must look like/],
+    [{ SMTP_URL: 'smtp://u:p@smtp.example.com?tls=off' }, /^SMTP_URL: allows only tls=off.*this machine/],
+    [{ SMTP_URL: 'smtp://u:p@localhost.evil.example?tls=off' }, /^SMTP_URL: allows only tls=off/],
+    [{ SMTP_URL: 'smtp://u:p@localhost?requireTLS=false' }, /^SMTP_URL: does not know the option "requireTLS"/],
+    [{ SMTP_URL: 'smtp://user@smtp.example.com' }, /^SMTP_URL: has a user without a password/],
+    [{ SMTP_URL: 'smtp://u:100%@smtp.example.com' }, /^SMTP_URL: .*percent-encoded/],
+    [{ MAILERTOGO_SMTP_HOST: 'smtp.mailertogo.net' }, /^MAILERTOGO_SMTP_HOST: .*belong together/],
+    [{ MAIL_FROM: undefined }, /^MAIL_FROM: the sender address is missing/],
+    [{ MAIL_FROM: 'Example <noreply@example.com>' }, /^MAIL_FROM: must be one plain address/],
+    [{ MAIL_FROM: undefined, MAILERTOGO_DOMAIN: 'localhost' }, /^MAILERTOGO_DOMAIN: must be a domain/],
+    [{ SENDER_NAME: 'Eve\r\nBcc: eve@evil.example' }, /^SENDER_NAME: must be a single line/],
+    [{ APP_NAME: 'x'.repeat(101) }, /^APP_NAME: must be at most 100/],
+    [{ PORT: 'http' }, /^PORT: must be a whole number from 0 to 65535/],
+    [{ PORT: '70000' }, /^PORT: must be a whole number/],
+    [{ RELAY_CONNECTIONS: '0' }, /^RELAY_CONNECTIONS: must be a whole number from 1 to 100/],
+    [{ ALLOW_HTTP_LINKS: 'yes' }, /^ALLOW_HTTP_LINKS: must be "on" or "off"/],
+    [{ LOG_LEVEL: 'loud' }, /^LOG_LEVEL: must be one of/],
+  ])('is refused with %o, by a sentence that names the variable', (changes, sentence) => {
+    expect(problemsOf({ ...production, ...changes }).join('\n')).toMatch(sentence)
+  })
+
+  it('tells everything that is wrong at once', () => {
+    const problems = problemsOf({ NODE_ENV: 'production' })
+    expect(problems.map((line) => line.split(':')[0])).toEqual(['SMTP_URL', 'MAIL_FROM', 'JWT_MAILER_SECRET'])
+  })
+
+  it('never repeats a secret in its sentence', () => {
+    const told = problemsOf({ ...production, SMTP_URL: 'smtp://user:hunter2@smtp.example.com?hunter2=1' }).join()
+    expect(told).not.toContain('hunter2@')
+    expect(problemsOf({ ...production, SMTP_URL: 'hunter2' }).join()).not.toContain('hunter2')
+  })
+
+  it('warns of a secret that can be guessed', () => {
+    expect(readConfig({ ...production, JWT_MAILER_SECRET: 'short' }).warnings).toEqual([
+      'JWT_MAILER_SECRET is shorter than 32 bytes and can be guessed.',
+    ])
+  })
+})
+
+describe('a start in development', () => {
+  it('needs nothing: a secret is made up and the inbox takes the place of the relay', () => {
+    const one = readConfig({})
+    const two = readConfig({ JWT_MAILER_SECRET: undefined })
+    expect(one.relay).toBeUndefined()
+    expect(one.allowHttpLinks).toBe(true)
+    expect(one.warnings).toHaveLength(1)
+    expect(one.keysOf('default')[0]?.export().toString()).not.toBe(two.keysOf('default')[0]?.export().toString())
+  })
+
+  it('takes a variable set to nothing for unset, but never a secret', () => {
+    expect(readConfig({ PORT: '', SMTP_URL: '', ALLOW_HTTP_LINKS: '', MAILS_DIR: '' }).port).toBe(8080)
+    expect(problemsOf({ JWT_MAILER_SECRET: '' })).toHaveLength(1)
+  })
+
+  it('may have a relay on this machine without TLS', () => {
+    for (const host of ['localhost', '127.0.0.1', '[::1]']) {
+      expect(readConfig({ SMTP_URL: `smtp://${host}:1025?tls=off`, MAIL_FROM: 'a@example.com' }).relay).toMatchObject({ tls: 'off', auth: undefined })
+    }
+  })
+})
+
+describe('secrets', () => {
+  const verified = (env: NodeJS.ProcessEnv, app: string, key: string): boolean => {
+    try {
+      verifyToken(signToken(sampleClaims(), key), readConfig({ ...production, ...env }).keysOf(app))
+      return true
+    } catch {
+      return false
+    }
+  }
+  const previous = 'the previous secret, still in some callers'
+  const shop = 'the secret of the shop and of nobody else'
+
+  it('both the current and the previous one are accepted', () => {
+    expect(verified({ JWT_MAILER_SECRET_PREVIOUS: previous }, 'default', secret)).toBe(true)
+    expect(verified({ JWT_MAILER_SECRET_PREVIOUS: previous }, 'default', previous)).toBe(true)
+    expect(verified({}, 'default', previous)).toBe(false)
+  })
+
+  it('of one app open that app only, and then the shared one does not', () => {
+    const env = { JWT_MAILER_SECRET_MY_SHOP: shop, JWT_MAILER_SECRET_MY_SHOP_PREVIOUS: previous }
+    expect(verified(env, 'my-shop', shop)).toBe(true)
+    expect(verified(env, 'my-shop', previous)).toBe(true)
+    expect(verified(env, 'my-shop', secret)).toBe(false)
+    expect(verified(env, 'default', shop)).toBe(false)
+    expect(verified(env, 'default', secret)).toBe(true)
+  })
+})
+
+describe('every variable', () => {
+  /** Set by the platform, the add-on or the image, never by the operator of a Heroku app. */
+  const notAsked = /^(?:PORT|DYNO|NODE_ENV|MAILERTOGO_.*)$/
+  const names = Object.keys(environmentSchema.shape)
+  const file = (name: string) => readFileSync(new URL(`../${name}`, import.meta.url), 'utf8')
+
+  it('is in .env.example, and nothing else is', () => {
+    const listed = [...file('.env.example').matchAll(/^(?:# )?([A-Z][A-Z0-9_]*)=/gm)].map(([, name]) => name)
+    expect(listed.filter((name) => !/^JWT_MAILER_SECRET_SHOP/.test(name ?? '')).toSorted()).toEqual(names.filter((name) => name !== 'DYNO').toSorted())
+  })
+
+  it('is in the table of the README, and nothing else is', () => {
+    const table = /## Configuration([^]*?)\n## /.exec(file('README.md'))?.[1] ?? ''
+    const listed = [...table.matchAll(/^\| (.*?) \|/gm)].flatMap(([, cell = '']) => [...cell.matchAll(/`([A-Z][A-Z0-9_]+)`/g)].map(([, name]) => name))
+    expect(listed.toSorted()).toEqual(names.toSorted())
+  })
+
+  it('an operator may set is offered by app.json, and nothing else is', () => {
+    const { env } = JSON.parse(file('app.json')) as { env: Record<string, unknown> }
+    expect(Object.keys(env).toSorted()).toEqual(names.filter((name) => !notAsked.test(name)).toSorted())
+  })
+})
