@@ -1,0 +1,210 @@
+/**
+ * Owns the claim contract of a mail: which claims it needs, of which type, and how a token's claims become its values.
+ */
+import { z } from 'zod'
+import type { Claims } from '../contract.ts'
+import { MailerError } from '../errors.ts'
+import { joinLink, type LinkRules } from '../link.ts'
+import { cleanText } from './values.ts'
+
+export type ClaimType = 'text' | 'integer' | 'cents'
+
+/** One claim of the wrapping token, as a caller has to send it. */
+export interface ClaimRule {
+  readonly name: string
+  readonly type: ClaimType
+  readonly required: boolean
+  /** What the mail says when the claim is absent. */
+  readonly default: string | undefined
+  readonly sample: string | number | undefined
+  /** Characters of a text. */
+  readonly max: number
+}
+
+/** A name of the placeholder language and the claim that fills it. */
+export interface Source {
+  readonly name: string
+  /** `exact`: shown byte for byte, never defused. */
+  readonly kind: 'claim' | 'email' | 'key' | 'link' | 'expiry'
+  readonly rule: ClaimRule | undefined
+}
+
+/** Names that need no declaration because every mail has them. `app.name`, `sender_name` and `locale` are constants. */
+export const alwaysThere = ['user_email', 'link', 'access_key', 'expires_at'] as const
+export const constantNames = ['app.name', 'sender_name', 'locale'] as const
+
+export const claimName = /^[a-z][a-z0-9_]{0,63}$/
+const defaultMax = 4000
+const highestMax = 20_000
+const notDeclared = new Set<string>([
+  ...constantNames,
+  'user_email',
+  'link',
+  'expires_at',
+  'app',
+  'jti',
+  'exp',
+  'nbf',
+  'iat',
+])
+const otherNames: Record<string, string> = {
+  user_aut_key: 'access_key',
+  user_aut_key_or_otp: 'access_key',
+  email_link_url: 'link',
+  email_link_token: 'link',
+}
+
+const scalar = z.union([z.string(), z.number()], { error: 'must be a text or a number' })
+const claimSchema = z
+  .strictObject(
+    {
+      type: z.enum(['text', 'integer', 'cents'], { error: 'must be text, integer or cents' }).default('text'),
+      default: scalar.optional(),
+      sample: scalar.optional(),
+      max: z
+        .int({ error: `must be a whole number up to ${highestMax}` })
+        .min(1)
+        .max(highestMax)
+        .optional(),
+    },
+    { error: 'must look like { type: text, default: …, sample: … }' },
+  )
+  .superRefine((claim, context) => {
+    for (const field of ['default', 'sample'] as const) {
+      const wrong = claim.type !== 'text' && claim[field] !== undefined && !Number.isSafeInteger(claim[field])
+      if (wrong)
+        context.addIssue({ code: 'custom', path: [field], message: `must be a whole number, like the claim` })
+    }
+    if (claim.type !== 'text' && claim.max !== undefined)
+      context.addIssue({ code: 'custom', path: ['max'], message: 'is for texts only' })
+  })
+
+/** The `claims` of a front matter. */
+export const contractSchema = z
+  .record(z.string(), claimSchema, { error: 'must list claims by name' })
+  .superRefine((claims, context) => {
+    for (const [name, claim] of Object.entries(claims)) {
+      const message = wrongName(name) ?? (name === 'access_key' ? wrongKeyRule(claim) : undefined)
+      if (message) context.addIssue({ code: 'custom', path: [name], message })
+    }
+  })
+export type Declared = z.infer<typeof contractSchema>
+
+function wrongName(name: string): string | undefined {
+  if (!claimName.test(name)) return 'a claim is named in lower case, with digits and underscores'
+  if (notDeclared.has(name)) return 'is always there and is not declared'
+  if (Object.hasOwn(otherNames, name)) return `is called \`${otherNames[name]}\` in mails`
+  return undefined
+}
+
+function wrongKeyRule(claim: { type: string; default?: unknown; max?: unknown }): string | undefined {
+  const right = claim.type === 'text' && claim.max === undefined && (claim.default ?? '') === ''
+  return right ? undefined : 'takes a sample, and `default: ""` when it may be absent, nothing else'
+}
+
+/** The names a mail can use, in order of their index. */
+export function sourcesOf(declared: Declared): Source[] {
+  const sources: Source[] = [
+    { name: 'user_email', kind: 'email', rule: undefined },
+    { name: 'link', kind: 'link', rule: undefined },
+    {
+      name: 'access_key',
+      kind: 'key',
+      rule: ruleOf('user_aut_key_or_otp', declared['access_key'] ?? claimSchema.parse({})),
+    },
+    { name: 'expires_at', kind: 'expiry', rule: undefined },
+  ]
+  for (const [name, claim] of Object.entries(declared)) {
+    if (name !== 'access_key') sources.push({ name, kind: 'claim', rule: ruleOf(name, claim) })
+  }
+  return sources
+}
+
+function ruleOf(name: string, claim: Declared[string]): ClaimRule {
+  return {
+    name,
+    type: claim.type,
+    required: claim.default === undefined,
+    default: claim.default === undefined ? undefined : String(claim.default),
+    sample: claim.type === 'text' && claim.sample !== undefined ? String(claim.sample) : claim.sample,
+    max: name === 'user_aut_key_or_otp' ? 256 : (claim.max ?? defaultMax),
+  }
+}
+
+const email: ClaimRule = {
+  name: 'user_email',
+  type: 'text',
+  required: true,
+  default: undefined,
+  sample: 'ada@example.com',
+  max: 254,
+}
+const linkPart = { type: 'text', required: true, default: undefined, sample: undefined, max: 16_384 } as const
+const linkClaims: readonly ClaimRule[] = [
+  { name: 'email_link_url', ...linkPart },
+  { name: 'email_link_token', ...linkPart },
+]
+
+/** What a caller has to send: the contract in the order a reader expects it. */
+export function contractOf(sources: readonly Source[], shows: { link: boolean; key: boolean }): ClaimRule[] {
+  const rules = sources.flatMap(({ kind, rule }) => (rule && (kind === 'claim' || shows.key) ? [rule] : []))
+  return [email, ...(shows.link ? linkClaims : []), ...rules]
+}
+
+/** The value of a declared claim. Throws `claims_invalid` naming the claim. */
+export function readClaim(rule: ClaimRule, claims: Claims): string {
+  const value = Object.hasOwn(claims, rule.name) ? claims[rule.name] : undefined
+  const text = value === undefined || value === null ? '' : textOf(rule, value)
+  if (text !== '') return text
+  if (rule.default === undefined) throw invalid(rule.name, 'missing')
+  return rule.default
+}
+
+function textOf(rule: ClaimRule, value: unknown): string {
+  // identifiers come as numbers or as texts, depending on the caller's database
+  if (Number.isSafeInteger(value)) return String(value)
+  if (value === '') return ''
+  if (rule.type !== 'text' || typeof value !== 'string') throw invalid(rule.name, 'type')
+  if (value.length > rule.max) throw invalid(rule.name, 'length')
+  const text = cleanText(value)
+  if (text === undefined) throw invalid(rule.name, 'control')
+  return text
+}
+
+const keyPattern = /^[\x21-\x7e]{1,256}$/
+const keyLikeLink = /:\/\/|^www\./i
+
+/** The access key or one-time code, byte for byte, under either of its names. Nothing that reads as a link. */
+export function readKey(rule: ClaimRule, claims: Claims): string {
+  const key = claims.user_aut_key_or_otp || claims.user_aut_key
+  if (!key && !rule.required) return ''
+  if (!key) throw invalid(rule.name, 'missing')
+  if (!keyPattern.test(key) || keyLikeLink.test(key)) throw invalid(rule.name, 'key')
+  return key
+}
+
+/** The joined link, byte for byte. */
+export function readLink(claims: Claims, rules: LinkRules): string {
+  const { email_link_url: base, email_link_token: token } = claims
+  if (!base) throw invalid('email_link_url', 'missing')
+  if (!token) throw invalid('email_link_token', 'missing')
+  return joinLink(base, token, rules)
+}
+
+/** When a link token says it expires, in epoch ms. It is read, not verified: only the caller can do that. */
+export function linkExpiry(token: string): number | undefined {
+  const parts = token.split('.')
+  if (parts.length !== 3) return undefined
+  try {
+    const payload: unknown = JSON.parse(Buffer.from(parts[1]!, 'base64url').toString('utf8'))
+    const exp = typeof payload === 'object' && payload !== null && 'exp' in payload ? payload.exp : undefined
+    const usable = typeof exp === 'number' && exp > 0 && exp < 8.64e12
+    return usable ? Math.floor(exp * 1000) : undefined
+  } catch {
+    return undefined
+  }
+}
+
+function invalid(claim: string, reason: string): MailerError {
+  return new MailerError('claims_invalid', { claim, reason })
+}

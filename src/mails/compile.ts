@@ -1,0 +1,177 @@
+/**
+ * Owns how one Markdown file becomes a mail: front matter, contract, and the templates of both parts.
+ *
+ * Everything is decided here, once, at start; a request only fills slots (render.ts).
+ */
+import { z } from 'zod'
+import type { Block, Inline } from './blocks.ts'
+import { contractSchema, sourcesOf, type Source } from './claims.ts'
+import { footerHtml, htmlOf } from './html.ts'
+import { markdownReader } from './markdown.ts'
+import { fillLayout, type Layout } from './layout.ts'
+import { nameTable, type Expression } from './names.ts'
+import type { Palette } from './palette.ts'
+import { templateOf, type Part, type Template } from './placeholders.ts'
+import { parseSettings, type Parsed, type Problems } from './source.ts'
+import { textOf, type TextBlock } from './text.ts'
+import { escapeHtml } from './values.ts'
+
+const line = z
+  .string({ error: 'is needed, as a text' })
+  .trim()
+  .min(1, 'is empty')
+  .max(200, 'is longer than 200 characters')
+const frontMatterSchema = z.strictObject({
+  subject: line,
+  preheader: line,
+  to_name: line.optional(),
+  claims: contractSchema.default({}),
+})
+
+/** What a mail takes from its app. */
+export interface MailSetting {
+  readonly appName: string
+  readonly senderName: string
+  /** Template of the To name, when the mail has none of its own. */
+  readonly toName: string
+  readonly palette: Palette
+  readonly layout: Layout
+  readonly locale: string
+  readonly direction: 'ltr' | 'rtl'
+}
+
+/** What a request fills. Slots are indexes of `expressions`. */
+export interface Program {
+  readonly sources: readonly Source[]
+  readonly expressions: readonly Expression[]
+  readonly subject: Template
+  readonly toName: Template
+  readonly html: Template
+  readonly text: readonly TextBlock[]
+  readonly direction: 'ltr' | 'rtl'
+}
+
+/** `undefined` when a problem was found. */
+export function compileMail(
+  source: string,
+  file: string,
+  setting: MailSetting,
+  problems: Problems,
+): Program | undefined {
+  const before = problems.found.length
+  const lines = source
+    .replace(/^\uFEFF/, '')
+    .replace(/\r\n?/g, '\n')
+    .split('\n')
+  const end = lines.indexOf('---', 1)
+  if (lines[0] !== '---' || end < 0) {
+    problems.add(file, 1, 'a mail begins with its front matter: a line `---`, the settings, and a line `---`')
+    return undefined
+  }
+  const front = parseSettings(frontMatterSchema, lines.slice(1, end).join('\n'), file, 2, problems)
+  if (!front) return undefined
+  const program = compileParts(front, lines.slice(end + 1), end + 2, file, setting, problems)
+  return problems.found.length === before ? program : undefined
+}
+
+function compileParts(
+  front: Parsed<z.infer<typeof frontMatterSchema>>,
+  body: readonly string[],
+  bodyLine: number,
+  file: string,
+  setting: MailSetting,
+  problems: Problems,
+): Program {
+  const { value } = front
+  const lineOf = (...at: string[]) => front.lineOf(at)
+  const report = (at: number, sentence: string) => problems.add(file, at, sentence)
+  const sources = sourcesOf(value.claims)
+  const constants = { 'app.name': setting.appName, sender_name: setting.senderName, locale: setting.locale }
+  const names = nameTable(sources, constants, report)
+  const reader = markdownReader(names, report)
+
+  const subject = reader.readLine(value.subject, lineOf('subject'))
+  const preheader = reader.readLine(value.preheader, lineOf('preheader'))
+  const toName = reader.readLine(value.to_name ?? setting.toName, lineOf('to_name'))
+  const blocks = reader.readBody(body, bodyLine)
+  checkBlocks(blocks, (sentence) => report(bodyLine, sentence))
+  for (const name of Object.keys(value.claims)) {
+    if (!names.isUsed(name)) report(lineOf('claims', name), `\`${name}\` is declared and never used`)
+  }
+
+  const rule = blocks.findIndex((block) => block.kind === 'rule')
+  const [card, footer] = rule < 0 ? [blocks, []] : [blocks.slice(0, rule), blocks.slice(rule + 1)]
+  const html = fillLayout(
+    setting.layout,
+    { lang: setting.locale, dir: setting.direction, appName: setting.appName, palette: setting.palette },
+    {
+      subject: lineHtml(subject),
+      preheader: lineHtml(preheader),
+      content: htmlOf(card, setting),
+      footer: footerHtml(footer, setting),
+    },
+  )
+  const program = {
+    sources,
+    expressions: names.expressions,
+    subject: templateOf(linePlain(subject)),
+    toName: templateOf(linePlain(toName)),
+    html: templateOf(html),
+    text: textOf(blocks),
+    direction: setting.direction,
+  }
+  if (!canDoWithoutExpiry(program, program.html))
+    report(
+      bodyLine,
+      '`expires_at` can be absent: put the words around it between {% if expires_at %} and {% endif %}',
+    )
+  return program
+}
+
+function checkBlocks(blocks: readonly Block[], report: (sentence: string) => void): void {
+  const all = flatten(blocks)
+  const count = (wanted: (block: Block) => boolean) => all.filter(wanted).length
+  if (count((block) => block.kind === 'heading' && block.level === 1) !== 1)
+    report('a mail has exactly one heading `# …`, which says what it is about')
+  if (count((block) => block.kind === 'button') > 1)
+    report('a mail has at most one button (a paragraph that is only a link)')
+  if (
+    count((block) => block.kind === 'rule') > 1 ||
+    all.some((block) => block.kind === 'rule' && !blocks.includes(block))
+  )
+    report('a mail has at most one line `---`, outside of everything: it parts the card from the small print')
+}
+
+function flatten(blocks: readonly Block[]): Block[] {
+  return blocks.flatMap((block) => {
+    if (block.kind === 'choice') return [block, ...flatten(block.yes), ...flatten(block.no)]
+    if (block.kind === 'quote') return [block, ...flatten(block.blocks)]
+    return block.kind === 'list' ? [block, ...flatten(block.items.flat())] : [block]
+  })
+}
+
+/** Lines hold words, slots and choices only. */
+function linePlain(inner: readonly Inline[], encode: (literal: string) => string = String): Part[] {
+  return inner.flatMap((part): Part[] => {
+    if (typeof part === 'string') return [encode(part)]
+    if (typeof part === 'number') return [part]
+    return 'test' in part
+      ? [{ test: part.test, yes: linePlain(part.yes, encode), no: linePlain(part.no, encode) }]
+      : []
+  })
+}
+
+function lineHtml(inner: readonly Inline[]): Part[] {
+  return linePlain(inner, escapeHtml)
+}
+
+function canDoWithoutExpiry(program: Program, template: Template): boolean {
+  const isExpiry = (slot: number) => program.sources[program.expressions[slot]!.source]!.kind === 'expiry'
+  return template.every((part) => {
+    if (typeof part === 'string') return true
+    if (typeof part === 'number') return !isExpiry(part)
+    return (
+      (isExpiry(part.test) || canDoWithoutExpiry(program, part.yes)) && canDoWithoutExpiry(program, part.no)
+    )
+  })
+}

@@ -1,0 +1,177 @@
+/** Owns how the blocks of a mail become HTML. Styles stand inline; classes only serve the dark design of the layout. */
+import type { Block, Href, Inline } from './blocks.ts'
+import { light, type Palette } from './palette.ts'
+import type { Part } from './placeholders.ts'
+import { escapeHtml } from './values.ts'
+
+export interface HtmlStyle {
+  readonly palette: Palette
+  readonly direction: 'ltr' | 'rtl'
+}
+
+export const font = "font-family:-apple-system,'Segoe UI',Roboto,Helvetica,Arial,sans-serif"
+const monospace = "font-family:ui-monospace,Menlo,Consolas,'Courier New',monospace"
+const table = '<table role="presentation" cellpadding="0" cellspacing="0" border="0"'
+const small = `font-size:14px;line-height:21px;color:${light.soft}`
+const breakAnywhere = 'word-break:break-all;word-wrap:break-word'
+
+/** The blocks of the card; whole addresses of buttons come last, under a line. */
+export function htmlOf(blocks: readonly Block[], style: HtmlStyle): Part[] {
+  return [...blocks.flatMap((block) => blockHtml(block, style, 16)), ...wholeAddresses(blocks)]
+}
+
+/** The small print under the card. */
+export function footerHtml(blocks: readonly Block[], style: HtmlStyle): Part[] {
+  return blocks.flatMap((block) => blockHtml(block, style, 8))
+}
+
+function blockHtml(block: Block, style: HtmlStyle, margin: number): Part[] {
+  const start = style.direction === 'ltr' ? 'left' : 'right'
+  const inside = (blocks: readonly Block[]) => blocks.flatMap((each) => blockHtml(each, style, margin))
+  switch (block.kind) {
+    case 'heading':
+      return block.level === 1
+        ? element(
+            'h1',
+            'margin:0 0 12px;font-size:26px;line-height:32px;font-weight:bold',
+            words(block.inner),
+          )
+        : element(
+            'h2',
+            'margin:24px 0 8px;font-size:18px;line-height:25px;font-weight:bold',
+            words(block.inner),
+          )
+    case 'paragraph':
+      return element('p', `margin:0 0 ${margin}px`, words(block.inner))
+    case 'button':
+      return buttonHtml(block, style.palette)
+    case 'code':
+      return codeBox(block.inner)
+    case 'list':
+      return element(
+        block.ordered ? 'ol' : 'ul',
+        `margin:0 0 ${margin}px;padding:0;padding-${start}:22px`,
+        block.items.flatMap((item) => element('li', 'margin:0 0 6px', itemHtml(item, style))),
+      )
+    case 'quote':
+      return element(
+        'blockquote',
+        `margin:0 0 16px;padding:0;padding-${start}:14px;border-${start}:3px solid ${light.border};color:${light.soft}`,
+        inside(block.blocks),
+        'class="s" ',
+      )
+    case 'facts':
+      return factsHtml(block.rows, start)
+    case 'choice':
+      return [{ test: block.test, yes: inside(block.yes), no: inside(block.no) }]
+    default:
+      return []
+  }
+}
+
+function element(tag: string, css: string, inner: readonly Part[], attributes = ''): Part[] {
+  return [`<${tag} ${attributes}style="${css}">`, ...inner, `</${tag}>\n`]
+}
+
+/** A paragraph of its own margins would tear a list apart. */
+function itemHtml(item: readonly Block[], style: HtmlStyle): Part[] {
+  return item.flatMap((block, index): Part[] => {
+    if (block.kind !== 'paragraph') return blockHtml(block, style, 0)
+    return index === 0 ? words(block.inner) : ['<br>', ...words(block.inner)]
+  })
+}
+
+/** The padding stands twice: Outlook takes it from the cell, the others from the link, so that all of it can be hit. */
+function buttonHtml(block: Block & { kind: 'button' }, { accent, label }: Palette): Part[] {
+  return [
+    `${table} style="margin:24px 0"><tr><td class="b" bgcolor="${accent}" style="background-color:${accent};border-radius:8px;mso-padding-alt:14px 28px"><a class="b" href="`,
+    address(block.href),
+    `" style="display:block;padding:14px 28px;border-radius:8px;font-size:17px;line-height:22px;font-weight:bold;color:${label};text-decoration:none">`,
+    ...words(block.inner),
+    '</a></td></tr></table>\n',
+  ]
+}
+
+function codeBox(inner: readonly Inline[]): Part[] {
+  return [
+    `${table} width="100%" style="margin:0 0 20px;table-layout:fixed"><tr><td class="k" dir="ltr" bgcolor="${light.box}" style="background-color:${light.box};border:1px solid ${light.border};border-radius:8px;padding:14px 16px;${monospace};font-size:22px;line-height:28px;letter-spacing:2px;${breakAnywhere}">`,
+    ...words(inner),
+    '</td></tr></table>\n',
+  ]
+}
+
+function factsHtml(
+  rows: readonly { name: readonly Inline[]; value: readonly Inline[] }[],
+  start: string,
+): Part[] {
+  const cell = `padding:8px 0;border-bottom:1px solid ${light.border};text-align:${start};vertical-align:top;word-wrap:break-word`
+  return [
+    `<table width="100%" cellpadding="0" cellspacing="0" border="0" style="margin:0 0 20px;table-layout:fixed">`,
+    ...rows.flatMap(({ name, value }) => [
+      `<tr><th scope="row" class="s" width="32%" style="${cell};padding-right:12px;font-weight:normal;color:${light.soft}">`,
+      ...words(name),
+      `</th><td class="f" style="${cell}">`,
+      ...words(value),
+      '</td></tr>\n',
+    ]),
+    '</table>\n',
+  ]
+}
+
+function wholeAddresses(blocks: readonly Block[]): Part[] {
+  return blocks.flatMap((block): Part[] => {
+    if (block.kind === 'choice')
+      return [{ test: block.test, yes: wholeAddresses(block.yes), no: wholeAddresses(block.no) }]
+    if (block.kind !== 'button') return []
+    const hint = block.hint ? [escapeHtml(block.hint), '<br>\n'] : []
+    return element(
+      'p',
+      `margin:24px 0 0;padding-top:16px;border-top:1px solid ${light.border};${small}`,
+      [...hint, ...bareLink(block.href)],
+      'class="s" ',
+    )
+  })
+}
+
+/** An address that shows itself, whole. */
+function bareLink(href: Href): Part[] {
+  const shown = address(href)
+  return [
+    '<a class="s" dir="ltr" href="',
+    shown,
+    `" style="color:${light.soft};text-decoration:underline;${breakAnywhere}">`,
+    shown,
+    '</a>',
+  ]
+}
+
+function address(href: Href): Part {
+  return typeof href === 'string' ? escapeHtml(href) : href
+}
+
+function words(inner: readonly Inline[]): Part[] {
+  return inner.flatMap((part): Part[] => {
+    if (typeof part === 'string') return [escapeHtml(part)]
+    if (typeof part === 'number') return [part]
+    if ('test' in part) return [{ test: part.test, yes: words(part.yes), no: words(part.no) }]
+    switch (part.kind) {
+      case 'break':
+        return ['<br>']
+      case 'strong':
+      case 'em':
+        return [`<${part.kind}>`, ...words(part.inner), `</${part.kind}>`]
+      case 'code':
+        return [`<code dir="ltr" style="${monospace}">`, ...words(part.inner), '</code>']
+      default:
+        return part.bare
+          ? bareLink(part.href)
+          : [
+              '<a href="',
+              address(part.href),
+              '" style="color:inherit;text-decoration:underline">',
+              ...words(part.inner),
+              '</a>',
+            ]
+    }
+  })
+}

@@ -1,0 +1,70 @@
+/** Owns the frame of the HTML part: `layout.html` cut at its slots, colours filled in. */
+import { font } from './html.ts'
+import { dark, light, type Palette } from './palette.ts'
+import type { Part } from './placeholders.ts'
+import type { Problems } from './source.ts'
+import { escapeHtml } from './values.ts'
+
+export interface Layout {
+  readonly file: string
+  /** Literals at even places, slot names at odd ones. */
+  readonly pieces: readonly string[]
+}
+
+const filledSlots = ['subject', 'preheader', 'content', 'footer'] as const
+type FilledSlot = (typeof filledSlots)[number]
+const needed = [...filledSlots, 'lang', 'dir']
+const known = new Set([
+  ...needed,
+  'app.name',
+  'font',
+  'accent',
+  'label',
+  ...Object.keys(light),
+  ...Object.keys(dark).map((name) => `dark.${name}`),
+  'dark.accent',
+  'dark.label',
+])
+
+export function parseLayout(html: string, file: string, problems: Problems): Layout {
+  const pieces = html.replace(/\r\n?/g, '\n').split(/\{\{\s*([\w.]+)\s*\}\}/)
+  let line = 1
+  for (const [index, piece] of pieces.entries()) {
+    const unknown = index % 2 === 1 && !known.has(piece)
+    if (unknown)
+      problems.add(file, line, `{{ ${piece} }} is not a slot of a layout; there are ${[...known].join(', ')}`)
+    if (index % 2 === 0) line += piece.split('\n').length - 1
+  }
+  const slots = new Set(pieces.filter((_, index) => index % 2 === 1))
+  for (const name of needed.filter((slot) => !slots.has(slot)))
+    problems.add(file, 1, `a layout needs {{ ${name} }} in it`)
+  return { file, pieces }
+}
+
+export interface Frame {
+  readonly lang: string
+  readonly dir: 'ltr' | 'rtl'
+  readonly appName: string
+  readonly palette: Palette
+}
+
+/** The whole HTML part: everything but the four slots is fixed now. */
+export function fillLayout(layout: Layout, frame: Frame, slots: Record<FilledSlot, readonly Part[]>): Part[] {
+  const filled = new Map<string, readonly Part[]>(Object.entries(slots))
+  const fixed: Record<string, string> = {
+    ...light,
+    ...Object.fromEntries(Object.entries(dark).map(([name, colour]) => [`dark.${name}`, colour])),
+    accent: frame.palette.accent,
+    label: frame.palette.label,
+    'dark.accent': frame.palette.darkAccent,
+    'dark.label': frame.palette.darkLabel,
+    lang: escapeHtml(frame.lang),
+    dir: frame.dir,
+    font,
+    'app.name': escapeHtml(frame.appName),
+  }
+  return layout.pieces.flatMap((piece, index): readonly Part[] => {
+    if (index % 2 === 0) return [piece]
+    return filled.get(piece) ?? [fixed[piece] ?? '']
+  })
+}

@@ -1,0 +1,159 @@
+/**
+ * Owns the placeholder language of the mails, a small part of Liquid: `{{ name }}`, `{{ cents | money: currency }}`,
+ * `{% if name %}`, `{% unless name %}`, `{% else %}`, `{% endif %}`, `{% endunless %}`.
+ *
+ * Tags are found before Markdown sees the text, and each is replaced by one private-use character, so that neither
+ * language can misread the other. What comes out is a template: literals, slots and branches, filled and never parsed.
+ */
+
+/** What a slot shows. `lines`: it stands alone in its block, so line breaks in the value are kept. */
+export interface Expression {
+  readonly name: string
+  readonly money: string | undefined
+  readonly lines: boolean
+}
+
+/** A literal, the index of an expression, or a choice. */
+export type Template = readonly Part[]
+export type Part = string | number | Branch
+export interface Branch {
+  /** Index of an expression: `yes` when it shows anything. */
+  readonly test: number
+  readonly yes: Template
+  readonly no: Template
+}
+
+export type Tag =
+  | {
+      readonly kind: 'value'
+      readonly line: number
+      readonly name: string
+      readonly money: string | undefined
+    }
+  | { readonly kind: 'if'; readonly line: number; readonly name: string; readonly negate: boolean }
+  | { readonly kind: 'else' | 'end'; readonly line: number }
+
+const firstMark = 0xe000
+const maxTags = 1000
+/** Every character that may stand for a tag. */
+export const marks = /[\uE000-\uF8FF]/
+const tagPattern = /\{\{(.*?)\}\}|\{%(.*?)%\}/g
+const valuePattern = /^([a-z_][a-z0-9_.]*)(?:\s*\|\s*(\w+)\s*(?::\s*([a-z_][a-z0-9_]*))?)?$/
+const ifPattern = /^(if|unless)\s+([a-z_][a-z0-9_.]*)$/
+
+/** Replaces the tags of one line, appending what they mean to `tags`. `report` hears what is wrong with them. */
+export function markTags(
+  text: string,
+  line: number,
+  tags: Tag[],
+  report: (sentence: string) => void,
+): string {
+  if (marks.test(text)) report('private-use characters (U+E000 to U+F8FF) cannot stand in a mail')
+  const marked = text.replace(tagPattern, (whole: string, value?: string, command?: string) => {
+    const tag = value === undefined ? readCommand(command!.trim(), line) : readValue(value.trim(), line)
+    if (typeof tag === 'string') report(`${whole}: ${tag}`)
+    else if (tags.length >= maxTags) report(`more than ${maxTags} placeholders`)
+    else return String.fromCharCode(firstMark + tags.push(tag) - 1)
+    return ''
+  })
+  const stray = /\{\{|\}\}|\{%|%\}/.exec(marked)
+  if (stray) report(`\`${stray[0]}\` has no counterpart on this line`)
+  return marked
+}
+
+/** The tag a character stands for, when it stands for one. */
+export function tagAt(character: string, tags: readonly Tag[]): Tag | undefined {
+  return tags[character.charCodeAt(0) - firstMark]
+}
+
+function readValue(text: string, line: number): Tag | string {
+  const match = valuePattern.exec(text)
+  if (!match) return 'a placeholder is a name, or an amount: {{ amount_cents | money: currency }}'
+  const [, name, filter, argument] = match
+  if (filter !== undefined && filter !== 'money')
+    return `unknown filter \`${filter}\`; the only filter is \`money\``
+  if (filter === 'money' && !argument) return 'money needs its currency: {{ amount_cents | money: currency }}'
+  return { kind: 'value', line, name: name!, money: argument }
+}
+
+function readCommand(text: string, line: number): Tag | string {
+  if (text === 'else') return { kind: 'else', line }
+  if (text === 'endif' || text === 'endunless') return { kind: 'end', line }
+  const match = ifPattern.exec(text)
+  if (!match)
+    return 'the tags are {% if name %}, {% unless name %}, {% else %}, {% endif %} and {% endunless %}'
+  return { kind: 'if', line, name: match[2]!, negate: match[1] === 'unless' }
+}
+
+/** Builds a tree of parts and branches from what is written and opened in order. */
+export interface Writer<T> {
+  readonly root: T[]
+  add(part: T): void
+  open(test: number, negate: boolean): void
+  /** `false`: there is no open branch to turn or close. */
+  turn(): boolean
+  close(): boolean
+  depth(): number
+}
+
+interface OpenBranch<T> {
+  readonly test: number
+  readonly yes: T[]
+  readonly no: T[]
+}
+
+/** `branch` makes a part from a finished branch. */
+export function treeWriter<T>(branch: (finished: OpenBranch<T>) => T): Writer<T> {
+  const root: T[] = []
+  const lists: T[][] = [root]
+  const open: OpenBranch<T>[] = []
+  return {
+    root,
+    add: (part) => void lists.at(-1)!.push(part),
+    open(test, negate) {
+      const entry = { test, yes: [], no: [] }
+      open.push(entry)
+      lists.push(negate ? entry.no : entry.yes)
+    },
+    turn() {
+      const entry = open.at(-1)
+      if (!entry) return false
+      lists.push(lists.pop() === entry.yes ? entry.no : entry.yes)
+      return true
+    },
+    close() {
+      const entry = open.pop()
+      if (!entry) return false
+      lists.pop()
+      lists.at(-1)!.push(branch(entry))
+      return true
+    },
+    depth: () => open.length,
+  }
+}
+
+/** Joins neighbouring literals, and lifts the root of a template out of its writer. */
+export function templateOf(parts: readonly Part[]): Template {
+  const joined: Part[] = []
+  for (const part of parts) {
+    const last = joined.at(-1)
+    if (typeof part === 'string' && typeof last === 'string') joined[joined.length - 1] = last + part
+    else if (part !== '') joined.push(typeof part === 'object' ? tidyBranch(part) : part)
+  }
+  return joined
+}
+
+function tidyBranch(branch: Branch): Branch {
+  return { test: branch.test, yes: templateOf(branch.yes), no: templateOf(branch.no) }
+}
+
+/** Fills a template: `values` of each expression as they are written in this part, `plain` to decide the branches. */
+export function fill(template: Template, values: readonly string[], plain: readonly string[]): string {
+  let out = ''
+  for (const part of template) {
+    if (typeof part === 'string') out += part
+    else if (typeof part === 'number') out += values[part]!
+    else out += fill(plain[part.test] === '' ? part.no : part.yes, values, plain)
+  }
+  return out
+}

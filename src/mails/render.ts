@@ -1,0 +1,93 @@
+/** Owns how the claims of one token fill a mail. Nothing is parsed here: values go into slots, harmless for each part. */
+import type { Claims } from '../contract.ts'
+import { MailerError } from '../errors.ts'
+import type { Message } from '../message.ts'
+import type { Mail } from './catalogue.ts'
+import { linkExpiry, readClaim, readKey, readLink, type Source } from './claims.ts'
+import type { Expression } from './names.ts'
+import { fill } from './placeholders.ts'
+import { fillText } from './text.ts'
+import { cleanText, defuseLinks, escapeHtml, foldLines, formatMoney, isolate, shorten } from './values.ts'
+
+/** Gmail clips a mail at 102 KiB, and a mail of that size is no notice any more. */
+const maxHtml = 100_000
+const maxSubject = 255
+const maxName = 100
+
+/**
+ * `claims.user_email` must have passed `checkAddress`. Throws `claims_invalid` naming the claim that is missing, of the
+ * wrong type, too long, or holds what it must not.
+ */
+export function renderMail(mail: Mail, claims: Claims, options: { id: string; date: Date }): Message {
+  const { program } = mail
+  const given = program.sources.map((source) => readSource(source, mail, claims))
+  const plain = program.expressions.map((expression) => plainValue(expression, given))
+  const text = program.expressions.map((expression, index) => shownValue(mail, expression, plain[index]!))
+  const html = program.expressions.map((expression, index) => htmlValue(expression, text[index]!))
+  const body = fill(program.html, html, plain)
+  if (body.length > maxHtml)
+    throw new MailerError('claims_invalid', { claim: longest(mail, given), reason: 'size' })
+  return {
+    id: options.id,
+    app: mail.app,
+    kind: mail.kind,
+    locale: mail.locale,
+    from: mail.from,
+    replyTo: mail.replyTo,
+    to: { name: headerText(fill(program.toName, plain, plain), maxName), address: claims.user_email },
+    subject: headerText(fill(program.subject, plain, plain), maxSubject),
+    text: fillText(program.text, text, plain),
+    html: body,
+    date: options.date,
+  }
+}
+
+function readSource(source: Source, mail: Mail, claims: Claims): string {
+  switch (source.kind) {
+    case 'email':
+      return claims.user_email
+    case 'key':
+      return mail.showsKey ? readKey(source.rule!, claims) : ''
+    case 'link':
+      return mail.showsLink ? readLink(claims, mail.linkRules) : ''
+    case 'expiry':
+      return mail.showsLink ? expiryText(mail, claims.email_link_token) : ''
+    default:
+      return readClaim(source.rule!, claims)
+  }
+}
+
+function expiryText(mail: Mail, token: string | undefined): string {
+  const expiry = token === undefined ? undefined : linkExpiry(token)
+  return expiry === undefined ? '' : mail.formatTime(expiry)
+}
+
+function plainValue({ source, currency }: Expression, given: readonly string[]): string {
+  return currency < 0 ? given[source]! : formatMoney(given[source]!, given[currency]!)
+}
+
+function shownValue(mail: Mail, { source, lines }: Expression, plain: string): string {
+  const { kind } = mail.program.sources[source]!
+  if (kind === 'link' || kind === 'key') return plain
+  return isolate(defuseLinks(lines ? plain : foldLines(plain)), mail.program.direction)
+}
+
+function htmlValue({ lines }: Expression, shown: string): string {
+  const escaped = escapeHtml(shown)
+  return lines ? escaped.replaceAll('\n', '<br>\n') : escaped
+}
+
+function headerText(value: string, max: number): string {
+  return shorten(
+    foldLines(cleanText(value) ?? '')
+      .replace(/ {2,}/g, ' ')
+      .trim(),
+    max,
+  )
+}
+
+function longest(mail: Mail, given: readonly string[]): string {
+  const lengths = given.map((value) => value.length)
+  const source = mail.program.sources[lengths.indexOf(Math.max(...lengths))]!
+  return source.kind === 'link' ? 'email_link_token' : (source.rule?.name ?? 'user_email')
+}

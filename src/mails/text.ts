@@ -1,0 +1,163 @@
+/** Owns the text part: blocks of words in 72 columns, as a person would type them. */
+import type { Block, Href, Inline } from './blocks.ts'
+import { fill, templateOf, type Part, type Template } from './placeholders.ts'
+
+export const textWidth = 72
+
+export interface TextParagraph {
+  readonly content: Template
+  /** What stands before the first line and before each further one. */
+  readonly first: string
+  readonly rest: string
+  /** A blank line before it. */
+  readonly gap: boolean
+  /** `false` for what must stay in one piece: a link, a key. */
+  readonly wrap: boolean
+  /** Repeated under the last line, as long as that is. */
+  readonly underline: string
+}
+export interface TextBranch {
+  readonly test: number
+  readonly yes: readonly TextBlock[]
+  readonly no: readonly TextBlock[]
+}
+/** A paragraph without placeholders is laid out at start and kept as its lines. */
+export type TextBlock = TextParagraph | TextBranch | { readonly lines: string; readonly gap: boolean }
+
+interface Place {
+  readonly first: string
+  readonly rest: string
+  readonly gap: boolean
+}
+const margin: Place = { first: '', rest: '', gap: true }
+
+export function textOf(blocks: readonly Block[], place: Place = margin): TextBlock[] {
+  return blocks.flatMap((block, index) => {
+    const here = index === 0 ? place : { ...place, first: place.rest }
+    return blockText(block, here)
+  })
+}
+
+function blockText(block: Block, place: Place): TextBlock[] {
+  switch (block.kind) {
+    case 'heading':
+      return [paragraph(wordsOf(block.inner), place, { underline: block.level === 1 ? '=' : '' })]
+    case 'paragraph':
+      return [
+        paragraph(wordsOf(block.inner), place),
+        ...linksIn(block.inner).map((href) => address(href, place)),
+      ]
+    case 'button':
+      return [paragraph([...wordsOf(block.inner), ':'], place), address(block.href, place)]
+    case 'code':
+      return [paragraph(wordsOf(block.inner), { ...place, first: `${place.first}    ` }, { wrap: false })]
+    case 'quote':
+      return textOf(block.blocks, { first: `${place.first}> `, rest: `${place.rest}> `, gap: place.gap })
+    case 'list':
+      return block.items.flatMap((item, index) => {
+        const bullet = block.ordered ? `${block.start + index}. ` : '- '
+        const start = index === 0 ? place.first : place.rest
+        const rest = place.rest + ' '.repeat(bullet.length)
+        return textOf(item, { first: start + bullet, rest, gap: place.gap && index === 0 })
+      })
+    case 'facts':
+      return block.rows.map(({ name, value }, index) =>
+        paragraph([...wordsOf(name), ': ', ...wordsOf(value)], {
+          first: index === 0 ? place.first : place.rest,
+          rest: `${place.rest}  `,
+          gap: place.gap && index === 0,
+        }),
+      )
+    case 'choice':
+      return [{ test: block.test, yes: textOf(block.yes, place), no: textOf(block.no, place) }]
+    default:
+      return [{ lines: '---\n', gap: true }]
+  }
+}
+
+function paragraph(
+  content: readonly Part[],
+  place: Place,
+  options: { wrap?: boolean; underline?: string } = {},
+) {
+  const { wrap = true, underline = '' } = options
+  return settleBlock({ ...place, content: templateOf(content), wrap, underline })
+}
+
+/** A link on a line of its own, whole. */
+function address(href: Href, place: Place): TextBlock {
+  return settleBlock({ content: [href], first: place.rest, rest: '', gap: false, wrap: false, underline: '' })
+}
+
+function wordsOf(inner: readonly Inline[]): Part[] {
+  return inner.flatMap((part): Part[] => {
+    if (typeof part !== 'object') return [part]
+    if ('test' in part) return [{ test: part.test, yes: wordsOf(part.yes), no: wordsOf(part.no) }]
+    if (part.kind === 'break') return ['\n']
+    return part.kind === 'link' && part.bare ? [part.href] : wordsOf(part.inner)
+  })
+}
+
+function linksIn(inner: readonly Inline[]): Href[] {
+  return inner.flatMap((part): Href[] => {
+    if (typeof part !== 'object') return []
+    if ('test' in part) return [...linksIn(part.yes), ...linksIn(part.no)]
+    if (part.kind === 'break') return []
+    return part.kind === 'link' ? (part.bare ? [] : [part.href]) : linksIn(part.inner)
+  })
+}
+
+/** Lays out at start whatever does not depend on a value. */
+function settleBlock(block: TextParagraph): TextBlock {
+  const fixed = block.content.every((part) => typeof part === 'string')
+  return fixed ? { lines: layOut(block, block.content.join('')), gap: block.gap } : block
+}
+
+/** The lines of all blocks, each ended by `\n`. */
+export function fillText(
+  blocks: readonly TextBlock[],
+  values: readonly string[],
+  plain: readonly string[],
+  before = '',
+): string {
+  let out = before
+  for (const block of blocks) {
+    if ('test' in block) {
+      out = fillText(plain[block.test] === '' ? block.no : block.yes, values, plain, out)
+    } else {
+      const lines = 'lines' in block ? block.lines : layOut(block, fill(block.content, values, plain))
+      if (lines !== '') out += block.gap && out !== '' ? `\n${lines}` : lines
+    }
+  }
+  return out
+}
+
+function layOut(block: TextParagraph, words: string): string {
+  if (words.trim() === '') return ''
+  const text = block.wrap ? wrapWords(words, block.first, block.rest) : `${block.first}${words}\n`
+  if (block.underline === '') return text
+  return `${text}${block.underline.repeat(text.length - text.lastIndexOf('\n', text.length - 2) - 2)}\n`
+}
+
+/** Greedy; a word that is longer than the line stands alone on one. */
+function wrapWords(words: string, first: string, rest: string): string {
+  let out = ''
+  let line = first
+  let empty = true
+  for (const part of words.split('\n')) {
+    for (const word of part.split(' ')) {
+      if (word === '') continue
+      if (!empty && line.length + 1 + word.length > textWidth) {
+        out += `${line}\n`
+        line = rest
+        empty = true
+      }
+      line += empty ? word : ` ${word}`
+      empty = false
+    }
+    out += `${line.trimEnd()}\n`
+    line = rest
+    empty = true
+  }
+  return out
+}

@@ -1,0 +1,92 @@
+/**
+ * Owns what becomes of a value on its way into a mail: cleaned once, then written harmlessly for each part.
+ *
+ * A value never becomes markup, because templates are filled and never parsed. What is left is what mail clients make
+ * of plain text: addresses they turn into links, and directional controls that make a text read as another one.
+ */
+
+/** C0 and C1 controls but tab and line breaks: no honest value holds them. */
+// oxlint-disable-next-line no-control-regex -- control characters are what is refused
+const refused = /[\x00-\x08\x0e-\x1f\x7f-\x84\x86-\x9f]/
+// oxlint-disable-next-line no-control-regex -- what is cleaned
+const uncommon = /[\x09-\x0d\x85\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff]/
+const breaks = /\r\n|[\n\r\v\f\x85\u2028\u2029]/g
+/** Embeddings, overrides and isolates (UAX #9). The marks U+200E and U+200F stay: they only ever concern themselves. */
+const directionalControls = /[\u202a-\u202e\u2066-\u2069]/g
+
+/**
+ * Trimmed, line breaks as `\n`, tabs as spaces, without directional controls, well-formed UTF-16.
+ * `undefined` when the value holds a control character that nothing honest holds.
+ */
+export function cleanText(value: string): string | undefined {
+  if (refused.test(value)) return undefined
+  if (!uncommon.test(value)) return value.trim()
+  return value
+    .replace(breaks, '\n')
+    .replaceAll('\t', ' ')
+    .replace(directionalControls, '')
+    .toWellFormed()
+    .trim()
+}
+
+/** One line for a header or a sentence. */
+export function foldLines(value: string): string {
+  return value.includes('\n') ? value.replace(/\s*\n\s*/g, ' ') : value
+}
+
+/** Zero-width non-joiner: invisible, in every font, and no linkifier reads on over it. */
+const joint = '\u200c'
+
+/**
+ * Keeps mail clients from turning `https://evil.example`, `evil.example` or `a@evil.example` into links, without
+ * changing how they look: an invisible character goes behind the colon of a scheme and behind the dot of a domain.
+ */
+export function defuseLinks(value: string): string {
+  if (!/[.:\u3002\uff0e\uff61]/.test(value)) return value
+  return value
+    .replace(/:(?=[/\\])/g, `:${joint}`)
+    .replace(/(?<=\S)([.\u3002\uff0e\uff61])(?=[\p{L}\p{M}])|(?<=\p{L})([.])(?=\p{N})/gu, `$&${joint}`)
+}
+
+const rightToLeft = /[\u0590-\u08ff\ufb1d-\ufdff\ufe70-\ufefc]|[\ud802\ud803\ud83a\ud83b][\udc00-\udfff]/
+
+/** Wraps a value that may run against the mail's direction in a first-strong isolate, so that it moves nothing around it. */
+export function isolate(value: string, direction: 'ltr' | 'rtl'): string {
+  const mixed = direction === 'rtl' ? /[A-Za-z0-9]/.test(value) : rightToLeft.test(value)
+  if (!mixed) return value
+  return value
+    .split('\n')
+    .map((line) => `\u2068${line}\u2069`)
+    .join('\n')
+}
+
+const entities: Record<string, string> = {
+  '&': '&amp;',
+  '<': '&lt;',
+  '>': '&gt;',
+  '"': '&quot;',
+  "'": '&#39;',
+}
+
+/** Safe as HTML text and inside a quoted attribute. */
+export function escapeHtml(value: string): string {
+  return /[&<>"']/.test(value) ? value.replace(/[&<>"']/g, (character) => entities[character]!) : value
+}
+
+/** `123456` and `EUR` make `1234.56 EUR`: two decimals, no grouping, as machines and people of any language read it. */
+export function formatMoney(cents: string, currency: string): string {
+  const sign = cents.startsWith('-') ? '-' : ''
+  const digits = cents.slice(sign.length).padStart(3, '0')
+  return `${sign}${digits.slice(0, -2)}.${digits.slice(-2)} ${currency}`.trim()
+}
+
+/** At most `max` characters, cut between graphemes, with an ellipsis where something is missing. */
+export function shorten(value: string, max: number): string {
+  if (value.length <= max) return value
+  let kept = ''
+  for (const { segment } of new Intl.Segmenter().segment(value.slice(0, max + 64))) {
+    if (kept.length + segment.length >= max) break
+    kept += segment
+  }
+  return `${kept.trimEnd()}…`
+}
