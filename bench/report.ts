@@ -1,0 +1,219 @@
+/** Owns what is made of the measurements: medians with their spread, ratios within a round, and what was expected. */
+import type { Case, Measurement } from './measure.ts'
+import { type SenderId, senderNames } from './senders.ts'
+import type { Tally } from './sink.ts'
+
+/** The median of the rounds, with the lowest and the highest. */
+export interface Spread {
+  readonly median: number
+  readonly min: number
+  readonly max: number
+}
+
+/** `value` is what was measured, `holds` undefined where this run did not measure it. */
+export interface Expectation {
+  readonly what: string
+  readonly value: string
+  readonly holds: boolean | undefined
+}
+
+/** The service after each 10,000 mails of the long run. */
+export interface Stretch {
+  readonly mails: number
+  readonly rate: number
+  readonly p50Ms: number
+  readonly p99Ms: number
+  readonly heapMiB: number
+  readonly rssMiB: number
+}
+
+export interface Findings {
+  readonly cases: readonly Case[]
+  readonly measurements: readonly Measurement[]
+  readonly connections: number
+  readonly tally: Tally
+  readonly stretches: readonly Stretch[]
+}
+
+type Figure = 'rate' | 'p50Ms' | 'p99Ms' | 'cpuUs' | 'peakMiB'
+
+export function spreadOf(values: readonly number[]): Spread {
+  const sorted = values.toSorted((a, b) => a - b)
+  const middle = sorted.length >> 1
+  const upper = sorted[middle] ?? Number.NaN
+  const median = sorted.length % 2 === 1 ? upper : (upper + (sorted[middle - 1] ?? upper)) / 2
+  return { median, min: sorted[0] ?? Number.NaN, max: sorted.at(-1) ?? Number.NaN }
+}
+
+function rowsOf(measurements: readonly Measurement[], item: Case): Measurement[] {
+  const { sender, callers, rttMs } = item
+  return measurements.filter((m) => m.sender === sender && m.callers === callers && m.rttMs === rttMs)
+}
+
+/** Divides within each round, so that what slowed the whole round down does not count. */
+function ratioOf({ measurements }: Findings, figure: Figure, over: Case, under: Case): Spread | undefined {
+  const below = rowsOf(measurements, under)
+  const ratios = rowsOf(measurements, over).flatMap((row) => {
+    const base = below.find(({ round }) => round === row.round)
+    return base ? [row[figure] / base[figure]] : []
+  })
+  return ratios.length > 0 ? spreadOf(ratios) : undefined
+}
+
+const round = (value: number) =>
+  value >= 100 ? value.toFixed(0) : value >= 10 ? value.toFixed(1) : value.toFixed(2)
+const show = ({ median, min, max }: Spread) => `${round(median)} [${round(min)}–${round(max)}]`
+
+/** One expectation about one spread. */
+function expectation(
+  what: string,
+  spread: Spread | undefined,
+  holds: (median: number) => boolean,
+): Expectation {
+  if (!spread) return { what, value: 'not measured', holds: undefined }
+  return { what, value: show(spread), holds: holds(spread.median) }
+}
+
+/** What issue and README promise, held against the run. */
+export function checkExpectations(findings: Findings): Expectation[] {
+  const { cases, measurements, connections, tally } = findings
+  const first = cases.find(({ sender }) => sender === 'a')
+  if (!first) return [arrival(measurements, tally)]
+  const sent = (sender: SenderId): Case => ({ ...first, sender })
+  const own = cases.filter(({ sender }) => sender === 'a')
+  const slow = own.filter(({ rttMs, callers }) => rttMs > 0 && callers === first.callers)
+  const crowds = own.filter(({ callers }) => callers !== first.callers)
+  const peak = Math.max(...crowds.flatMap((item) => rowsOf(measurements, item)).map(({ peakMiB }) => peakMiB))
+  return [
+    arrival(measurements, tally),
+    expectation(
+      'CPU per mail (a)/(b) at most 0.6',
+      ratioOf(findings, 'cpuUs', first, sent('b')),
+      (x) => x <= 0.6,
+    ),
+    expectation(
+      'CPU per mail (a)/(c) at most 7',
+      ratioOf(findings, 'cpuUs', first, sent('c')),
+      (x) => x <= 7,
+    ),
+    ...slow.map((item) => {
+      const least = (0.9 * connections * 1000) / (2 * item.rttMs)
+      const rates = spreadOf(rowsOf(measurements, item).map(({ rate }) => rate))
+      const what = `at ${item.rttMs} ms round trip at least 0.9 × connections / (2 × RTT) = ${round(least)} mails/s`
+      return expectation(what, rates, (x) => x >= least)
+    }),
+    ...crowds.map((item) => {
+      const what = `throughput of ${item.callers} callers at least 0.9 × that of ${first.callers}`
+      return expectation(what, ratioOf(findings, 'rate', item, first), (x) => x >= 0.9)
+    }),
+    {
+      what: 'peak memory at most 200 MiB with the most callers',
+      value: crowds.length > 0 ? `${round(peak)} MiB` : 'not measured',
+      holds: crowds.length > 0 ? peak <= 200 : undefined,
+    },
+    ...checkGrowth(findings.stretches),
+  ]
+}
+
+function arrival(measurements: readonly Measurement[], tally: Tally): Expectation {
+  const { missing, duplicates, misaddressed, strangers } = tally
+  const sum = (values: number[]) => values.reduce((a, b) => a + b, 0)
+  const accepted = sum(measurements.map((m) => m.accepted))
+  const failed = sum(measurements.map((m) => m.failed))
+  const value = `${accepted} accepted, ${failed} refused; ${missing} missing, ${duplicates} twice, ${misaddressed + strangers} to others`
+  const holds = missing + duplicates + misaddressed + strangers === 0
+  return { what: 'each accepted mail arrived exactly once', value, holds }
+}
+
+/** 100 bytes a mail would be 9 MiB over the long run; more than that is kept for each mail. */
+function checkGrowth(stretches: readonly Stretch[]): Expectation[] {
+  const [first] = stretches
+  const last = stretches.at(-1)
+  if (!first || !last || first === last) return []
+  const bytesPerMail = ((last.heapMiB - first.heapMiB) * 1024 * 1024) / (last.mails - first.mails)
+  const change = (figure: 'rssMiB' | 'p50Ms' | 'p99Ms') => `${round(first[figure])} → ${round(last[figure])}`
+  const range = `from ${first.mails} to ${last.mails} mails`
+  return [
+    {
+      what: `live heap ${range} grows by less than 100 bytes a mail`,
+      value: `${round(first.heapMiB)} → ${round(last.heapMiB)} MiB`,
+      holds: bytesPerMail < 100,
+    },
+    {
+      what: `resident memory ${range} at most × 1.25`,
+      value: `${change('rssMiB')} MiB`,
+      holds: last.rssMiB <= first.rssMiB * 1.25,
+    },
+    {
+      what: `latency ${range} at most × 1.25 (p50), × 1.5 (p99)`,
+      value: `${change('p50Ms')} ms, ${change('p99Ms')} ms`,
+      holds: last.p50Ms <= first.p50Ms * 1.25 && last.p99Ms <= first.p99Ms * 1.5,
+    },
+  ]
+}
+
+/** Everything for a person to read. */
+export function printTable(findings: Findings, expectations: readonly Expectation[]): string {
+  const { measurements, stretches } = findings
+  return [
+    table(
+      ['', 'callers', 'RTT ms', 'mails/s', 'p50 ms', 'p99 ms', 'CPU µs/mail', 'peak MiB'],
+      caseRows(findings),
+    ),
+    '\nMedian of the rounds [lowest–highest]. CPU and memory are the sender’s alone; memory is the highest so far.',
+    busiest(measurements),
+    '\nRatios within a round',
+    table(['', 'callers', 'RTT ms', 'throughput', 'CPU per mail'], ratioRows(findings)),
+    ...(stretches.length > 0 ? ['\nLong run of a fresh service', stretchTable(stretches)] : []),
+    '\nExpectations',
+    ...expectations.map(
+      ({ what, value, holds }) => ` ${holds ? '✓' : holds === false ? '✗' : '-'} ${what}: ${value}`,
+    ),
+  ].join('\n')
+}
+
+function caseRows({ cases, measurements }: Findings): string[][] {
+  return cases.map((item) => {
+    const rows = rowsOf(measurements, item)
+    const spread = (figure: Figure) => show(spreadOf(rows.map((row) => row[figure])))
+    const peak = Math.max(...rows.map(({ peakMiB }) => peakMiB))
+    const figures = (['rate', 'p50Ms', 'p99Ms', 'cpuUs'] as const).map(spread)
+    return [senderNames[item.sender], String(item.callers), String(item.rttMs), ...figures, round(peak)]
+  })
+}
+
+/** (a) over every other sender, and over (d) everywhere it ran. */
+function ratioRows(findings: Findings): string[][] {
+  return findings.cases
+    .filter(({ sender }) => sender !== 'a')
+    .flatMap((other) => {
+      const own: Case = { ...other, sender: 'a' }
+      const rate = ratioOf(findings, 'rate', own, other)
+      const cpu = ratioOf(findings, 'cpuUs', own, other)
+      if (!rate || !cpu) return []
+      return [[`(a)/(${other.sender})`, String(other.callers), String(other.rttMs), show(rate), show(cpu)]]
+    })
+}
+
+function busiest(measurements: readonly Measurement[]): string {
+  const services = measurements.filter(({ sender }) => sender === 'a' || sender === 'd')
+  const most = (who: 'load' | 'sink', of: readonly Measurement[]) =>
+    `${Math.round(Math.max(0, ...of.map(({ busy }) => busy[who])) * 100)} %`
+  const load = services.length > 0 ? `, the load generator ${most('load', services)}` : ''
+  const forServices = services.length > 0 ? ` (${most('sink', services)} with the service)` : ''
+  return `Of one core the sink used at most ${most('sink', measurements)}${forServices}${load}.`
+}
+
+function stretchTable(stretches: readonly Stretch[]): string {
+  const rows = stretches.map((row) =>
+    [row.mails, ...[row.rate, row.p50Ms, row.p99Ms, row.heapMiB, row.rssMiB].map(round)].map(String),
+  )
+  return table(['mails', 'mails/s', 'p50 ms', 'p99 ms', 'live heap MiB', 'RSS MiB'], rows)
+}
+
+function table(head: string[], rows: string[][]): string {
+  const widths = head.map((title, i) => Math.max(title.length, ...rows.map((row) => row[i]?.length ?? 0)))
+  const pad = (cell: string, i: number) =>
+    i === 0 ? cell.padEnd(widths[i] ?? 0) : cell.padStart(widths[i] ?? 0)
+  return [head, ...rows].map((row) => row.map(pad).join('  ').trimEnd()).join('\n')
+}
