@@ -17,16 +17,16 @@ export interface Usage {
   readonly heapMiB: number
 }
 
-type Handlers = Record<string, (value: never) => unknown>
+type Handlers = Record<string, (value: any) => unknown>
 
 interface Question {
   readonly id: number
   readonly name: string
-  readonly value: unknown
+  readonly value: any
 }
 interface Reply {
   readonly id: number
-  readonly value?: unknown
+  readonly value?: any
   readonly error?: string
 }
 
@@ -41,15 +41,15 @@ export interface Child {
 /** In a child: answer what the parent asks. */
 export function answer(handlers: Handlers = {}): void {
   const all: Handlers = { usage, collected, ...handlers }
-  process.on('message', (question: Question) => void reply(all, question))
+  process.on('message', (question: Question) => void handle(all, question))
   process.once('disconnect', () => process.kill(process.pid, 'SIGTERM'))
   // The channel alone must not keep a service alive that wants to end.
   process.channel?.unref()
 }
 
-async function reply(handlers: Handlers, { id, name, value }: Question): Promise<void> {
+async function handle(handlers: Handlers, { id, name, value }: Question): Promise<void> {
   try {
-    process.send?.({ id, value: await handlers[name]?.(value as never) } satisfies Reply)
+    process.send?.({ id, value: await handlers[name]?.(value) } satisfies Reply)
   } catch (error) {
     process.send?.({ id, error: String(error) } satisfies Reply)
   }
@@ -70,8 +70,8 @@ export function startNode(
   const waiting = new Map<number, (reply: Reply) => void>()
   let last = 0
   child.on('message', (reply: Reply) => waiting.get(reply.id)?.(reply))
-  void ended.then((how) => {
-    for (const settle of waiting.values()) settle({ id: 0, error: `ended with ${how}` })
+  child.once('exit', () => {
+    for (const settle of waiting.values()) settle({ id: 0, error: 'has ended' })
   })
 
   function ask<T>(name: string, value?: unknown, timeoutMs = 10_000): Promise<T> {
@@ -81,7 +81,7 @@ export function startNode(
     const settle = (reply: Reply) => {
       clearTimeout(timer)
       waiting.delete(id)
-      if (reply.error === undefined) resolve(reply.value as T)
+      if (reply.error === undefined) resolve(reply.value)
       else reject(new Error(`${args.at(-1)}: ${name}: ${reply.error}`))
     }
     waiting.set(id, settle)
@@ -116,7 +116,7 @@ function usage(): Usage {
 /** The same after a full garbage collection, so that what is left is what is held. */
 function collected(): Usage {
   setFlagsFromString('--expose-gc')
-  const collect = runInNewContext('gc') as () => void
+  const collect: () => void = runInNewContext('gc')
   collect()
   collect()
   return usage()

@@ -10,8 +10,9 @@ import { recipientOf } from './marker.ts'
 const ANSWER_TIMEOUT_MS = 30_000
 const [secret = ''] = process.argv.slice(2)
 
+const part = (value: object) => Buffer.from(JSON.stringify(value)).toString('base64url')
+
 function signToken(claims: object, key: string): string {
-  const part = (value: object) => Buffer.from(JSON.stringify(value)).toString('base64url')
   const input = `${part({ alg: 'HS256', typ: 'JWT' })}.${part(claims)}`
   return `${input}.${createHmac('sha256', key).update(input).digest('base64url')}`
 }

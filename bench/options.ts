@@ -20,6 +20,9 @@ export interface Options {
   readonly strict: boolean
 }
 
+/** As commander hands it over. */
+type Given = Omit<Options, 'rounds' | 'seconds'> & { quick: boolean; rounds?: number; seconds?: number }
+
 const number = (text: string) => {
   const value = Number(text)
   if (text === '' || !Number.isFinite(value) || value < 0) throw new InvalidArgumentError('Not a number.')
@@ -53,8 +56,8 @@ export function readOptions(argv: string[]): Options {
     .description(
       'Measures the service beside pooled nodemailer and a raw SMTP client, in one interleaved run.',
     )
-    .option('--quick', 'about half a minute: 3 rounds of 1 s (otherwise 5 of 3 s)')
-    .option('--long', 'also 100,000 mails through a fresh service: does anything grow?')
+    .option('--quick', 'about half a minute: 3 rounds of 1 s (otherwise 5 of 3 s)', false)
+    .option('--long', 'also 100,000 mails through a fresh service: does anything grow?', false)
     .option('--rounds <n>', 'rounds; each case runs once in each, in rotated order', count)
     .option('--seconds <n>', 'how long each case runs in each round', positive)
     .option(
@@ -84,18 +87,9 @@ export function readOptions(argv: string[]): Options {
     .option('--env <KEY=VALUE>', 'extra environment of (a); may be repeated', pair, {})
     .option('--service-env <KEY=VALUE>', 'extra environment of (d); may be repeated', pair, {})
     .option('--profile <dir>', 'write a CPU profile of (a) there and show where its time goes')
-    .option('--json', 'print everything as JSON instead of the table')
-    .option('--strict', 'exit with 1 when an expectation does not hold')
+    .option('--json', 'print everything as JSON instead of the table', false)
+    .option('--strict', 'exit with 1 when an expectation does not hold', false)
     .parse(argv, { from: 'user' })
-  const { quick, long, json, strict, ...given } = command.opts()
-  return {
-    rounds: quick ? 3 : 5,
-    seconds: quick ? 1 : 3,
-    service: undefined,
-    profile: undefined,
-    ...given,
-    long: long === true,
-    json: json === true,
-    strict: strict === true,
-  } as Options
+  const { quick, ...given } = command.opts<Given>()
+  return { ...given, rounds: given.rounds ?? (quick ? 3 : 5), seconds: given.seconds ?? (quick ? 1 : 3) }
 }

@@ -5,8 +5,8 @@ import { takeOrders } from './drive.ts'
 import { recipientOf } from './marker.ts'
 import type { RelayTarget, Sample } from './sample.ts'
 
-const target = JSON.parse(process.argv[2] ?? '{}') as RelayTarget
-const sample = JSON.parse(readFileSync(target.sampleFile, 'utf8')) as Sample
+const target: RelayTarget = JSON.parse(process.argv[2] ?? '{}')
+const sample: Sample = JSON.parse(readFileSync(target.sampleFile, 'utf8'))
 
 const transport = createTransport({
   pool: true,

@@ -25,7 +25,7 @@ export function readSelfTimes(dir: string, root: string, top = 25): SelfTime[] {
     .toSorted()
     .toReversed()
   if (!newest) throw new Error(`no profile in ${dir}: the service did not end by itself`)
-  const { nodes, samples, timeDeltas } = JSON.parse(readFileSync(join(dir, newest), 'utf8')) as Profile
+  const { nodes, samples, timeDeltas }: Profile = JSON.parse(readFileSync(join(dir, newest), 'utf8'))
   const places = new Map(nodes.map(({ id, callFrame }) => [id, placeOf(callFrame, root)]))
   const times = new Map<string, number>()
   for (const [i, id] of samples.entries()) {

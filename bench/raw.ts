@@ -9,8 +9,8 @@ import { takeOrders } from './drive.ts'
 import { recipientOf } from './marker.ts'
 import type { RelayTarget, Sample } from './sample.ts'
 
-const target = JSON.parse(process.argv[2] ?? '{}') as RelayTarget
-const sample = JSON.parse(readFileSync(target.sampleFile, 'utf8')) as Sample
+const target: RelayTarget = JSON.parse(process.argv[2] ?? '{}')
+const sample: Sample = JSON.parse(readFileSync(target.sampleFile, 'utf8'))
 const ca = readFileSync(target.certFile)
 
 /** Sends `bytes` and resolves to the codes of the replies, once there are `replies` of them. */
@@ -72,7 +72,7 @@ async function sender(): Promise<(recipient: string) => Promise<boolean>> {
   const message = Buffer.from(`${sample.raw}.\r\n`, 'latin1')
   const at = message.indexOf(sample.recipient)
   return async (recipient) => {
-    message.latin1Write(recipient, at)
+    message.write(recipient, at, 'latin1')
     const envelope = `MAIL FROM:<${sample.sender}>\r\nRCPT TO:<${recipient}>\r\nDATA\r\n`
     if ((await exchange(envelope, 3)) !== '250 250 354') return false
     return (await exchange(message, 1)) === '250'

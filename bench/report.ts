@@ -60,6 +60,7 @@ function ratioOf({ measurements }: Findings, figure: Figure, over: Case, under: 
   return ratios.length > 0 ? spreadOf(ratios) : undefined
 }
 
+const sum = (values: number[]) => values.reduce((a, b) => a + b, 0)
 const round = (value: number) =>
   value >= 100 ? value.toFixed(0) : value >= 10 ? value.toFixed(1) : value.toFixed(2)
 const show = ({ median, min, max }: Spread) => `${round(median)} [${round(min)}–${round(max)}]`
@@ -117,7 +118,6 @@ export function checkExpectations(findings: Findings): Expectation[] {
 
 function arrival(measurements: readonly Measurement[], tally: Tally): Expectation {
   const { missing, duplicates, misaddressed, strangers } = tally
-  const sum = (values: number[]) => values.reduce((a, b) => a + b, 0)
   const accepted = sum(measurements.map((m) => m.accepted))
   const failed = sum(measurements.map((m) => m.failed))
   const value = `${accepted} accepted, ${failed} refused; ${missing} missing, ${duplicates} twice, ${misaddressed + strangers} to others`
@@ -195,10 +195,12 @@ function ratioRows(findings: Findings): string[][] {
     })
 }
 
+function most(who: 'load' | 'sink', measurements: readonly Measurement[]): string {
+  return `${Math.round(Math.max(0, ...measurements.map(({ busy }) => busy[who])) * 100)} %`
+}
+
 function busiest(measurements: readonly Measurement[]): string {
   const services = measurements.filter(({ sender }) => sender === 'a' || sender === 'd')
-  const most = (who: 'load' | 'sink', of: readonly Measurement[]) =>
-    `${Math.round(Math.max(0, ...of.map(({ busy }) => busy[who])) * 100)} %`
   const load = services.length > 0 ? `, the load generator ${most('load', services)}` : ''
   const forServices = services.length > 0 ? ` (${most('sink', services)} with the service)` : ''
   return `Of one core the sink used at most ${most('sink', measurements)}${forServices}${load}.`

@@ -1,12 +1,13 @@
 /** Owns the three kinds of sender as running processes: how each is started, driven and stopped. */
 import { once } from 'node:events'
 import { mkdirSync, openSync, readFileSync } from 'node:fs'
-import { type AddressInfo, createServer } from 'node:net'
+import { createServer } from 'node:net'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import type { Certificate } from './certificate.ts'
 import { type Child, startNode } from './ipc.ts'
+import { listenLocally } from './listen.ts'
 import type { RelayTarget } from './sample.ts'
 
 /** a: this service · b: pooled nodemailer · c: the limit · d: the service of another checkout. */
@@ -108,9 +109,8 @@ async function answering(child: Child, port: number): Promise<void> {
 }
 
 async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  const { port } = server.address() as AddressInfo
+  const server = createServer()
+  const port = await listenLocally(server)
   server.close()
   await once(server, 'close')
   return port

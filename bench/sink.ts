@@ -4,9 +4,10 @@
  * delayed). Deliberately lean: it must never be what limits a sender.
  */
 import { readFileSync } from 'node:fs'
-import { type AddressInfo, createServer, type Socket } from 'node:net'
+import { createServer, type Socket } from 'node:net'
 import { createSecureContext, TLSSocket } from 'node:tls'
 import { answer } from './ipc.ts'
+import { listenLocally } from './listen.ts'
 import { readRecipient } from './marker.ts'
 
 /** How the mails of one order arrived. `misaddressed`: the header does not name the recipient of the envelope. */
@@ -74,6 +75,12 @@ function tally(orders: Claimed[]): Tally {
   return { missing, duplicates, misaddressed, strangers }
 }
 
+/** What AUTH PLAIN would have sent in place of the two lines of AUTH LOGIN. */
+function plainProof(...lines: [name: string, secret: string]): string {
+  const texts = lines.map((line) => Buffer.from(line, 'base64').toString())
+  return Buffer.from(`\0${texts.join('\0')}`).toString('base64')
+}
+
 function serve(socket: Socket): void {
   let stream: Socket = socket
   let secure = false
@@ -94,8 +101,7 @@ function serve(socket: Socket): void {
 
   function askLogin(name?: string): string {
     const askPassword = (given: string) => {
-      const text = (value: string) => Buffer.from(value, 'base64').toString()
-      takeLine = (secret) => login(Buffer.from(`\0${text(given)}\0${text(secret)}`).toString('base64'))
+      takeLine = (secret) => login(plainProof(given, secret))
       return '334 UGFzc3dvcmQ6'
     }
     if (name) return askPassword(name)
@@ -153,7 +159,7 @@ function serve(socket: Socket): void {
       out += '250 2.0.0 Taken\r\n'
       return true
     }
-    const line = buffer.latin1Slice(0, end)
+    const line = buffer.toString('latin1', 0, end)
     buffer = buffer.subarray(end + 2)
     if (!secure && line.toUpperCase() === 'STARTTLS') {
       encrypt()
@@ -189,9 +195,7 @@ function serve(socket: Socket): void {
   socket.write('220 localhost ESMTP sink\r\n')
 }
 
-const server = createServer(serve)
-const { promise: listening, resolve } = Promise.withResolvers<number>()
-server.listen(0, '127.0.0.1', () => resolve((server.address() as AddressInfo).port))
+const listening = listenLocally(createServer(serve))
 
 answer({
   port: () => listening,
