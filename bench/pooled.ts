@@ -19,6 +19,7 @@ const transport = createTransport({
   tls: { ca: readFileSync(target.certFile) },
 })
 
+process.on('SIGTERM', () => process.exit(0))
 const { from, subject, text, html } = sample
 
 takeOrders(async ({ tag, callers }) => {
