@@ -137,10 +137,12 @@ function refuseOtherMethods(app: FastifyInstance): void {
     app.route({
       url,
       method: others,
-      handler: (_request, reply) => {
+      // before any body is read
+      onRequest: (_request, reply, done) => {
         reply.header('allow', methods.join(', '))
-        throw new MailerError('method_not_allowed')
+        done(new MailerError('method_not_allowed'))
       },
+      handler: () => undefined,
     })
   }
 }

@@ -134,7 +134,7 @@ export function readConfig(env: NodeJS.ProcessEnv = process.env): Config {
     }
   }
   const relay = collect(() => readRelay(values, production))
-  const sender = collect(() => readSender(values, relay))
+  const sender = collect(() => readSender(values, production || relay !== undefined))
   const secrets = collect(() => readSecrets(env, values, production))
   if (!sender || !secrets || problems.length > 0) throw new ConfigError(problems)
   return Object.freeze({
@@ -222,7 +222,7 @@ function smtpUrl(name: string, value: string | undefined, connections = 10): Rel
   }
 }
 
-function readSender(values: Environment, relay: RelayConfig | undefined): Mailbox {
+function readSender(values: Environment, required: boolean): Mailbox {
   const name = values.SENDER_NAME ?? values.APP_NAME ?? ''
   if (values.MAIL_FROM !== undefined) {
     try {
@@ -236,7 +236,7 @@ function readSender(values: Environment, relay: RelayConfig | undefined): Mailbo
       return { name, address: `noreply@${values.MAILERTOGO_DOMAIN}` }
     throw new ConfigError(['MAILERTOGO_DOMAIN: must be a domain such as mail.example.com.'])
   }
-  if (!relay) return { name, address: 'noreply@example.com' }
+  if (!required) return { name, address: 'noreply@example.com' }
   throw new ConfigError([
     'MAIL_FROM: the sender address is missing. Set MAIL_FROM=noreply@your-domain (a domain your relay may send for).',
   ])

@@ -1,4 +1,6 @@
-/** The one file that any Node can read: it says which Node the service needs, then starts it. */
+/** The one file that any Node can read: it says which Node the service needs, reads `.env`, then starts the service. */
+import { existsSync } from 'node:fs'
+
 const [major] = process.versions.node.split('.').map(Number)
 if (major < 24) {
   console.error(
@@ -6,4 +8,5 @@ if (major < 24) {
   )
   process.exit(1)
 }
+if (existsSync('.env')) process.loadEnvFile('.env')
 await import('./server.ts')

@@ -7,7 +7,10 @@ import { forgeToken, sampleClaims, secret, signToken } from './support/tokens.ts
 const link = 'https://app.example.com/confirm/eyJhbGciOiJIUzI1NiJ9.eyJ1aWQiOjd9.c2ln'
 
 /** Whatever `raw` bytes get from a listening service, as status and parsed body. */
-async function talk(url: string, raw: string | Buffer): Promise<{ status: number; head: string; body: unknown }> {
+async function talk(
+  url: string,
+  raw: string | Buffer,
+): Promise<{ status: number; head: string; body: unknown }> {
   const { port, hostname } = new URL(url)
   const text = await new Promise<string>((resolve, reject) => {
     let answer = ''
@@ -16,7 +19,8 @@ async function talk(url: string, raw: string | Buffer): Promise<{ status: number
     socket.on('data', (chunk) => {
       answer += chunk.toString()
       const [head = '', body = ''] = answer.split('\r\n\r\n')
-      if (Number(/content-length: (\d+)/i.exec(head)?.[1] ?? Infinity) <= Buffer.byteLength(body)) socket.destroy()
+      if (Number(/content-length: (\d+)/i.exec(head)?.[1] ?? Infinity) <= Buffer.byteLength(body))
+        socket.destroy()
     })
     socket.on('close', () => resolve(answer))
     socket.on('error', (error) => (answer === '' ? reject(error) : resolve(answer)))
@@ -33,15 +37,36 @@ describe('a token becomes a mail', () => {
     ['GET with app and kind', (token: string) => ({ url: `/emailservice-default/confirmation/${token}` })],
     ['GET with a query', (token: string) => ({ url: `/emailservice/${token}?utm=1` })],
     ['POST', (token: string) => ({ method: 'POST' as const, url: '/emailservice', payload: { token } })],
-    ['POST with kind', (token: string) => ({ method: 'POST' as const, url: '/emailservice/confirmation', payload: { token } })],
-    ['POST with app', (token: string) => ({ method: 'POST' as const, url: '/emailservice-default', payload: { token } })],
-    ['POST with app and kind', (token: string) => ({ method: 'POST' as const, url: '/emailservice-default/confirmation', payload: { token } })],
+    [
+      'POST with kind',
+      (token: string) => ({ method: 'POST' as const, url: '/emailservice/confirmation', payload: { token } }),
+    ],
+    [
+      'POST with app',
+      (token: string) => ({ method: 'POST' as const, url: '/emailservice-default', payload: { token } }),
+    ],
+    [
+      'POST with app and kind',
+      (token: string) => ({
+        method: 'POST' as const,
+        url: '/emailservice-default/confirmation',
+        payload: { token },
+      }),
+    ],
   ])('by %s', async (_title, request) => {
     const { app, mails } = await testApp()
     const response = await app.inject(request(signToken()))
     expect(response.statusCode).toBe(200)
-    expect(response.json()).toEqual({ error: 0, msg: 'Ok', code: 'sent', id: expect.stringMatching(/^[\w-]{26}$/) })
-    expect(response.headers).toMatchObject({ 'cache-control': 'no-store', 'content-type': 'application/json; charset=utf-8' })
+    expect(response.json()).toEqual({
+      error: 0,
+      msg: 'Ok',
+      code: 'sent',
+      id: expect.stringMatching(/^[\w-]{26}$/),
+    })
+    expect(response.headers).toMatchObject({
+      'cache-control': 'no-store',
+      'content-type': 'application/json; charset=utf-8',
+    })
     const [mail, ...others] = await mails()
     expect(others).toEqual([])
     expect(mail?.recipients).toEqual(['RCPT TO:<ada@example.com>'])
@@ -62,7 +87,12 @@ describe('a token becomes a mail', () => {
 
   it('resetkey shows the key and no link, though its callers send one', async () => {
     const { app, mails } = await testApp()
-    const claims = sampleClaims({ user_aut_key: undefined, user_aut_key_or_otp: '493021', email_link_url: 'email-link-not-used', email_link_token: 'email-link-not-used' })
+    const claims = sampleClaims({
+      user_aut_key: undefined,
+      user_aut_key_or_otp: '493021',
+      email_link_url: 'email-link-not-used',
+      email_link_token: 'email-link-not-used',
+    })
     expect((await app.inject(`/emailservice/resetkey/${signToken(claims)}`)).statusCode).toBe(200)
     const [mail] = await mails()
     expect(mail?.text).toContain('493021')
@@ -74,25 +104,91 @@ describe('a token becomes a mail', () => {
     const { app } = await testApp()
     const padded = (size: number) => signToken(sampleClaims({ padding: 'x'.repeat(size) }))
     expect((await app.inject(`/emailservice/${padded(8_700)}`)).statusCode).toBe(200)
-    expect((await app.inject({ method: 'POST', url: '/emailservice', payload: { token: padded(45_000) } })).statusCode).toBe(200)
+    expect(
+      (await app.inject({ method: 'POST', url: '/emailservice', payload: { token: padded(45_000) } }))
+        .statusCode,
+    ).toBe(200)
   })
 })
 
 describe('every answer is our JSON', () => {
   const token = signToken()
   it.each([
-    ['a forged token', `/emailservice/${signToken(sampleClaims(), 'other')}`, 401, 'token_signature', 1, 'Problem with token'],
+    [
+      'a forged token',
+      `/emailservice/${signToken(sampleClaims(), 'other')}`,
+      401,
+      'token_signature',
+      1,
+      'Problem with token',
+    ],
     ['garbage', '/emailservice/garbage', 401, 'token_malformed', 1, 'Problem with token'],
-    ['an expired token', `/emailservice/${signToken(sampleClaims({ exp: 1_000 }))}`, 401, 'token_expired', 1, 'Problem with token'],
-    ['a token from the future', `/emailservice/${signToken(sampleClaims({ nbf: 9_000_000_000 }))}`, 401, 'token_not_yet_valid', 1, 'Problem with token'],
-    ['a missing address', `/emailservice/${signToken(sampleClaims({ user_email: undefined }))}`, 422, 'claims_invalid', 1, 'Problem with token: user_email'],
-    ['a missing key', `/emailservice/${signToken(sampleClaims({ user_aut_key: undefined }))}`, 422, 'claims_invalid', 1, 'Problem with token: user_aut_key_or_otp'],
-    ['a missing link', `/emailservice/${signToken(sampleClaims({ email_link_url: undefined }))}`, 422, 'claims_invalid', 1, 'Problem with token: email_link_url'],
-    ['a missing link token', `/emailservice/${signToken(sampleClaims({ email_link_token: null }))}`, 422, 'claims_invalid', 1, 'Problem with token: email_link_token'],
-    ['a hostile link', `/emailservice/${signToken(sampleClaims({ email_link_url: 'javascript:alert(1)//' }))}`, 422, 'claims_invalid', 1, 'Problem with token: email_link_url'],
+    [
+      'an expired token',
+      `/emailservice/${signToken(sampleClaims({ exp: 1_000 }))}`,
+      401,
+      'token_expired',
+      1,
+      'Problem with token',
+    ],
+    [
+      'a token from the future',
+      `/emailservice/${signToken(sampleClaims({ nbf: 9_000_000_000 }))}`,
+      401,
+      'token_not_yet_valid',
+      1,
+      'Problem with token',
+    ],
+    [
+      'a missing address',
+      `/emailservice/${signToken(sampleClaims({ user_email: undefined }))}`,
+      422,
+      'claims_invalid',
+      1,
+      'Problem with token: user_email',
+    ],
+    [
+      'a missing key',
+      `/emailservice/${signToken(sampleClaims({ user_aut_key: undefined }))}`,
+      422,
+      'claims_invalid',
+      1,
+      'Problem with token: user_aut_key_or_otp',
+    ],
+    [
+      'a missing link',
+      `/emailservice/${signToken(sampleClaims({ email_link_url: undefined }))}`,
+      422,
+      'claims_invalid',
+      1,
+      'Problem with token: email_link_url',
+    ],
+    [
+      'a missing link token',
+      `/emailservice/${signToken(sampleClaims({ email_link_token: null }))}`,
+      422,
+      'claims_invalid',
+      1,
+      'Problem with token: email_link_token',
+    ],
+    [
+      'a hostile link',
+      `/emailservice/${signToken(sampleClaims({ email_link_url: 'javascript:alert(1)//' }))}`,
+      422,
+      'claims_invalid',
+      1,
+      'Problem with token: email_link_url',
+    ],
     ['an unknown kind', `/emailservice/nosuch/${token}`, 404, 'mail_unknown', 1, 'Unknown mail'],
     ['an unknown app', `/emailservice-nosuch/${token}`, 404, 'mail_unknown', 1, 'Unknown mail'],
-    ['a kind named like a property', `/emailservice/constructor/${token}`, 404, 'mail_unknown', 1, 'Unknown mail'],
+    [
+      'a kind named like a property',
+      `/emailservice/constructor/${token}`,
+      404,
+      'mail_unknown',
+      1,
+      'Unknown mail',
+    ],
     ['an unknown path', `/elsewhere/${token}`, 404, 'not_found', 1, 'Not found'],
     ['a trailing slash', `/emailservice/confirmation/${token}/`, 404, 'not_found', 1, 'Not found'],
     ['a bad escape', '/emailservice/%zz', 400, 'bad_request', 1, 'Bad request'],
@@ -102,7 +198,10 @@ describe('every answer is our JSON', () => {
     const response = await app.inject(url)
     expect(response.statusCode).toBe(status)
     expect(response.json()).toEqual({ error, msg, code })
-    expect(response.headers).toMatchObject({ 'cache-control': 'no-store', 'content-type': 'application/json; charset=utf-8' })
+    expect(response.headers).toMatchObject({
+      'cache-control': 'no-store',
+      'content-type': 'application/json; charset=utf-8',
+    })
     expect(relay.commands).toEqual([])
   })
 
@@ -110,11 +209,31 @@ describe('every answer is our JSON', () => {
     ['no body', {}, 400, 'bad_request'],
     ['no token', { payload: {} }, 400, 'bad_request'],
     ['a token that is no string', { payload: { token: [token] } }, 400, 'bad_request'],
-    ['broken JSON', { payload: '{"token":', headers: { 'content-type': 'application/json' } }, 400, 'bad_request'],
-    ['a form', { payload: `token=${token}`, headers: { 'content-type': 'application/x-www-form-urlencoded' } }, 400, 'bad_request'],
-    ['an empty JSON body', { payload: '', headers: { 'content-type': 'application/json' } }, 400, 'bad_request'],
+    [
+      'broken JSON',
+      { payload: '{"token":', headers: { 'content-type': 'application/json' } },
+      400,
+      'bad_request',
+    ],
+    [
+      'a form',
+      { payload: `token=${token}`, headers: { 'content-type': 'application/x-www-form-urlencoded' } },
+      400,
+      'bad_request',
+    ],
+    [
+      'an empty JSON body',
+      { payload: '', headers: { 'content-type': 'application/json' } },
+      400,
+      'bad_request',
+    ],
     ['more than 64 KiB', { payload: { token: 'a'.repeat(66_000) } }, 413, 'too_large'],
-    ['a poisoned prototype', { payload: '{"__proto__":{"token":"x"}}', headers: { 'content-type': 'application/json' } }, 400, 'bad_request'],
+    [
+      'a poisoned prototype',
+      { payload: '{"__proto__":{"token":"x"}}', headers: { 'content-type': 'application/json' } },
+      400,
+      'bad_request',
+    ],
   ])('a POST with %s', async (_title, request, status, code) => {
     const { app } = await testApp()
     const response = await app.inject({ method: 'POST', url: '/emailservice', ...request })
@@ -126,9 +245,24 @@ describe('every answer is our JSON', () => {
     ['an unknown method', 'BREW / HTTP/1.1\r\nHost: x\r\n\r\n', 400, 'bad_request'],
     ['no HTTP at all', '\x16\x03\x01\x02\x00\x01\r\n\r\n', 400, 'bad_request'],
     ['no Host', `GET /emailservice/${token} HTTP/1.1\r\n\r\n`, 400, 'bad_request'],
-    ['headers without end', `GET / HTTP/1.1\r\nHost: x\r\nX: ${'a'.repeat(70_000)}\r\n\r\n`, 431, 'too_large'],
-    ['both Content-Length and Transfer-Encoding', 'POST /emailservice HTTP/1.1\r\nHost: x\r\nContent-Length: 4\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n', 400, 'bad_request'],
-    ['two Content-Lengths', 'POST /emailservice HTTP/1.1\r\nHost: x\r\nContent-Length: 4\r\nContent-Length: 5\r\n\r\nabcd', 400, 'bad_request'],
+    [
+      'headers without end',
+      `GET / HTTP/1.1\r\nHost: x\r\nX: ${'a'.repeat(70_000)}\r\n\r\n`,
+      431,
+      'too_large',
+    ],
+    [
+      'both Content-Length and Transfer-Encoding',
+      'POST /emailservice HTTP/1.1\r\nHost: x\r\nContent-Length: 4\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n',
+      400,
+      'bad_request',
+    ],
+    [
+      'two Content-Lengths',
+      'POST /emailservice HTTP/1.1\r\nHost: x\r\nContent-Length: 4\r\nContent-Length: 5\r\n\r\nabcd',
+      400,
+      'bad_request',
+    ],
     ['a space in the URL', 'GET /email service HTTP/1.1\r\nHost: x\r\n\r\n', 400, 'bad_request'],
   ])('HTTP with %s', async (_title, raw, status, code) => {
     const { url, relay } = await testApp()
@@ -147,7 +281,8 @@ describe('nothing but GET and POST sends', () => {
       const response = await app.inject({ method: method as 'PUT', url })
       expect(response.statusCode).toBe(405)
       expect(response.headers.allow).toMatch(/GET/)
-      if (method !== 'HEAD') expect(response.json()).toEqual({ error: 1, msg: 'Method not allowed', code: 'method_not_allowed' })
+      if (method !== 'HEAD')
+        expect(response.json()).toEqual({ error: 1, msg: 'Method not allowed', code: 'method_not_allowed' })
     }
     expect(relay.commands).toEqual([])
   })
@@ -159,15 +294,16 @@ describe('nothing but GET and POST sends', () => {
     expect(response.headers.allow).toBe('POST')
   })
 
-  it.each([
-    { 'sec-purpose': 'prefetch' },
-    { 'sec-purpose': 'prefetch;prerender' },
-    { purpose: 'prefetch' },
-  ])('%j does not', async (headers) => {
-    const { app, relay } = await testApp()
-    expect((await app.inject({ url: `/emailservice/${signToken()}`, headers })).json()).toMatchObject({ error: 1 })
-    expect(relay.commands).toEqual([])
-  })
+  it.each([{ 'sec-purpose': 'prefetch' }, { 'sec-purpose': 'prefetch;prerender' }, { purpose: 'prefetch' }])(
+    '%j does not',
+    async (headers) => {
+      const { app, relay } = await testApp()
+      expect((await app.inject({ url: `/emailservice/${signToken()}`, headers })).json()).toMatchObject({
+        error: 1,
+      })
+      expect(relay.commands).toEqual([])
+    },
+  )
 })
 
 describe('behind a router that ends TLS', () => {
@@ -177,7 +313,11 @@ describe('behind a router that ends TLS', () => {
   ] as const)('%s by plain http is sent on to https and sends nothing', async (method, status) => {
     const { app, relay } = await testApp({ parts: { redirectHttp: true } })
     const url = method === 'GET' ? `/emailservice/${signToken()}` : '/emailservice'
-    const response = await app.inject({ method, url, headers: { host: 'mailer.example.com', 'x-forwarded-proto': 'http' } })
+    const response = await app.inject({
+      method,
+      url,
+      headers: { host: 'mailer.example.com', 'x-forwarded-proto': 'http' },
+    })
     expect(response.statusCode).toBe(status)
     expect(response.headers.location).toBe(`https://mailer.example.com${url}`)
     expect(response.json()).toMatchObject({ error: 1 })
@@ -186,9 +326,23 @@ describe('behind a router that ends TLS', () => {
 
   it('https is served, and elsewhere nobody is redirected', async () => {
     const heroku = await testApp({ parts: { redirectHttp: true } })
-    expect((await heroku.app.inject({ url: `/emailservice/${signToken()}`, headers: { 'x-forwarded-proto': 'https' } })).statusCode).toBe(200)
+    expect(
+      (
+        await heroku.app.inject({
+          url: `/emailservice/${signToken()}`,
+          headers: { 'x-forwarded-proto': 'https' },
+        })
+      ).statusCode,
+    ).toBe(200)
     const other = await testApp()
-    expect((await other.app.inject({ url: `/emailservice/${signToken()}`, headers: { 'x-forwarded-proto': 'http' } })).statusCode).toBe(200)
+    expect(
+      (
+        await other.app.inject({
+          url: `/emailservice/${signToken()}`,
+          headers: { 'x-forwarded-proto': 'http' },
+        })
+      ).statusCode,
+    ).toBe(200)
   })
 })
 
@@ -209,7 +363,10 @@ describe('what the relay does becomes an answer', () => {
   })
 
   it('tokens are judged while every connection is busy', async () => {
-    const { app } = await testApp({ script: { dot: () => new Promise((resolve) => setTimeout(resolve, 600, '250 ok')) }, smtp: { connections: 1 } })
+    const { app } = await testApp({
+      script: { dot: () => new Promise((resolve) => setTimeout(resolve, 600, '250 ok')) },
+      smtp: { connections: 1 },
+    })
     const slow = app.inject(`/emailservice/${signToken()}`)
     const started = performance.now()
     expect((await app.inject('/emailservice/garbage')).statusCode).toBe(401)
@@ -221,16 +378,37 @@ describe('what the relay does becomes an answer', () => {
 describe('the log', () => {
   it('has one line for a mail: what, where, how long, and not for whom', async () => {
     const { app, logLines } = await testApp()
-    const response = await app.inject({ url: `/emailservice/${signToken()}`, headers: { 'x-request-id': 'heroku-0123456789' } })
+    const response = await app.inject({
+      url: `/emailservice/${signToken()}`,
+      headers: { 'x-request-id': 'heroku-0123456789' },
+    })
     const { id } = response.json<{ id: string }>()
     expect(logLines()).toEqual([
-      expect.objectContaining({ msg: 'mail sent', req: 'heroku-0123456789', code: 'sent', app: 'default', kind: 'confirmation', locale: 'en', id, domain: 'example.com', relay: 'test', outcome: 'sent', ms: expect.any(Number) }),
+      expect.objectContaining({
+        msg: 'mail sent',
+        req: 'heroku-0123456789',
+        code: 'sent',
+        app: 'default',
+        kind: 'confirmation',
+        locale: 'en',
+        id,
+        domain: 'example.com',
+        relay: 'test',
+        outcome: 'sent',
+        ms: expect.any(Number),
+      }),
     ])
   })
 
   it('has one line with a reason for every refusal and failure', async () => {
     const { app, logLines } = await testApp({ script: { RCPT: () => '550 <ada@example.com> unknown' } })
-    for (const url of ['/emailservice/garbage', '/nowhere', '/emailservice/%zz', `/emailservice/${signToken()}`]) await app.inject(url)
+    for (const url of [
+      '/emailservice/garbage',
+      '/nowhere',
+      '/emailservice/%zz',
+      `/emailservice/${signToken()}`,
+    ])
+      await app.inject(url)
     expect(logLines().map(({ code, reason }) => `${code} ${reason ?? ''}`.trim())).toEqual([
       'token_malformed malformed',
       'not_found',
@@ -241,7 +419,12 @@ describe('the log', () => {
 
   it('never holds a token, link, key, secret, password, URL or address, whatever happens', async () => {
     const linkToken = 'eyJhbGciOiJIUzI1NiJ9.bGVhay1tZQ.bGVhaw'
-    const claims = sampleClaims({ user_aut_key: 'KEYMARKER', email_link_token: linkToken, user_email: 'leakme@marker.example.com', user_name: 'NAMEMARKER' })
+    const claims = sampleClaims({
+      user_aut_key: 'KEYMARKER',
+      email_link_token: linkToken,
+      user_email: 'leakme@marker.example.com',
+      user_name: 'NAMEMARKER',
+    })
     const token = signToken(claims)
     const scripts = [
       {},
@@ -254,13 +437,38 @@ describe('the log', () => {
     ]
     for (const script of scripts) {
       const { app, url, log } = await testApp({ script })
-      for (const path of [`/emailservice/${token}`, `/emailservice/nosuch/${token}`, `/${token}`, `/emailservice-${token}/x/y`, `/emailservice/${token}/z`, `/emailservice/${token}/`, `/emailservice/${token}%zz`, `/emailservice/${token}x`]) {
+      for (const path of [
+        `/emailservice/${token}`,
+        `/emailservice/nosuch/${token}`,
+        `/${token}`,
+        `/emailservice-${token}/x/y`,
+        `/emailservice/${token}/z`,
+        `/emailservice/${token}/`,
+        `/emailservice/${token}%zz`,
+        `/emailservice/${token}x`,
+      ]) {
         await app.inject(path)
       }
       await app.inject({ method: 'POST', url: '/emailservice', payload: { token } })
-      await app.inject({ method: 'POST', url: '/emailservice', payload: `{"token":"${token}`, headers: { 'content-type': 'application/json' } })
+      await app.inject({
+        method: 'POST',
+        url: '/emailservice',
+        payload: `{"token":"${token}`,
+        headers: { 'content-type': 'application/json' },
+      })
       await talk(await url(), `GET /${token} HTTP/9.9\r\nHost: x\r\nAuthorization: ${token}\r\n\r\n`)
-      for (const leak of [token, token.split('.')[2], linkToken, 'KEYMARKER', 'NAMEMARKER', 'leakme', 'relay-password', secret, 'https://', '/emailservice']) {
+      for (const leak of [
+        token,
+        token.split('.')[2],
+        linkToken,
+        'KEYMARKER',
+        'NAMEMARKER',
+        'leakme',
+        'relay-password',
+        secret,
+        'https://',
+        '/emailservice',
+      ]) {
         expect(log()).not.toContain(leak)
       }
     }

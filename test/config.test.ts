@@ -27,7 +27,14 @@ describe('a start in production', () => {
       trustedProxies: 0,
       sender: { name: '', address: 'noreply@example.com' },
       appName: 'example.com',
-      relay: { name: 'smtp', host: 'smtp.example.com', port: 587, tls: 'starttls', auth: { user: 'user', pass: 'pa$s' }, connections: 10 },
+      relay: {
+        name: 'smtp',
+        host: 'smtp.example.com',
+        port: 587,
+        tls: 'starttls',
+        auth: { user: 'user', pass: 'pa$s' },
+        connections: 10,
+      },
       warnings: [],
     })
   })
@@ -62,7 +69,10 @@ describe('a start in production', () => {
     [{ SMTP_URL: 'https://smtp.example.com' }, /^SMTP_URL: must look like/],
     [{ SMTP_URL: 'smtp://u:p@smtp.example.com?tls=off' }, /^SMTP_URL: allows only tls=off.*this machine/],
     [{ SMTP_URL: 'smtp://u:p@localhost.evil.example?tls=off' }, /^SMTP_URL: allows only tls=off/],
-    [{ SMTP_URL: 'smtp://u:p@localhost?requireTLS=false' }, /^SMTP_URL: does not know the option "requireTLS"/],
+    [
+      { SMTP_URL: 'smtp://u:p@localhost?requireTLS=false' },
+      /^SMTP_URL: does not know the option "requireTLS"/,
+    ],
     [{ SMTP_URL: 'smtp://user@smtp.example.com' }, /^SMTP_URL: has a user without a password/],
     [{ SMTP_URL: 'smtp://u:100%@smtp.example.com' }, /^SMTP_URL: .*percent-encoded/],
     [{ MAILERTOGO_SMTP_HOST: 'smtp.mailertogo.net' }, /^MAILERTOGO_SMTP_HOST: .*belong together/],
@@ -86,7 +96,10 @@ describe('a start in production', () => {
   })
 
   it('never repeats a secret in its sentence', () => {
-    const told = problemsOf({ ...production, SMTP_URL: 'smtp://user:hunter2@smtp.example.com?hunter2=1' }).join()
+    const told = problemsOf({
+      ...production,
+      SMTP_URL: 'smtp://user:hunter2@smtp.example.com?hunter2=1',
+    }).join()
     expect(told).not.toContain('hunter2@')
     expect(problemsOf({ ...production, SMTP_URL: 'hunter2' }).join()).not.toContain('hunter2')
   })
@@ -105,7 +118,9 @@ describe('a start in development', () => {
     expect(one.relay).toBeUndefined()
     expect(one.allowHttpLinks).toBe(true)
     expect(one.warnings).toHaveLength(1)
-    expect(one.keysOf('default')[0]?.export().toString()).not.toBe(two.keysOf('default')[0]?.export().toString())
+    expect(one.keysOf('default')[0]?.export().toString()).not.toBe(
+      two.keysOf('default')[0]?.export().toString(),
+    )
   })
 
   it('takes a variable set to nothing for unset, but never a secret', () => {
@@ -115,7 +130,9 @@ describe('a start in development', () => {
 
   it('may have a relay on this machine without TLS', () => {
     for (const host of ['localhost', '127.0.0.1', '[::1]']) {
-      expect(readConfig({ SMTP_URL: `smtp://${host}:1025?tls=off`, MAIL_FROM: 'a@example.com' }).relay).toMatchObject({ tls: 'off', auth: undefined })
+      expect(
+        readConfig({ SMTP_URL: `smtp://${host}:1025?tls=off`, MAIL_FROM: 'a@example.com' }).relay,
+      ).toMatchObject({ tls: 'off', auth: undefined })
     }
   })
 })
@@ -156,12 +173,16 @@ describe('every variable', () => {
 
   it('is in .env.example, and nothing else is', () => {
     const listed = [...file('.env.example').matchAll(/^(?:# )?([A-Z][A-Z0-9_]*)=/gm)].map(([, name]) => name)
-    expect(listed.filter((name) => !/^JWT_MAILER_SECRET_SHOP/.test(name ?? '')).toSorted()).toEqual(names.filter((name) => name !== 'DYNO').toSorted())
+    expect(listed.filter((name) => !/^JWT_MAILER_SECRET_SHOP/.test(name ?? '')).toSorted()).toEqual(
+      names.filter((name) => name !== 'DYNO').toSorted(),
+    )
   })
 
   it('is in the table of the README, and nothing else is', () => {
     const table = /## Configuration([^]*?)\n## /.exec(file('README.md'))?.[1] ?? ''
-    const listed = [...table.matchAll(/^\| (.*?) \|/gm)].flatMap(([, cell = '']) => [...cell.matchAll(/`([A-Z][A-Z0-9_]+)`/g)].map(([, name]) => name))
+    const listed = [...table.matchAll(/^\| (.*?) \|/gm)].flatMap(([, cell = '']) =>
+      [...cell.matchAll(/`([A-Z][A-Z0-9_]+)`/g)].map(([, name]) => name),
+    )
     expect(listed.toSorted()).toEqual(names.toSorted())
   })
 

@@ -35,7 +35,14 @@ const hostile = [
 
 describe('every line of a mail', () => {
   it.each(hostile)('stays short, ASCII and CRLF with %j in every field', (value) => {
-    const source = build(sampleMessage({ subject: value, to: { name: value, address: 'ada@example.com' }, text: value, html: value })).toString('latin1')
+    const source = build(
+      sampleMessage({
+        subject: value,
+        to: { name: value, address: 'ada@example.com' },
+        text: value,
+        html: value,
+      }),
+    ).toString('latin1')
     expect(source).toMatch(/^[\t\r\n\x20-\x7e]*$/)
     expect(source.replaceAll('\r\n', '')).not.toMatch(/[\r\n]/)
     for (const line of source.split('\r\n')) expect(line.length).toBeLessThanOrEqual(300)
@@ -73,7 +80,11 @@ describe('a mail read back', () => {
   })
 
   it.each(hostile)('says the same as one composed by nodemailer: %j', async (value) => {
-    const message = sampleMessage({ text: `${value}\n`, html: `<p>${value}</p>\n`, to: { name: value, address: 'ada@example.com' } })
+    const message = sampleMessage({
+      text: `${value}\n`,
+      html: `<p>${value}</p>\n`,
+      to: { name: value, address: 'ada@example.com' },
+    })
     const ours = await parse(build(message))
     const theirs = await parse(await compose(message))
     expect(lines(ours.text)).toBe(lines(theirs.text))
@@ -85,13 +96,21 @@ describe('a mail read back', () => {
 
   it.each(hostile)('has exactly the subject it was given, on one line: %j', async (value) => {
     const { subject = '' } = await parse(build(sampleMessage({ subject: value })))
-    const expected = Buffer.from(value).toString().replace(/[\x00-\x1f\x7f\u2028\u2029]+/g, ' ').trim()
+    const expected = Buffer.from(value)
+      .toString()
+      .replace(/[\x00-\x1f\x7f\u2028\u2029]+/g, ' ')
+      .trim()
     expect(subject.replace(/\s+/g, ' ')).toBe(expected.replace(/\s+/g, ' '))
   })
 
   it('is in base64 only where quoted-printable would not be readable', () => {
-    const source = build(sampleMessage({ text: 'Größe, naïve, œuvre and forty more ASCII characters', html: '例え'.repeat(40) })).toString('latin1')
-    expect([...source.matchAll(/Transfer-Encoding: (\S+)/g)].map(([, encoding]) => encoding)).toEqual(['quoted-printable', 'base64'])
+    const source = build(
+      sampleMessage({ text: 'Größe, naïve, œuvre and forty more ASCII characters', html: '例え'.repeat(40) }),
+    ).toString('latin1')
+    expect([...source.matchAll(/Transfer-Encoding: (\S+)/g)].map(([, encoding]) => encoding)).toEqual([
+      'quoted-printable',
+      'base64',
+    ])
   })
 })
 

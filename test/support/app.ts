@@ -79,13 +79,20 @@ export async function testApp(options: TestAppOptions = {}): Promise<TestApp> {
     app,
     relay,
     log: () => log,
-    logLines: () => log.split('\n').filter(Boolean).map((line) => JSON.parse(line) as Record<string, unknown>),
+    logLines: () =>
+      log
+        .split('\n')
+        .filter(Boolean)
+        .map((line) => JSON.parse(line) as Record<string, unknown>),
     url: async () => {
       if (!app.server.listening) await app.listen({ host: '127.0.0.1', port: 0 })
       const address = app.server.address()
       return `http://127.0.0.1:${typeof address === 'object' && address ? address.port : 0}`
     },
-    mails: () => Promise.all(relay.mails.map(async ({ recipients, source }) => ({ recipients, ...(await readSource(source)) }))),
+    mails: () =>
+      Promise.all(
+        relay.mails.map(async ({ recipients, source }) => ({ recipients, ...(await readSource(source)) })),
+      ),
   }
 }
 
