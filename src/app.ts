@@ -5,7 +5,12 @@
  */
 import { randomBytes } from 'node:crypto'
 import type { Socket } from 'node:net'
-import Fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify'
+import Fastify, {
+  type FastifyInstance,
+  type FastifyError,
+  type FastifyReply,
+  type FastifyRequest,
+} from 'fastify'
 import { failureAnswer } from './contract.ts'
 import type { Deliver } from './deliver.ts'
 import { type FailureCode, MailerError } from './errors.ts'
@@ -114,7 +119,8 @@ export async function buildApp(parts: AppParts): Promise<FastifyInstance> {
 /** Fastify's own errors by their code; everything else that is not ours stays a bug. */
 function asFailure(error: unknown): unknown {
   if (error instanceof MailerError) return error
-  const { code = '', statusCode = 500 } = error as { code?: string; statusCode?: number }
+  if (!(error instanceof Error)) return error
+  const { code = '', statusCode = 500 }: Partial<FastifyError> = error
   const tooLarge = code === 'FST_ERR_MAX_PARAM_LENGTH' || code === 'FST_ERR_CTP_BODY_TOO_LARGE'
   const known: FailureCode | undefined = tooLarge ? 'too_large' : statusCode < 500 ? 'bad_request' : undefined
   return known ? new MailerError(known, { reason: tooLarge ? 'size' : 'http' }) : error

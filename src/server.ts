@@ -1,5 +1,4 @@
 /** Owns the service's lifetime: environment → parts → listening, and everything closed in reverse order at the end. */
-import type { AddressInfo } from 'node:net'
 import { fileURLToPath } from 'node:url'
 import closeWithGrace from 'close-with-grace'
 import { buildApp } from './app.ts'
@@ -50,7 +49,8 @@ async function start(config: Config, log: Log): Promise<void> {
     log.flush()
   })
   await app.listen({ host: config.host, port: config.port })
-  const { port } = app.server.address() as AddressInfo
+  const address = app.server.address()
+  const port = typeof address === 'object' && address ? address.port : config.port
   url = localUrl(config.host, port)
   if (inbox && key) console.log(welcome(url, key))
   else log.info({ port, relay: transport.name, mails: catalogue.mails.length }, 'listening')
@@ -71,7 +71,8 @@ try {
 /** What a person can do something about is told in a sentence; the rest is a bug and shows its stack. */
 function startFailure(error: unknown): unknown {
   if (error instanceof ConfigError || error instanceof CatalogueError) return error.message
-  const { code, port } = error as { code?: string; port?: number }
+  if (!(error instanceof Error)) return error
+  const { code, port }: Error & { code?: string; port?: number } = error
   if (code === 'EADDRINUSE') return `Cannot start: port ${port} is taken. Set PORT to a free one.`
   if (code === 'EACCES') return `Cannot start: this user may not listen on port ${port}. Set PORT above 1023.`
   return error

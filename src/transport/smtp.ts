@@ -298,5 +298,6 @@ function noting(bytes: Buffer, job: Job): Readable {
       destination.end(bytes)
     },
   }
+  // oxlint-disable-next-line no-unsafe-type-assertion -- the rest of Readable is never touched
   return stream as unknown as Readable
 }

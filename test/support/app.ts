@@ -21,9 +21,9 @@ export interface TestApp {
   readonly log: () => string
   readonly logLines: () => Record<string, unknown>[]
   /** `http://127.0.0.1:port`, listening from the first call on. */
-  url(): Promise<string>
+  readonly url: () => Promise<string>
   /** The mails the relay has taken, read back. */
-  mails(): Promise<ReadMail[]>
+  readonly mails: () => Promise<ReadMail[]>
 }
 export interface ReadMail {
   readonly recipients: readonly string[]

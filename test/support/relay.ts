@@ -2,7 +2,7 @@
 import { createServer, type Server, type Socket } from 'node:net'
 
 /** A reply line, or what to do instead of replying. */
-export type Act = string | 'close' | 'reset' | 'hang'
+export type Act = 'close' | 'reset' | 'hang' | (string & {})
 /** `dot` is the end of the message; `data` the command. Called with how often this stage has been reached, from 1. */
 export type Script = Partial<Record<Stage, (count: number) => Act | Promise<Act>>>
 export type Stage = 'connect' | 'EHLO' | 'AUTH' | 'MAIL' | 'RCPT' | 'DATA' | 'dot' | 'RSET' | 'QUIT'

@@ -17,7 +17,7 @@ beforeAll(async () => {
   tls.setDefaultCACertificates([...tls.getCACertificates('default'), certificate('ca.crt').toString()])
 })
 afterEach(async () => {
-  for (const cleanup of cleanups.splice(0).reverse()) await cleanup()
+  for (const cleanup of cleanups.splice(0).toReversed()) await cleanup()
 })
 
 function transportTo(port: number, options: Partial<SmtpOptions> = {}): Transport {
@@ -78,7 +78,7 @@ describe('a relay that behaves', () => {
     }
     expect(relay.connections()).toBe(1)
     expect(relay.mails.map(({ recipients }) => recipients)).toEqual(
-      Array(3).fill(['RCPT TO:<ada@example.com>']),
+      Array.from({ length: 3 }, () => ['RCPT TO:<ada@example.com>']),
     )
     expect(relay.mails[0]?.source).toContain('\r\n.dots stay\r\n')
   })
