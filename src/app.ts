@@ -58,10 +58,12 @@ export async function buildApp(parts: AppParts): Promise<FastifyInstance> {
   })
   app.server.maxConnections = 4_096
 
-  let closing = false
+  let closing: NodeJS.Timeout | undefined
   app.addHook('preClose', async () => {
-    closing = true
+    // a connection whose last request was running at the stop would otherwise be kept alive for a minute
+    closing = setInterval(() => app.server.closeIdleConnections(), 100)
   })
+  app.addHook('onClose', async () => clearInterval(closing))
   app.addHook('onRequest', (request, reply, done) => {
     reply.header('cache-control', 'no-store')
     const { host, 'x-forwarded-proto': scheme } = request.headers

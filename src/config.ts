@@ -1,6 +1,7 @@
 /** Owns the environment: its only reader. One schema, one frozen `Config`, and a sentence for whatever is wrong. */
 import type { KeyObject } from 'node:crypto'
 import { randomBytes } from 'node:crypto'
+import { existsSync } from 'node:fs'
 import { z } from 'zod'
 import { checkAddress, isMailDomain } from './address.ts'
 import type { Mailbox } from './message.ts'
@@ -99,7 +100,7 @@ export const environmentSchema = z.object({
   SENDER_NAME: singleLine,
   APP_NAME: singleLine,
   ALLOW_HTTP_LINKS: onOff,
-  MAILS_DIR: text,
+  MAILS_DIR: z.preprocess(unset, z.string().refine(existsSync, 'there is no such folder').optional()),
   TRUST_PROXY: whole(undefined, 0, 10),
   LOG_LEVEL: z.preprocess(
     unset,

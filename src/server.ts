@@ -40,7 +40,8 @@ async function start(config: Config, log: Log): Promise<void> {
     trustedProxies: config.trustedProxies,
     inbox: inbox && key && { inbox, hint: () => sampleCommand(url, key) },
   })
-  closeWithGrace({ delay: graceMs, logger: false }, async ({ err, signal }) => {
+  const logger = { error: (bug: unknown) => log.error({ bug: describeError(bug) }, 'stopping failed') }
+  closeWithGrace({ delay: graceMs, logger }, async ({ err, signal }) => {
     if (err) log.fatal({ bug: describeError(err) }, 'crash')
     else log.info({ signal }, 'stopping')
     await app.close()

@@ -1,0 +1,46 @@
+import { readFileSync } from 'node:fs'
+import { describe, expect, it } from 'vitest'
+import { failureAnswer, failures } from '../src/contract.ts'
+import { MailerError } from '../src/errors.ts'
+
+const readme = readFileSync(new URL('../README.md', import.meta.url), 'utf8')
+const rows = [
+  ...(readme.split('## When something fails')[1] ?? '').matchAll(
+    /^\| `(\w+)` \| ([\d, ]+), (\d) \| (.+) \| (.+) \|$/gm,
+  ),
+]
+
+describe('every failure code', () => {
+  it('stands in the README with its status, its wire code and what to do, and no other does', () => {
+    const listed = rows.map(([, code = '']) => code).filter((code) => code !== 'sent')
+    expect(listed.toSorted()).toEqual(Object.keys(failures).toSorted())
+    for (const [, code = '', statuses = '', wire, meaning = '', advice = ''] of rows) {
+      if (code === 'sent') continue
+      const { status, error } = failures[code as keyof typeof failures]
+      expect(`${code} ${statuses.split(', ')[0]} ${wire}`).toBe(`${code} ${status} ${error}`)
+      expect(meaning.length).toBeGreaterThan(3)
+      expect(advice.length).toBeGreaterThan(3)
+    }
+  })
+})
+
+describe('an answer', () => {
+  it('names the claim at fault and nothing else of what was thrown', () => {
+    const thrown = new MailerError('claims_invalid', {
+      claim: 'user_email',
+      reason: 'address',
+      cause: new Error('leak'),
+    })
+    expect(failureAnswer(thrown)).toEqual({
+      status: 422,
+      answer: { error: 1, msg: 'Problem with token: user_email', code: 'claims_invalid' },
+    })
+  })
+
+  it('to a bug says nothing about it', () => {
+    expect(failureAnswer(new TypeError('leak'))).toEqual({
+      status: 500,
+      answer: { error: 2, msg: 'Could not send', code: 'internal' },
+    })
+  })
+})

@@ -1,0 +1,151 @@
+import { spawn, spawnSync } from 'node:child_process'
+import { once } from 'node:events'
+import { existsSync } from 'node:fs'
+import { resolve } from 'node:path'
+import { describe, expect, it, onTestFinished } from 'vitest'
+import { scriptedRelay, type Script } from './support/relay.ts'
+import { freePort, startService } from './support/service.ts'
+import { sampleClaims, secret, signToken } from './support/tokens.ts'
+
+const project = resolve(import.meta.dirname, '..')
+const start = resolve(project, 'src/start.js')
+const plainEnv = { PATH: process.env['PATH'] }
+
+async function serviceBefore(script: Script) {
+  const relay = await scriptedRelay(script)
+  onTestFinished(() => relay.close())
+  const service = await startService({
+    mode: 'production',
+    env: {
+      JWT_MAILER_SECRET: secret,
+      MAIL_FROM: 'noreply@example.com',
+      SMTP_URL: `smtp://user:password@127.0.0.1:${relay.port}?tls=off`,
+    },
+  })
+  onTestFinished(async () => void (await service.stop()))
+  return { relay, service }
+}
+
+describe('the first start', () => {
+  it('prints three lines, and the curl in the second puts a mail into the inbox of the third', async () => {
+    const service = await startService({ mode: 'development' })
+    onTestFinished(async () => void (await service.stop()))
+    await expect.poll(service.output).toContain('/inbox\n')
+    const lines = service
+      .output()
+      .trim()
+      .split('\n')
+      .filter((line) => !line.startsWith('{'))
+    expect(lines).toHaveLength(3)
+    expect(lines[0]).toMatch(/^jwt-mailer listens on http:/)
+    const url = /curl (\S+)$/.exec(lines[1] ?? '')?.[1] ?? ''
+    expect(await (await fetch(url)).json()).toMatchObject({ error: 0, code: 'sent' })
+    const inbox = /(http\S+)$/.exec(lines[2] ?? '')?.[1] ?? ''
+    const [mail] = (await (await fetch(`${inbox}/messages`)).json()) as { id: string }[]
+    const read = (await (await fetch(`${inbox}/messages/${mail?.id}`)).json()) as { text: string }
+    expect(read.text).toContain('7hK2pQ')
+  })
+})
+
+describe('a start that cannot work ends at once with a sentence', () => {
+  const run = (env: NodeJS.ProcessEnv) =>
+    spawnSync(process.execPath, [start], { env: { ...plainEnv, ...env }, encoding: 'utf8', timeout: 10_000 })
+
+  it('in production without secret and relay', () => {
+    const { status, stderr } = run({ NODE_ENV: 'production' })
+    expect(status).toBe(1)
+    expect(stderr).toMatch(/JWT_MAILER_SECRET: is missing/)
+    expect(stderr).toMatch(/SMTP_URL: no relay is configured/)
+    expect(stderr).not.toMatch(/^\s+at /m)
+  })
+
+  it('with a folder of mails that is not there', () => {
+    const { status, stderr } = run({ MAILS_DIR: '/nowhere/mails', PORT: '0' })
+    expect(status).toBe(1)
+    expect(stderr).toContain('MAILS_DIR: there is no such folder')
+    expect(stderr).not.toMatch(/^\s+at /m)
+  })
+
+  it('on a port that is taken', async () => {
+    const other = await scriptedRelay()
+    onTestFinished(() => other.close())
+    const { status, stderr } = run({ HOST: '127.0.0.1', PORT: String(other.port) })
+    expect(status).toBe(1)
+    expect(stderr).toBe(`Cannot start: port ${other.port} is taken. Set PORT to a free one.\n`)
+  })
+
+  const old = ['/usr/bin/node', '/usr/local/bin/node'].find(
+    (path) =>
+      existsSync(path) &&
+      Number(spawnSync(path, ['-p', 'parseInt(process.versions.node)'], { encoding: 'utf8' }).stdout) < 24,
+  )
+  it.skipIf(!old)('on a Node that is too old', () => {
+    const { status, stderr } = spawnSync(old ?? '', [start], { env: plainEnv, encoding: 'utf8' })
+    expect(status).toBe(1)
+    expect(stderr).toMatch(
+      /^jwt-mailer needs Node 24, this is \d+\.\d+\.\d+\. Run "npm ci && npm start".*\n$/,
+    )
+  })
+})
+
+describe('SIGTERM', () => {
+  it('lets running requests end with their answer, takes no new ones, and exits 0', async () => {
+    const { relay, service } = await serviceBefore({
+      dot: () => new Promise((done) => setTimeout(done, 1_500, '250 ok')),
+    })
+    const running = fetch(`${service.url}/emailservice/${signToken()}`)
+    await expect.poll(() => relay.commands.includes('DATA')).toBe(true)
+    const stopped = service.stop()
+    await expect
+      .poll(() =>
+        fetch(`${service.url}/health/live`).then(
+          ({ status }) => status,
+          () => 'refused',
+        ),
+      )
+      .not.toBe(200)
+    expect(await (await running).json()).toMatchObject({ error: 0, code: 'sent' })
+    expect(await stopped).toBe(0)
+    expect(relay.mails).toHaveLength(1)
+    expect(relay.commands.at(-1)).toBe('QUIT')
+  })
+
+  it('waits no longer than the relay may take, also when it never answers', async () => {
+    const { relay, service } = await serviceBefore({ dot: () => 'hang' })
+    const running = fetch(`${service.url}/emailservice/${signToken()}`)
+    await expect.poll(() => relay.commands.includes('DATA')).toBe(true)
+    const started = Date.now()
+    expect(await service.stop()).toBe(0)
+    expect(Date.now() - started).toBeLessThan(25_000)
+    expect(await (await running).json()).toMatchObject({ error: 2 })
+  }, 40_000)
+
+  it('reaches the service also through npm start', async () => {
+    const port = await freePort()
+    const child = spawn('npm', ['start', '--silent'], {
+      cwd: project,
+      env: { ...plainEnv, HOME: process.env['HOME'], PORT: String(port), HOST: '127.0.0.1' },
+    })
+    const live = () =>
+      fetch(`http://127.0.0.1:${port}/health/live`).then(
+        ({ ok }) => ok,
+        () => false,
+      )
+    await expect.poll(live, { timeout: 20_000 }).toBe(true)
+    child.kill('SIGTERM')
+    await once(child, 'exit')
+    await expect.poll(live).toBe(false)
+  })
+})
+
+describe('a crash', () => {
+  it('leaves its place in the log, but nothing of what it held', async () => {
+    const token = signToken(sampleClaims({ user_name: 'NAMEMARKER' }))
+    const { service } = await serviceBefore({})
+    await fetch(`${service.url}/emailservice/${token}`)
+    expect(await service.stop()).toBe(0)
+    expect(service.output()).toContain('"msg":"mail sent"')
+    for (const leak of [token, 'NAMEMARKER', 'ada@', secret, 'password'])
+      expect(service.output()).not.toContain(leak)
+  })
+})
