@@ -13,12 +13,8 @@ const places = [
   '/usr/bin/google-chrome',
 ]
 const executablePath = places.find((place) => place && existsSync(place))
-
 const skipped = !executablePath && process.env.REQUIRE_BROWSER !== '1'
 if (skipped) console.warn('No Chromium here: the browser tests of this file are skipped')
-
-/** Use in place of `test` where a browser is needed. */
-export const browserTest = skipped ? test.skip : test
 
 /** Opens Chromium without a window; the caller closes it. Rejects with a sentence when there is none. */
 export async function openBrowser(): Promise<Browser> {
@@ -38,3 +34,18 @@ export async function openBrowser(): Promise<Browser> {
     ],
   })
 }
+
+const withBrowser = test.extend<{ $file: { browser: Browser } }>({
+  browser: [
+    // oxlint-disable-next-line no-empty-pattern -- vitest reads the names of the fixtures from here
+    async ({}, use) => {
+      const browser = await openBrowser()
+      await use(browser)
+      await browser.close()
+    },
+    { scope: 'file' },
+  ],
+})
+
+/** Stands in the place of `test`, and hands each test the browser of its file, opened when first needed. */
+export const browserTest = skipped ? withBrowser.skip : withBrowser
