@@ -253,3 +253,12 @@ browserTest(
     expect(await page.getByText('No answer from the service').isVisible()).toBe(false)
   },
 )
+
+browserTest('whoever comes by the link of the sample mail is told that it works', async ({ browser }) => {
+  const { page, url, send } = await openInboxPage(browser, phone)
+  await send({ subject: 'Confirm', text: 'x' })
+  await page.goto(`${url}?confirmed=eyJh.eyJz.c2ln`)
+  await page.getByText('The link works').waitFor()
+  await subjects(page).waitFor()
+  expect(await overflow(page)).toBe(0)
+})
