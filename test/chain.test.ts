@@ -91,6 +91,10 @@ describe.skipIf(missing !== undefined)('the real chain, through Postfix with STA
     expect(await postfix.log()).not.toContain(recipient)
   })
 
+  test('each mail arrived once, and nobody else got one', async () => {
+    expect(await postfix.mails()).toHaveLength(2)
+  })
+
   test('the password went to the relay only after TLS, and no secret is in the log of the service', async () => {
     const relayLog = await postfix.log()
     expect(relayLog).toMatch(

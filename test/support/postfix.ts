@@ -47,7 +47,7 @@ export function postfixMissing(): string | undefined {
   return absent.length > 0 ? `not installed: ${absent.join(' ')}` : undefined
 }
 
-/** Starts it and resolves when it greets; about half a second. */
+/** Starts it and resolves when it greets, after a second or two. */
 export async function startPostfix(): Promise<Postfix> {
   const folder = await mkdtemp(join(tmpdir(), 'postfix-'))
   // Its daemons run as the user postfix and must be able to reach the folder.
@@ -58,8 +58,11 @@ export async function startPostfix(): Promise<Postfix> {
   await writeConfiguration(folder, port, authority)
   await addUser(folder, password)
 
-  // It ends by itself after ten minutes, should the test that started it be killed.
+  // A test run that is broken off leaves nothing behind: master ends with it, or by itself after ten minutes.
   const master = spawn(`${daemons}/master`, ['-c', join(folder, 'config'), '-e', '600'], { stdio: 'ignore' })
+  const abandon = () => master.kill('SIGTERM')
+  process.once('exit', abandon)
+  master.once('exit', () => process.off('exit', abandon))
   const log = () => readFile(join(folder, 'mail.log'), 'utf8').catch(() => '')
 
   async function stop(): Promise<void> {
