@@ -160,8 +160,7 @@ describe('the image, laid out by hand', () => {
   test('holds no development package and nothing but what runs the service', async () => {
     const modules = await readdir(join(folder, 'app/node_modules'))
     expect(modules).toContain('fastify')
-    const development = ['vitest', 'typescript', 'node', 'pino-pretty']
-    expect(modules.filter((name) => development.includes(name))).toEqual([])
+    for (const name of ['vitest', 'typescript', 'node', 'pino-pretty']) expect(modules).not.toContain(name)
     const kept = new Set(['package.json', 'package-lock.json', 'node_modules', 'src', 'mails'])
     const left = await readdir(join(folder, 'app'))
     expect(left.filter((name) => !kept.has(name))).toEqual([])

@@ -2,7 +2,7 @@
  * Owns a real Postfix as a relay: an instance of its own in a temporary folder on a free port, with STARTTLS, SASL after
  * TLS and nothing else, that delivers what it accepts into a mailbox. The machine's own Postfix is not touched.
  */
-import { execFile, execFileSync, spawn } from 'node:child_process'
+import { execFile, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { existsSync } from 'node:fs'
 import { chmod, chown, mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises'
@@ -102,8 +102,7 @@ export async function startPostfix(): Promise<Postfix> {
 
 async function writeConfiguration(folder: string, port: number, authority: Authority): Promise<void> {
   const certificate = await authority.certify(host)
-  const [uid, gid] = [idOf('-u', 'postfix'), idOf('-g', 'postfix')]
-  const postdrop = Number(execFileSync('getent', ['group', 'postdrop'], { encoding: 'utf8' }).split(':')[2])
+  const { uid, gid, postdrop } = await postfixIds()
 
   // What `postfix check` would make. It also mends files of the machine's own Postfix, so it is not asked to.
   for (const name of ['config', 'config/sasl', 'queue', 'queue/pid']) await mkdir(join(folder, name))
@@ -165,7 +164,8 @@ async function addUser(folder: string, password: string): Promise<void> {
   const adding = run('/usr/sbin/saslpasswd2', ['-p', '-c', '-f', file, '-u', realm, name])
   adding.child.stdin?.end(password)
   await adding
-  await chown(file, idOf('-u', 'postfix'), idOf('-g', 'postfix'))
+  const { uid, gid } = await postfixIds()
+  await chown(file, uid, gid)
 }
 
 const privateQueues =
@@ -193,8 +193,16 @@ function settings(values: Readonly<Record<string, string>>): string {
     .join('')
 }
 
-function idOf(flag: '-u' | '-g', name: string): number {
-  return Number(execFileSync('id', [flag, name], { encoding: 'utf8' }))
+/** The user its daemons run as, and the group that may hand in mail, as Debian's package made them. */
+async function postfixIds(): Promise<{ uid: number; gid: number; postdrop: number }> {
+  const [, , uid, gid] = await entryOf('/etc/passwd', 'postfix')
+  const [, , postdrop] = await entryOf('/etc/group', 'postdrop')
+  return { uid: Number(uid), gid: Number(gid), postdrop: Number(postdrop) }
+}
+
+async function entryOf(file: string, name: string): Promise<string[]> {
+  const lines = (await readFile(file, 'utf8')).split('\n')
+  return lines.find((line) => line.startsWith(`${name}:`))?.split(':') ?? []
 }
 
 async function untilGreeting(port: number): Promise<void> {
