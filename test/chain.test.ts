@@ -4,9 +4,7 @@
  */
 import { execFile, execFileSync } from 'node:child_process'
 import { once } from 'node:events'
-import { mkdtemp, rm } from 'node:fs/promises'
 import { createServer, type Server } from 'node:https'
-import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
 import { promisify } from 'node:util'
 import jwt from 'jsonwebtoken'
@@ -34,12 +32,10 @@ describe.skipIf(missing !== undefined)('the real chain, through Postfix with STA
   let postfix: Postfix
   let caller: Caller
   let service: Service
-  let dataDir: string
 
   beforeAll(async () => {
     postfix = await startPostfix()
     caller = await startCaller(await postfix.authority.certify(callerHost))
-    dataDir = await mkdtemp(join(tmpdir(), 'jwt-mailer-data-'))
     service = await startService({
       mode: 'production',
       env: {
@@ -50,7 +46,6 @@ describe.skipIf(missing !== undefined)('the real chain, through Postfix with STA
         MAILERTOGO_SMTP_PASSWORD: postfix.password,
         MAILERTOGO_DOMAIN: 'sender.example',
         NODE_EXTRA_CA_CERTS: postfix.authority.caFile,
-        DATA_DIR: dataDir,
       },
     })
   })
@@ -59,7 +54,6 @@ describe.skipIf(missing !== undefined)('the real chain, through Postfix with STA
     await service?.stop()
     await postfix?.stop()
     caller?.server.close()
-    if (dataDir) await rm(dataDir, { recursive: true, force: true })
   })
 
   test('a Python caller of the article gets its own link token back when the mail is opened', async () => {

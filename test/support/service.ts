@@ -1,7 +1,9 @@
 /** Owns the real service as a child process: started with exactly the environment given, asked until it answers, stopped. */
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
+import { mkdtemp, rm } from 'node:fs/promises'
 import { createServer } from 'node:net'
+import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 
@@ -12,7 +14,7 @@ const stopTimeoutMs = 30_000
 interface ServiceOptions {
   readonly mode: 'production' | 'development'
   readonly env?: Readonly<Record<string, string>>
-  /** Folder that holds `src/start.js`; the project itself by default. */
+  /** A copy of the project to start in and from; without one the project itself, started in an empty folder. */
   readonly folder?: string
   /** User and group to run as, when the test runs as root. */
   readonly uid?: number | undefined
@@ -37,9 +39,11 @@ export interface Service {
 export async function startService(options: ServiceOptions): Promise<Service> {
   const port = await freePort()
   const url = `http://127.0.0.1:${port}`
-  const folder = options.folder ?? project
-  const child = spawn(options.node ?? process.execPath, [join(folder, 'src/start.js')], {
-    cwd: folder,
+  // Started in the project it would read a developer's own .env.
+  const cwd = options.folder ?? (await mkdtemp(join(tmpdir(), 'jwt-mailer-service-')))
+  const program = join(options.folder ?? project, 'src/start.js')
+  const child = spawn(options.node ?? process.execPath, [program], {
+    cwd,
     env: {
       PATH: process.env['PATH'],
       NODE_ENV: options.mode,
@@ -58,7 +62,11 @@ export async function startService(options: ServiceOptions): Promise<Service> {
   child.stdout.on('data', (chunk: Buffer) => (text += chunk))
   child.stderr.on('data', (chunk: Buffer) => (text += chunk))
   const output = () => text
-  const stop = () => stopChild(child)
+  const stop = async () => {
+    const code = await stopChild(child)
+    if (options.folder === undefined) await rm(cwd, { recursive: true, force: true })
+    return code
+  }
   try {
     await untilLive(url, child)
   } catch (cause) {
