@@ -1,4 +1,5 @@
 /** Owns one measurement: one case run once, with what it cost. And the order in which cases take their turns. */
+import { cpus } from 'node:os'
 import type { Order, Result } from './drive.ts'
 import type { Child, Usage } from './ipc.ts'
 import type { Options } from './options.ts'
@@ -25,8 +26,8 @@ export interface Measurement extends Case {
   /** Highest resident memory of the sender so far, and memory at the end. */
   readonly peakMiB: number
   readonly rssMiB: number
-  /** Share of one core, so that one sees who was the bottleneck. */
-  readonly busy: { readonly sender: number; readonly load: number; readonly sink: number }
+  /** Share of one core, so that one sees who was the bottleneck; `others` is whatever else the machine did. */
+  readonly busy: Readonly<Record<'sender' | 'load' | 'sink' | 'others', number>>
 }
 
 /** All senders at the first number of callers and every round trip; the services also with more callers. */
@@ -69,10 +70,12 @@ export function measurer(sink: Child, connections: number) {
     await driver.ask('prepare', sender.port ? { ...order, port: sender.port } : order, 120_000)
     const usages = () => Promise.all([measured, driver, sink].map((child) => child.ask<Usage>('usage')))
     const before = await usages()
+    const machineBefore = machineCpuUs()
     const result = await driver.ask<Result>('go', undefined, seconds * 1000 + 60_000)
+    const machineUs = machineCpuUs() - machineBefore
     const after = await usages()
     claimed.push({ tag, issued: result.issued, failed: result.failed })
-    return summarize({ ...item, round }, result, before, after)
+    return summarize({ ...item, round }, result, { before, after, machineUs })
   }
 
   /** Tokens are minted before the clock starts: enough for any service, but not without bound. */
@@ -85,16 +88,21 @@ export function measurer(sink: Child, connections: number) {
   return { claimed, measure }
 }
 
-function summarize(
-  row: Case & { round: number },
-  result: Result,
-  before: Usage[],
-  after: Usage[],
-): Measurement {
+interface Costs {
+  /** Of the sender, its driver and the sink. */
+  readonly before: readonly Usage[]
+  readonly after: readonly Usage[]
+  readonly machineUs: number
+}
+
+function summarize(row: Case & { round: number }, result: Result, costs: Costs): Measurement {
+  const { before, after, machineUs } = costs
   const { elapsedMs, p50Ms, p99Ms } = result
   const failed = result.failed.length
   const accepted = result.issued - failed
   const [sender = 0, load = 0, sink = 0] = after.map(({ cpuUs }, i) => cpuUs - (before[i]?.cpuUs ?? 0))
+  // where the sender drives itself, `sender` and `load` are one process
+  const ours = sink + sender + (row.sender === 'a' || row.sender === 'd' ? load : 0)
   const busy = (cpuUs: number) => cpuUs / (elapsedMs * 1000)
   return {
     ...row,
@@ -106,6 +114,16 @@ function summarize(
     cpuUs: sender / accepted,
     peakMiB: after[0]?.peakMiB ?? 0,
     rssMiB: after[0]?.rssMiB ?? 0,
-    busy: { sender: busy(sender), load: busy(load), sink: busy(sink) },
+    busy: {
+      sender: busy(sender),
+      load: busy(load),
+      sink: busy(sink),
+      others: busy(Math.max(0, machineUs - ours)),
+    },
   }
+}
+
+/** All that the cores of this machine have worked since it started, in steps of a hundredth of a second. */
+function machineCpuUs(): number {
+  return cpus().reduce((sum, { times }) => sum + 1000 * (times.user + times.nice + times.sys + times.irq), 0)
 }

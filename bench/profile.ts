@@ -18,31 +18,49 @@ export interface SelfTime {
   readonly share: number
 }
 
-/** The `top` functions of the newest profile in `dir`; positions are relative to `root`. */
-export function readSelfTimes(dir: string, root: string, top = 25): SelfTime[] {
+/** Both lists in falling order. Positions are relative to the checkout. */
+export interface SelfTimes {
+  readonly functions: SelfTime[]
+  /** A package of node_modules, `src`, or a part of Node. */
+  readonly places: SelfTime[]
+}
+
+/** Reads the newest profile in `dir`, of the service in `root`. */
+export function readSelfTimes(dir: string, root: string): SelfTimes {
   const [newest] = readdirSync(dir)
     .filter((name) => name.endsWith('.cpuprofile'))
     .toSorted()
     .toReversed()
   if (!newest) throw new Error(`no profile in ${dir}: the service did not end by itself`)
   const { nodes, samples, timeDeltas }: Profile = JSON.parse(readFileSync(join(dir, newest), 'utf8'))
-  const places = new Map(nodes.map(({ id, callFrame }) => [id, placeOf(callFrame, root)]))
-  const times = new Map<string, number>()
+  const frames = new Map(nodes.map(({ id, callFrame }) => [id, callFrame]))
+  const functions = new Map<string, number>()
+  const places = new Map<string, number>()
   for (const [i, id] of samples.entries()) {
-    const where = places.get(id) ?? ''
-    times.set(where, (times.get(where) ?? 0) + (timeDeltas[i] ?? 0) / 1000)
+    const frame = frames.get(id)
+    if (!frame || frame.functionName === '(idle)') continue
+    const file = frame.url.replace('file://', '').replace(`${root}/`, '')
+    const ms = (timeDeltas[i] ?? 0) / 1000
+    add(functions, `${frame.functionName || '(anonymous)'} ${file && `${file}:${frame.lineNumber + 1}`}`, ms)
+    add(places, placeOf(file, frame.functionName), ms)
   }
-  times.delete('(idle)')
-  const total = [...times.values()].reduce((a, b) => a + b, 0)
-  return [...times]
-    .toSorted(([, a], [, b]) => b - a)
-    .slice(0, top)
-    .map(([where, ms]) => ({ where, ms, share: ms / total }))
+  return { functions: sorted(functions), places: sorted(places) }
 }
 
-function placeOf(frame: Profile['nodes'][number]['callFrame'], root: string): string {
-  const name = frame.functionName || '(anonymous)'
-  if (!frame.url) return name
-  const file = frame.url.replace('file://', '').replace(`${root}/`, '')
-  return `${name} ${file}:${frame.lineNumber + 1}`
+function placeOf(file: string, functionName: string): string {
+  if (functionName.startsWith('(')) return functionName
+  if (!file) return 'native code'
+  const [, name] = /node_modules\/((?:@[^/]+\/)?[^/]+)/.exec(file) ?? []
+  if (name) return name
+  return file.startsWith('node:') ? file.split('/').slice(0, 2).join('/') : (file.split('/')[0] ?? file)
+}
+
+function add(sums: Map<string, number>, key: string, ms: number): void {
+  sums.set(key, (sums.get(key) ?? 0) + ms)
+}
+
+function sorted(sums: Map<string, number>): SelfTime[] {
+  const total = [...sums.values()].reduce((a, b) => a + b, 0)
+  const rows = [...sums].map(([where, ms]) => ({ where, ms, share: ms / total }))
+  return rows.toSorted((a, b) => b.ms - a.ms)
 }

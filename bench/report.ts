@@ -195,7 +195,7 @@ function ratioRows(findings: Findings): string[][] {
     })
 }
 
-function most(who: 'load' | 'sink', measurements: readonly Measurement[]): string {
+function most(who: keyof Measurement['busy'], measurements: readonly Measurement[]): string {
   return `${Math.round(Math.max(0, ...measurements.map(({ busy }) => busy[who])) * 100)} %`
 }
 
@@ -203,7 +203,8 @@ function busiest(measurements: readonly Measurement[]): string {
   const services = measurements.filter(({ sender }) => sender === 'a' || sender === 'd')
   const load = services.length > 0 ? `, the load generator ${most('load', services)}` : ''
   const forServices = services.length > 0 ? ` (${most('sink', services)} with the service)` : ''
-  return `Of one core the sink used at most ${most('sink', measurements)}${forServices}${load}.`
+  const ours = `Of one core the sink used at most ${most('sink', measurements)}${forServices}${load}.`
+  return `${ours} Programs outside the bench used up to ${most('others', measurements)} (should be near 0).`
 }
 
 function stretchTable(stretches: readonly Stretch[]): string {

@@ -148,8 +148,12 @@ async function stretch(measure: Measure, service: Sender, callers: number, i: nu
 }
 
 function showProfile(dir: string): void {
-  for (const { where, ms, share } of readSelfTimes(dir, ROOT)) {
-    tell(`${(share * 100).toFixed(1).padStart(5)} %  ${ms.toFixed(0).padStart(6)} ms  ${where}`)
+  const { functions, places } = readSelfTimes(dir, ROOT)
+  for (const list of [functions.slice(0, 25), places.slice(0, 12)]) {
+    tell('')
+    for (const { where, ms, share } of list) {
+      tell(`${(share * 100).toFixed(1).padStart(5)} %  ${ms.toFixed(0).padStart(6)} ms  ${where}`)
+    }
   }
 }
 
@@ -175,4 +179,9 @@ async function main(options: Options): Promise<void> {
   }
 }
 
-await main(readOptions(process.argv.slice(2)))
+try {
+  await main(readOptions(process.argv.slice(2)))
+} catch (error) {
+  console.error(error instanceof Error ? error.message : error)
+  process.exitCode = 1
+}

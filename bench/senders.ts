@@ -89,7 +89,7 @@ export async function startService(
     DATA_DIR: dataDir,
     ...options.env,
   }
-  const args = [...(options.nodeArgs ?? []), '--import', here('probe.ts'), 'src/start.js']
+  const args = [...(options.nodeArgs ?? []), '--import', here('probe.ts'), ...startArgs(root)]
   const measured = startNode(args, { cwd: root, env, log: openSync(logFile, 'a') })
   try {
     await answering(measured, port)
@@ -99,6 +99,16 @@ export async function startService(
     throw new Error(`the service in ${root} did not start:\n${log}`, { cause: error })
   }
   return { id, measured, driver: load, port }
+}
+
+/** What `npm start` gives to node in that checkout, so that its flags are measured as well. */
+function startArgs(root: string): string[] {
+  const { scripts }: { scripts: Record<string, string> } = JSON.parse(
+    readFileSync(join(root, 'package.json'), 'utf8'),
+  )
+  const [, args] = /^(?:exec )?node (.+)$/.exec(scripts['start'] ?? '') ?? []
+  if (!args) throw new Error(`the start script in ${root} does not call node`)
+  return args.split(' ')
 }
 
 async function answering(child: Child, port: number): Promise<void> {
