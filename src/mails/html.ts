@@ -1,5 +1,5 @@
 /** Owns how the blocks of a mail become HTML. Styles stand inline; classes only serve the dark design of the layout. */
-import type { Block, Href, Inline } from './blocks.ts'
+import type { Block, Fact, Href, Inline } from './blocks.ts'
 import { light, type Palette } from './palette.ts'
 import type { Part } from './placeholders.ts'
 import { escapeHtml } from './values.ts'
@@ -13,21 +13,31 @@ export const font = "font-family:-apple-system,'Segoe UI',Roboto,Helvetica,Arial
 const monospace = "font-family:ui-monospace,Menlo,Consolas,'Courier New',monospace"
 const table = '<table role="presentation" cellpadding="0" cellspacing="0" border="0"'
 const small = `font-size:14px;line-height:21px;color:${light.soft}`
-const breakAnywhere = 'word-break:break-all;word-wrap:break-word'
+const wrapWords = 'word-wrap:break-word'
+const breakAnywhere = `word-break:break-all;${wrapWords}`
 
 /** The blocks of the card; whole addresses of buttons come last, under a line. */
 export function htmlOf(blocks: readonly Block[], style: HtmlStyle): Part[] {
-  return [...blocks.flatMap((block) => blockHtml(block, style, 16)), ...wholeAddresses(blocks)]
+  return [...column(blocks, style, 16), ...wholeAddresses(blocks)]
 }
 
 /** The small print under the card. */
 export function footerHtml(blocks: readonly Block[], style: HtmlStyle): Part[] {
-  return blocks.flatMap((block) => blockHtml(block, style, 8))
+  return column(blocks, style, 8)
 }
 
-function blockHtml(block: Block, style: HtmlStyle, margin: number): Part[] {
+/** Blocks one under the other: words that announce the code box stand close to it, nothing follows the last one. */
+function column(blocks: readonly Block[], style: HtmlStyle, gap: number, end = 0): Part[] {
+  return blocks.flatMap((block, index) => {
+    const next = blocks[index + 1]
+    const after = next ? (next.kind === 'code' ? 12 : gap) : end
+    return blockHtml(block, style, gap, after)
+  })
+}
+
+/** `gap` parts the blocks inside, `after` follows the block itself; both in pixels. */
+function blockHtml(block: Block, style: HtmlStyle, gap: number, after: number): Part[] {
   const start = style.direction === 'ltr' ? 'left' : 'right'
-  const inside = (blocks: readonly Block[]) => blocks.flatMap((each) => blockHtml(each, style, margin))
   switch (block.kind) {
     case 'heading':
       return block.level === 1
@@ -42,28 +52,34 @@ function blockHtml(block: Block, style: HtmlStyle, margin: number): Part[] {
             words(block.inner),
           )
     case 'paragraph':
-      return element('p', `margin:0 0 ${margin}px`, words(block.inner))
+      return element('p', `margin:0 0 ${after}px`, words(block.inner))
     case 'button':
       return buttonHtml(block, style.palette)
     case 'code':
-      return codeBox(block.inner)
+      return codeBox(block.inner, after)
     case 'list':
       return element(
         block.ordered ? 'ol' : 'ul',
-        `margin:0 0 ${margin}px;padding:0;padding-${start}:22px`,
-        block.items.flatMap((item) => element('li', 'margin:0 0 6px', itemHtml(item, style))),
+        `margin:0 0 ${after}px;padding:0;padding-${start}:22px`,
+        block.items.flatMap((item) => element('li', 'margin:0 0 6px', itemHtml(item, style, gap))),
       )
     case 'quote':
       return element(
         'blockquote',
-        `margin:0 0 16px;padding:0;padding-${start}:14px;border-${start}:3px solid ${light.border};color:${light.soft}`,
-        inside(block.blocks),
+        `margin:0 0 ${after}px;padding:0;padding-${start}:14px;border-${start}:3px solid ${light.border};color:${light.soft}`,
+        column(block.blocks, style, gap),
         'class="s" ',
       )
     case 'facts':
-      return factsHtml(block.rows, start)
+      return factsHtml(block.rows, start, after)
     case 'choice':
-      return [{ test: block.test, yes: inside(block.yes), no: inside(block.no) }]
+      return [
+        {
+          test: block.test,
+          yes: column(block.yes, style, gap, after),
+          no: column(block.no, style, gap, after),
+        },
+      ]
     default:
       return []
   }
@@ -74,9 +90,9 @@ function element(tag: string, css: string, inner: readonly Part[], attributes = 
 }
 
 /** A paragraph of its own margins would tear a list apart. */
-function itemHtml(item: readonly Block[], style: HtmlStyle): Part[] {
+function itemHtml(item: readonly Block[], style: HtmlStyle, gap: number): Part[] {
   return item.flatMap((block, index): Part[] => {
-    if (block.kind !== 'paragraph') return blockHtml(block, style, 0)
+    if (block.kind !== 'paragraph') return blockHtml(block, style, gap, 0)
     return index === 0 ? words(block.inner) : ['<br>', ...words(block.inner)]
   })
 }
@@ -92,25 +108,23 @@ function buttonHtml(block: Block & { kind: 'button' }, { accent, label }: Palett
   ]
 }
 
-function codeBox(inner: readonly Inline[]): Part[] {
+function codeBox(inner: readonly Inline[], after: number): Part[] {
   return [
-    `${table} width="100%" style="margin:0 0 20px;table-layout:fixed"><tr><td class="k" dir="ltr" bgcolor="${light.box}" style="background-color:${light.box};border:1px solid ${light.border};border-radius:8px;padding:14px 16px;${monospace};font-size:22px;line-height:28px;letter-spacing:2px;${breakAnywhere}">`,
+    `${table} width="100%" style="margin:0 0 ${after && 20}px;table-layout:fixed"><tr><td class="k" dir="ltr" bgcolor="${light.box}" style="background-color:${light.box};border:1px solid ${light.border};border-radius:8px;padding:14px 16px;${monospace};font-size:22px;line-height:28px;letter-spacing:2px;${breakAnywhere}">`,
     ...words(inner),
     '</td></tr></table>\n',
   ]
 }
 
-function factsHtml(
-  rows: readonly { name: readonly Inline[]; value: readonly Inline[] }[],
-  start: string,
-): Part[] {
-  const cell = `padding:8px 0;border-bottom:1px solid ${light.border};text-align:${start};vertical-align:top;word-wrap:break-word`
+/** Names in a narrow column, values beside them: real row headers, since this table holds data. */
+function factsHtml(rows: readonly Fact[], start: string, after: number): Part[] {
+  const cell = `padding:9px 0;border-top:1px solid ${light.border};text-align:${start};vertical-align:top;${wrapWords}`
   return [
-    `<table width="100%" cellpadding="0" cellspacing="0" border="0" style="margin:0 0 20px;table-layout:fixed">`,
+    `<table class="s" width="100%" cellpadding="0" cellspacing="0" border="0" style="margin:0 0 ${after}px;table-layout:fixed;font-size:16px;line-height:25px">`,
     ...rows.flatMap(({ name, value }) => [
-      `<tr><th scope="row" class="s" width="32%" style="${cell};padding-right:12px;font-weight:normal;color:${light.soft}">`,
+      `<tr><th scope="row" class="s" width="30%" style="${cell};font-weight:normal;font-size:14px;color:${light.soft}">`,
       ...words(name),
-      `</th><td class="f" style="${cell}">`,
+      `</th><td class="f" style="${cell};color:${light.text}">`,
       ...words(value),
       '</td></tr>\n',
     ]),

@@ -35,7 +35,7 @@ export function paletteOf(accent: string): Palette | string {
     const better = mixUntil(accent, '#000000', (colour) => contrast(colour, light.card) >= labelContrast)
     return `${accent} is too pale for a button on a white card (contrast ${contrast(accent, light.card).toFixed(1)} to 1, 3 to 1 is needed); ${better} would do`
   }
-  const darkAccent = mixUntil(accent, '#ffffff', (colour) => contrast(colour, dark.ground) >= 8)
+  const darkAccent = mixUntil(accent, '#ffffff', (colour) => contrast(colour, dark.ground) >= 7)
   return { accent, label, darkAccent, darkLabel: dark.ground }
 }
 
