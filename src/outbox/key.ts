@@ -1,0 +1,41 @@
+/** Owns what makes two requests the same mail, and for how long. */
+import { createHash } from 'node:crypto'
+
+const minuteMs = 60_000
+const dayMs = 24 * 60 * minuteMs
+
+export interface MailIdentity {
+  readonly app: string
+  readonly kind: string
+  readonly jti?: string | undefined
+  readonly token: string
+}
+
+/**
+ * The mail's id: 32 characters of `[A-Za-z0-9_-]`, from app, kind and `jti`, or without it the token's signing input.
+ * The signature stays out: it can be spelled in several ways.
+ */
+export function mailId({ app, kind, jti, token }: MailIdentity): string {
+  const what = jti === undefined ? ['input', token.slice(0, token.lastIndexOf('.'))] : ['jti', jti]
+  const hash = createHash('sha256')
+    .update(JSON.stringify([app, kind, ...what]))
+    .digest()
+  return hash.subarray(0, 24).toString('base64url')
+}
+
+export interface WindowOptions {
+  readonly jti?: string | undefined
+  /** The wrapping token's own `exp`, seconds since the epoch. */
+  readonly exp?: number | undefined
+  /** Does the mail carry a link or a key? */
+  readonly carriesSecret: boolean
+  readonly now: number
+}
+
+/** How long, in ms, the same token yields the same mail. */
+export function windowMs({ jti, exp, carriesSecret, now }: WindowOptions): number {
+  if (jti === undefined) return carriesSecret ? dayMs : 5 * minuteMs
+  if (exp === undefined) return 7 * dayMs
+  // A token is accepted for a minute past its end, for clocks that differ.
+  return Math.max(Math.ceil(exp * 1000 - now), 0) + minuteMs
+}

@@ -1,0 +1,98 @@
+/** Owns whether the store can be reached: it fails at once while it cannot, and comes back by itself. */
+import type { BaseLogger } from 'pino'
+import { MailerError } from '../errors.ts'
+import type { Engine } from './engine.ts'
+import type { Operation, OperationResult } from './operations.ts'
+
+const retryMinMs = 100
+const retryMaxMs = 1000
+
+export type Log = Pick<BaseLogger, 'info' | 'warn' | 'error'>
+
+export interface Lifeline {
+  run(operations: readonly Operation[]): Promise<OperationResult[]>
+  /** Why the store cannot be used just now; `undefined` when all is well. */
+  trouble(): string | undefined
+  /** Resolves when the store can be used again, and when the lifeline is cut. */
+  restored(): Promise<void>
+  close(): Promise<void>
+}
+
+/**
+ * Opens the engine and keeps it open. Resolves after the first try whether it succeeded or not; rejects, with a
+ * sentence for the operator, only when this program is too old for the schema it found.
+ */
+export async function lifelineTo(engine: Engine, log: Log): Promise<Lifeline> {
+  let trouble: string | undefined = 'starting'
+  let restoring: Promise<void> | undefined
+  const closing = new AbortController()
+
+  async function tryOpen(): Promise<void> {
+    try {
+      await engine.open()
+      if (trouble !== 'starting') log.info({ store: engine.name }, 'the store is back')
+      trouble = undefined
+    } catch (error) {
+      const reason = reasonOf(error)
+      if (reason !== trouble) log.error({ store: engine.name, reason }, 'the store cannot be reached')
+      trouble = reason
+      if (reason === 'schema_newer') throw error
+    }
+  }
+
+  async function restore(): Promise<void> {
+    for (let waitMs = 0; trouble !== undefined && !closing.signal.aborted; ) {
+      await pause(waitMs, closing.signal)
+      if (!closing.signal.aborted) await tryOpen().catch(() => undefined)
+      waitMs = Math.min(Math.max(retryMinMs, waitMs * 2), retryMaxMs)
+    }
+    restoring = undefined
+  }
+
+  async function run(operations: readonly Operation[]): Promise<OperationResult[]> {
+    if (trouble !== undefined) throw new MailerError('store_unavailable', { reason: 'down' })
+    try {
+      return await engine.run(operations)
+    } catch (error) {
+      if (error instanceof MailerError && error.code === 'store_unavailable') {
+        if (trouble === undefined)
+          log.error({ store: engine.name, reason: reasonOf(error) }, 'the store is gone')
+        trouble = reasonOf(error)
+        restoring ??= restore()
+      }
+      throw error
+    }
+  }
+
+  await tryOpen().catch((error: MailerError) => {
+    throw error.cause
+  })
+  if (trouble !== undefined) restoring = restore()
+  return {
+    run,
+    trouble: () => trouble,
+    restored: () => restoring ?? Promise.resolve(),
+    async close() {
+      closing.abort()
+      await restoring
+      trouble = 'closed'
+      await engine.close()
+    },
+  }
+}
+
+const reasonOf = (error: unknown) => (error instanceof MailerError ? error.reason : undefined) ?? 'unknown'
+
+/** Waits without keeping the process alive; an abort ends the wait. */
+export function pause(ms: number, signal?: AbortSignal): Promise<void> {
+  return new Promise((resolve) => {
+    if (signal?.aborted === true) return resolve()
+    const end = () => {
+      clearTimeout(timer)
+      signal?.removeEventListener('abort', end)
+      resolve()
+    }
+    const timer = setTimeout(end, ms).unref()
+    signal?.addEventListener('abort', end)
+  })
+}

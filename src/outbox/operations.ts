@@ -1,0 +1,279 @@
+/**
+ * Owns what happens to mails and quotas inside a transaction, many operations at once. The statements are in sql.ts;
+ * sealing, waiting and retries are not known here.
+ *
+ * Locks are taken in one order everywhere: settled mails, new mails by id, mails to take over by id, quotas by key.
+ */
+import type { Dialect, SqlRow, Statement, Steps } from './engine.ts'
+import { type Sql, sqlFor } from './sql.ts'
+
+export type MailState = 'sending' | 'queued' | 'sent' | 'dead'
+
+export interface AcceptOperation {
+  readonly op: 'accept'
+  readonly id: string
+  readonly app: string
+  readonly kind: string
+  readonly recipient: string
+  readonly body: string
+  readonly lease: number
+  /** End of the lease. */
+  readonly due: number
+  readonly expires: number
+  readonly windowMs: number
+  readonly now: number
+  readonly quotas: readonly Quota[]
+}
+
+export interface Quota {
+  readonly key: string
+  readonly max: number
+  readonly ends: number
+}
+
+export interface SettleOperation {
+  readonly op: 'settle'
+  readonly id: string
+  readonly lease: number
+  readonly state: 'sent' | 'queued' | 'dead'
+  readonly attempts: number
+  /** Ignored for `sent`: that row is kept for its window, which the row knows. */
+  readonly due: number
+  readonly detail: string
+  readonly relay: string | null
+  readonly stayUntil: number | null
+  readonly now: number
+}
+
+export interface FindOperation {
+  readonly op: 'find'
+  readonly id: string
+}
+
+export type Operation =
+  | AcceptOperation
+  | SettleOperation
+  | { readonly op: 'undo'; readonly id: string; readonly lease: number }
+  | {
+      readonly op: 'claim'
+      readonly lease: number
+      readonly due: number
+      readonly forgetAt: number
+      readonly limit: number
+      readonly now: number
+    }
+  | FindOperation
+  | { readonly op: 'list'; readonly state: MailState; readonly limit: number }
+  | { readonly op: 'stats' }
+  | {
+      readonly op: 'requeue'
+      readonly id: string | null
+      readonly expires: number
+      readonly limit: number
+      readonly now: number
+    }
+  | { readonly op: 'purge'; readonly limit: number; readonly now: number }
+
+/**
+ * What became of an operation. `owner`, `limited`, `standing` and `gone` answer an accept: it is yours; not before
+ * `until`; another stands there (in `rows`); purged between two statements, so ask again. `done` answers all others.
+ */
+export interface OperationResult {
+  readonly outcome: 'owner' | 'limited' | 'standing' | 'gone' | 'done'
+  readonly rows: readonly SqlRow[]
+  readonly until?: number
+}
+
+const readOnly = new Set(['find', 'list', 'stats'])
+/** Does the operation leave the store as it is? */
+export const readsOnly = (operation: Operation) => readOnly.has(operation.op)
+
+type Answer = readonly [Operation, OperationResult]
+
+/** The transaction that carries out the operations; its results stand in their order. */
+export function* transact(operations: readonly Operation[], dialect: Dialect): Steps<OperationResult[]> {
+  const sql = sqlFor(dialect)
+  const settles = pick(operations, 'settle')
+  const accepts = pick(operations, 'accept')
+  const finds = pick(operations, 'find')
+  const grouped = new Set<Operation>([...settles, ...accepts, ...finds])
+  const singles = operations.filter((one) => !grouped.has(one))
+  const answers = yield* together([
+    settleAll(settles, sql),
+    acceptAll(accepts, sql),
+    findAll(finds, sql),
+    ...singles.map((one) => single(one, sql)),
+  ])
+  const results = new Map(answers.flat())
+  return operations.map((one) => results.get(one) ?? done([]))
+}
+
+/** Runs transactions side by side inside one: their flights are joined, so all together take as many as the longest. */
+function* together<T>(parts: readonly Steps<T>[]): Steps<T[]> {
+  const running = parts.map((part) => ({ part, state: part.next() }))
+  while (running.some(({ state }) => !state.done)) {
+    const rows = yield running.flatMap(({ state }) => (state.done ? [] : state.value))
+    let from = 0
+    for (const one of running) {
+      if (one.state.done) continue
+      const to = from + one.state.value.length
+      one.state = one.part.next(rows.slice(from, to))
+      from = to
+    }
+  }
+  return running.flatMap(({ state }) => (state.done ? [state.value] : []))
+}
+
+// ---- accept ---------------------------------------------------------------------------------------------------
+
+function* acceptAll(operations: readonly AcceptOperation[], sql: Sql): Steps<Answer[]> {
+  if (operations.length === 0) return []
+  // The same mail several times in one batch: the first speaks for all.
+  const first = new Map(operations.toReversed().map((one) => [one.id, one]))
+  const wanted = operations.filter((one) => first.get(one.id) === one)
+  const fresh = ids((yield [sql.insert(wanted)])[0])
+  const known = wanted.filter((one) => !fresh.has(one.id))
+  const takeable = known.length === 0 ? new Set<string>() : ids((yield [sql.takeable(known)])[0])
+  const candidates = wanted.filter((one) => fresh.has(one.id) || takeable.has(one.id))
+  const limited = yield* countAll(candidates, sql)
+
+  const owned = candidates.filter((one) => !limited.has(one.id))
+  const owners = new Set(owned)
+  const others = operations.filter((one) => !owners.has(one) && !limited.has(one.id))
+  const standing = yield* keep({ owned, takeable, fresh, limited, others }, sql)
+  return operations.map((one): Answer => {
+    if (owners.has(one)) return [one, { outcome: 'owner', rows: [] }]
+    const until = limited.get(one.id)
+    if (until !== undefined) return [one, { outcome: 'limited', rows: [], until }]
+    const row = standing.get(one.id)
+    return [one, row === undefined ? { outcome: 'gone', rows: [] } : { outcome: 'standing', rows: [row] }]
+  })
+}
+
+interface Decided {
+  readonly owned: readonly AcceptOperation[]
+  readonly takeable: ReadonlySet<string>
+  readonly fresh: ReadonlySet<string>
+  readonly limited: ReadonlyMap<string, number>
+  readonly others: readonly AcceptOperation[]
+}
+
+/** Takes over, takes back what a limit refused, and reads what stands for everybody who is not the owner. */
+function* keep(decided: Decided, sql: Sql): Steps<ReadonlyMap<string, SqlRow>> {
+  const taken = decided.owned.filter((one) => decided.takeable.has(one.id))
+  const refused = [...decided.limited.keys()].filter((id) => decided.fresh.has(id)).map((id) => ({ id }))
+  const flight: Statement[] = []
+  if (taken.length > 0) flight.push(sql.takeOver(taken))
+  if (refused.length > 0) flight.push(sql.remove(refused))
+  if (decided.others.length > 0) flight.push(sql.standing(decided.others))
+  if (flight.length === 0) return new Map()
+  const answers = yield flight
+  const rows = decided.others.length > 0 ? (answers.at(-1) ?? []) : []
+  return new Map(rows.map((row) => [String(row['id']), row]))
+}
+
+/**
+ * Counts the mails against their limits and says until when which of them must wait. The upsert locks each quota until
+ * the commit, so what it returns cannot be outrun by another replica; counting rows instead let 17 of 32 through a
+ * limit of 5. Everything is counted first, and what is refused (rare) is given back.
+ */
+function* countAll(mails: readonly AcceptOperation[], sql: Sql): Steps<ReadonlyMap<string, number>> {
+  const limited = new Map<string, number>()
+  const wanted = new Map<string, { key: string; ends: number; n: number; max: number }>()
+  for (const { key, ends, max } of mails.flatMap((mail) => mail.quotas)) {
+    const known = wanted.get(key)
+    wanted.set(key, { key, max, n: (known?.n ?? 0) + 1, ends: Math.max(ends, known?.ends ?? 0) })
+  }
+  if (wanted.size === 0) return limited
+  const [rows = []] = yield [sql.count([...wanted.values()].toSorted((a, b) => (a.key < b.key ? -1 : 1)))]
+  const counted = new Map(rows.map((row) => [String(row['key']), row]))
+  const room = new Map<string, number>()
+  const ends = new Map<string, number>()
+  for (const { key, max, n } of wanted.values()) {
+    room.set(key, max + n - Number(counted.get(key)?.['n']))
+    ends.set(key, Number(counted.get(key)?.['ends']))
+  }
+  const back = new Map<string, number>()
+  for (const mail of mails) {
+    const full = mail.quotas.filter(({ key }) => (room.get(key) ?? 0) <= 0)
+    const counter = full.length === 0 ? room : back
+    for (const { key } of mail.quotas)
+      counter.set(key, (counter.get(key) ?? 0) + (full.length === 0 ? -1 : 1))
+    if (full.length > 0) limited.set(mail.id, Math.max(...full.map(({ key }) => ends.get(key) ?? 0)))
+  }
+  if (back.size > 0) yield [sql.uncount([...back].map(([key, n]) => ({ key, n })))]
+  return limited
+}
+
+// ---- settle and the rest ------------------------------------------------------------------------------------------
+
+function* settleAll(operations: readonly SettleOperation[], sql: Sql): Steps<Answer[]> {
+  if (operations.length === 0) return []
+  // An update joined to two rows for one mail takes either of them: keep one each.
+  const sent = new Map<string, SettleOperation>()
+  const fenced = new Map<string, SettleOperation>()
+  for (const one of operations) {
+    if (one.state === 'sent') sent.set(one.id, one)
+    else fenced.set(`${one.id} ${one.lease}`, one)
+  }
+  const flight: Statement[] = []
+  if (fenced.size > 0) flight.push(sql.settle([...fenced.values()]))
+  if (sent.size > 0) flight.push(sql.settleSent([...sent.values()]))
+  flight.push(sql.standing(operations))
+  return rowEach(operations, (yield flight).at(-1))
+}
+
+function* findAll(operations: readonly FindOperation[], sql: Sql): Steps<Answer[]> {
+  return operations.length === 0 ? [] : rowEach(operations, (yield [sql.standing(operations)])[0])
+}
+
+/** Answers each operation with the row of its mail, or none. */
+function rowEach(
+  operations: readonly (SettleOperation | FindOperation)[],
+  rows: readonly SqlRow[] = [],
+): Answer[] {
+  const byId = new Map(rows.map((row) => [String(row['id']), row]))
+  return operations.map((one) => [one, done([byId.get(one.id)].filter((row) => row !== undefined))])
+}
+
+function* single(operation: Operation, sql: Sql): Steps<Answer[]> {
+  return [[operation, done(yield* rowsOf(operation, sql))]]
+}
+
+function* rowsOf(operation: Operation, sql: Sql): Steps<SqlRow[]> {
+  switch (operation.op) {
+    case 'claim': {
+      const [queued = []] = yield [sql.claim(operation, 'queued')]
+      const limit = operation.limit - queued.length
+      return limit > 0
+        ? [...queued, ...(yield [sql.claim({ ...operation, limit }, 'sending')]).flat()]
+        : queued
+    }
+    case 'purge': {
+      const { now, limit } = operation
+      return (yield [
+        sql.purge('sent', now, limit),
+        sql.purge('dead', now, limit),
+        sql.purgeQuota(now, limit),
+      ]).flat()
+    }
+    case 'stats':
+      return (yield [sql.stats(), sql.oldest()]).flat()
+    case 'undo':
+      return (yield [sql.undo(operation.id, operation.lease)]).flat()
+    case 'list':
+      return (yield [sql.list(operation.state, operation.limit)]).flat()
+    case 'requeue':
+      return (yield [sql.requeue(operation)]).flat()
+    default:
+      throw new Error(`${operation.op} is carried out with others of its kind`)
+  }
+}
+
+const done = (rows: readonly SqlRow[]): OperationResult => ({ outcome: 'done', rows })
+
+function pick<K extends Operation['op']>(operations: readonly Operation[], op: K) {
+  return operations.filter((one): one is Extract<Operation, { op: K }> => one.op === op)
+}
+
+const ids = (rows: readonly SqlRow[] | undefined) => new Set(rows?.map((row) => String(row['id'])))

@@ -1,0 +1,395 @@
+/**
+ * Owns the promise: what is accepted here is sent once or known to be dead, whoever is killed in between. Composes
+ * engine, group commit, seal and limits into the few verbs the request and the pump need.
+ */
+import { randomInt } from 'node:crypto'
+import { z } from 'zod'
+import { MailerError } from '../errors.ts'
+import { batcher } from './batch.ts'
+import type { Engine, SqlRow } from './engine.ts'
+import { type Log, lifelineTo, pause } from './lifeline.ts'
+import { type Limits, quotasFor } from './limit.ts'
+import type { MailState, Operation, OperationResult, SettleOperation } from './operations.ts'
+import { readsOnly } from './operations.ts'
+import { sealWith } from './seal.ts'
+import { type Fate, watch } from './waiting.ts'
+
+const secondMs = 1000
+const hourMs = 3600 * secondMs
+const dayMs = 24 * hourMs
+/** Longer than any attempt may take (20 s). */
+const leaseMs = 60 * secondMs
+const backoffMs = 5 * secondMs
+const deadKeptMs = 7 * dayMs
+const stayMs = 15 * 60 * secondMs
+const pageSize = 500
+const maxListed = 1000
+const maxStranded = 10_000
+const landAgainMs = 50
+const closeMs = 5 * secondMs
+
+export interface NewMail {
+  /** From `mailId`. */
+  readonly id: string
+  readonly app: string
+  readonly kind: string
+  /** Stored as an HMAC only. */
+  readonly recipient: string
+  /** The wrapping token; stored sealed, and only while the mail is unsent. */
+  readonly token: string
+  /** When sending it has become pointless, epoch ms. */
+  readonly expires: number
+  /** How long the same id stays the same mail, counted from its sending; from `windowMs`. */
+  readonly windowMs: number
+}
+
+/** The right to try one mail and to say what became of it. Ends with `settle`, or by itself a minute later. */
+export interface Claim {
+  readonly id: string
+  readonly app: string
+  readonly kind: string
+  readonly expires: number
+  /** Tries so far, this one included. */
+  readonly attempts: number
+  /** A random number known to the claimant alone. */
+  readonly lease: number
+  /** The relay that may have taken the mail already: no other may have it now. */
+  readonly stayWith?: string | undefined
+}
+
+/** A claim on a mail whose time has come. */
+export interface Due extends Claim {
+  readonly token: string
+}
+
+const storedMailSchema = z.object({
+  id: z.string(),
+  app: z.string(),
+  kind: z.string(),
+  state: z.enum(['sending', 'queued', 'sent', 'dead']),
+  attempts: z.number(),
+  /** End of the lease, next try, or the day the row is forgotten. */
+  due: z.number(),
+  expires: z.number(),
+  created: z.number(),
+  /** When it was sent or given up. */
+  done: z.number().nullable(),
+  detail: z.string().nullable(),
+  relay: z.string().nullable(),
+})
+/** A mail as operators and callers may see it: nothing in it identifies the recipient. Times are epoch ms. */
+export type StoredMail = Readonly<z.infer<typeof storedMailSchema>>
+
+const dueSchema = storedMailSchema.extend({
+  body: z.string().nullable(),
+  lease: z.number(),
+  stay_until: z.number().nullable(),
+})
+
+export type Accepted =
+  | { readonly state: 'owner'; readonly claim: Claim }
+  | { readonly state: 'standing'; readonly mail: StoredMail }
+  | { readonly state: 'limited'; readonly retryAfterS: number }
+
+/** What became of an attempt. `detail` is a fixed word or number (`accepted`, `recipient`, `550`), never a relay's text. */
+export type Settlement =
+  | { readonly state: 'sent'; readonly relay: string; readonly detail: string }
+  | {
+      readonly state: 'queued'
+      readonly detail: string
+      /** No relay was really tried (breaker open): backoff does not grow. */
+      readonly uncounted?: boolean
+      /** Instead of the backoff. */
+      readonly waitMs?: number
+      /** The outcome is unknown: only this relay may have the mail for the next 15 minutes. */
+      readonly stayWith?: string
+    }
+  | { readonly state: 'dead'; readonly detail: string }
+
+export interface Stats {
+  readonly sending: number
+  readonly queued: number
+  readonly sent: number
+  readonly dead: number
+  /** When the oldest unsent mail was accepted, epoch ms. */
+  readonly oldest: number | undefined
+}
+
+export interface Outbox {
+  /**
+   * Stores a mail before anything is sent, or says what stands in its place. A dead mail, and a sent one whose window is
+   * over, begin afresh; limits count what begins. Throws `MailerError('store_unavailable')`: then nothing will be sent.
+   */
+  accept(mail: NewMail): Promise<Accepted>
+  /**
+   * Ends a claim; never rejects. `sent` always wins; the others count only while the claim is still ours. Need not be
+   * awaited: while the store is away it is kept in memory until it lands. The answer is the mail's state afterwards,
+   * or, when the store is away, the state it is going to have.
+   */
+  settle(claim: Claim, settlement: Settlement): Promise<Fate>
+  /** Gives an unfinished claim to any replica at once. */
+  handBack(claim: Claim): Promise<Fate>
+  /** Waits while somebody else is sending this mail; still `sending` after `timeoutMs`. Never rejects. */
+  waitFor(mail: StoredMail, timeoutMs: number): Promise<Fate>
+  /** Claims up to `limit` mails whose time has come; those past their `expires` become dead instead. */
+  claimDue(limit: number): Promise<Due[]>
+  find(id: string): Promise<StoredMail | undefined>
+  /** Newest `due` first. */
+  list(state: MailState, limit: number): Promise<StoredMail[]>
+  stats(): Promise<Stats>
+  /** Puts a dead mail back in line with a day to live. False when there is no such dead mail. */
+  requeue(id: string): Promise<boolean>
+  /** The same for every dead mail; how many. */
+  requeueDead(): Promise<number>
+  /** Deletes mails whose window is over and limits nobody counts any more; how many mails. */
+  purge(): Promise<number>
+  /** Why the store cannot be used just now, as a fixed word; `undefined` when all is well. */
+  trouble(): string | undefined
+  /** Lets what is under way land (at most 5 s) and closes the store. */
+  close(): Promise<void>
+}
+
+export interface OutboxOptions {
+  readonly engine: Engine
+  /** The newest seals, any opens. */
+  readonly secrets: readonly string[]
+  readonly limits: Limits
+  readonly log: Log
+  readonly clock?: () => number
+  /** 0 to 1, for the jitter of the backoff. */
+  readonly random?: () => number
+}
+
+/**
+ * Opens the outbox, also while its store is down: then it refuses at once and comes back by itself. Rejects, with a
+ * sentence for the operator, only when a newer program has changed the schema.
+ */
+export async function openOutbox(options: OutboxOptions): Promise<Outbox> {
+  const { engine, limits, log, clock = Date.now, random = Math.random } = options
+  const seal = sealWith(options.secrets)
+  const lifeline = await lifelineTo(engine, log)
+  const lane = () => batcher<Operation, OperationResult>({ run: (list) => lifeline.run(list), weigh })
+  // Operators' slow questions do not hold up the mail.
+  const [writing, reading] = [lane(), lane()]
+  const submit = (operation: Operation) => (readsOnly(operation) ? reading : writing).submit(operation)
+  const rowsOf = async (operation: Operation) => (await submit(operation)).rows
+  const watching = watch(async (id) => fateIn(await find(id)))
+  const landing = new Set<Promise<unknown>>()
+  let stranded = 0
+
+  async function accept(mail: NewMail): Promise<Accepted> {
+    const { id, app, kind, expires } = mail
+    const now = clock()
+    const recipient = seal.hide(mail.recipient)
+    const lease = randomInt(1, 2 ** 47)
+    const operation: Operation = {
+      op: 'accept',
+      id,
+      app,
+      kind,
+      recipient,
+      body: seal.seal(mail.token, `${id} ${app} ${kind}`),
+      lease,
+      due: now + leaseMs,
+      expires,
+      windowMs: mail.windowMs,
+      now,
+      quotas: quotasFor(limits, recipient, app, now),
+    }
+    const result = await submit(operation).catch((error: unknown) => {
+      // Perhaps it was committed and only the answer is lost. The caller hears that nothing will be sent, so see to it.
+      if (isUnavailable(error) && !untried.has(error.reason ?? '')) void land({ op: 'undo', id, lease })
+      throw error
+    })
+    if (result.outcome === 'owner')
+      return { state: 'owner', claim: { id, app, kind, expires, attempts: 1, lease } }
+    if (result.outcome === 'standing')
+      return { state: 'standing', mail: storedMailSchema.parse(result.rows[0]) }
+    if (result.outcome === 'gone') return accept(mail)
+    return { state: 'limited', retryAfterS: Math.max(1, Math.ceil(((result.until ?? now) - now) / secondMs)) }
+  }
+
+  /** Repeats an operation until the store has it; `away` is called when that takes longer than one try. */
+  function land(
+    operation: Operation,
+    away: () => void = () => undefined,
+  ): Promise<readonly SqlRow[] | undefined> {
+    const landed = landIn(operation, away).finally(() => landing.delete(landed))
+    landing.add(landed)
+    return landed
+  }
+
+  async function landIn(operation: Operation, away: () => void): Promise<readonly SqlRow[] | undefined> {
+    for (;;) {
+      try {
+        return await rowsOf(operation)
+      } catch (error) {
+        const lost = lossOf(error)
+        if (lost !== undefined) {
+          log.error(
+            { op: operation.op, reason: lost },
+            'the outbox gave up on an operation; the lease decides instead',
+          )
+          return undefined
+        }
+        away()
+        stranded += 1
+        await lifeline.restored()
+        await pause(landAgainMs)
+        stranded -= 1
+      }
+    }
+  }
+
+  /** Why an operation cannot be tried again; `undefined` when it can. */
+  function lossOf(error: unknown): string | undefined {
+    if (!isUnavailable(error)) return 'internal'
+    if (lifeline.trouble() === 'closed') return 'closed'
+    return stranded >= maxStranded ? 'too_many' : undefined
+  }
+
+  function settle(claim: Claim, settlement: Settlement): Promise<Fate> {
+    const operation = settlementOf(claim, settlement, clock(), random)
+    const intended: Fate = { state: operation.state, detail: operation.detail }
+    // The relay has it, whatever the store says now: nobody needs to wait for the commit.
+    if (operation.state === 'sent') watching.tell(claim.id, intended)
+    const away = Promise.withResolvers<Fate>()
+    const landed = land(operation, () => away.resolve(intended)).then((rows) => {
+      const fate = rows?.[0] === undefined ? intended : fateIn(storedMailSchema.parse(rows[0]))
+      watching.tell(claim.id, fate)
+      return fate
+    })
+    return Promise.race([landed, away.promise])
+  }
+
+  async function claimDue(limit: number): Promise<Due[]> {
+    const now = clock()
+    const lease = randomInt(1, 2 ** 47)
+    const times = { now, due: now + leaseMs, forgetAt: now + deadKeptMs }
+    const rows = await rowsOf({ op: 'claim', lease, limit, ...times })
+    return rows.flatMap((row) => {
+      const { id, app, kind, expires, attempts, body, relay, stay_until, ...stored } = dueSchema.parse(row)
+      if (stored.state === 'dead') {
+        watching.tell(id, { state: 'dead', detail: 'expired' })
+        return []
+      }
+      const stayWith = (stay_until ?? 0) > now && relay !== null ? relay : undefined
+      const claim: Claim = { id, app, kind, expires, attempts, lease, stayWith }
+      const token = seal.open(body ?? '', `${id} ${app} ${kind}`)
+      if (token !== undefined) return [{ ...claim, token }]
+      // The secret that sealed it is not configured any more; perhaps the operator notices before the mail expires.
+      log.error({ id, app, kind, reason: 'unreadable' }, 'none of the secrets opens a stored mail')
+      void settle(claim, { state: 'queued', detail: 'unreadable' })
+      return []
+    })
+  }
+
+  async function find(id: string): Promise<StoredMail | undefined> {
+    const [row] = await rowsOf({ op: 'find', id })
+    return row === undefined ? undefined : storedMailSchema.parse(row)
+  }
+
+  async function stats(): Promise<Stats> {
+    const rows = await rowsOf({ op: 'stats' })
+    const count = (state: string) => Number(rows.find((row) => row['state'] === state)?.['n'] ?? 0)
+    const [sending, queued, sent, dead] = [count('sending'), count('queued'), count('sent'), count('dead')]
+    return { sending, queued, sent, dead, oldest: count('oldest') || undefined }
+  }
+
+  async function requeue(id: string | null): Promise<number> {
+    const now = clock()
+    const page = { op: 'requeue', id, expires: now + dayMs, limit: pageSize, now } as const
+    return countPages(async () => (await rowsOf(page)).length)
+  }
+
+  function purge(): Promise<number> {
+    const now = clock()
+    return countPages(async () => (await rowsOf({ op: 'purge', now, limit: pageSize })).length)
+  }
+
+  async function close(): Promise<void> {
+    const enough = new AbortController()
+    const allLanded = Promise.allSettled(landing).then(() => Promise.all([writing.idle(), reading.idle()]))
+    await Promise.race([allLanded, pause(closeMs, enough.signal)])
+    enough.abort()
+    await lifeline.close()
+  }
+
+  return {
+    accept,
+    settle,
+    claimDue,
+    find,
+    stats,
+    purge,
+    close,
+    handBack: (claim) =>
+      settle(claim, { state: 'queued', detail: 'handed_back', uncounted: true, waitMs: 0 }),
+    waitFor: async (mail, timeoutMs) =>
+      mail.state === 'sending' ? watching.fateOf(mail.id, timeoutMs) : fateIn(mail),
+    list: async (state, limit) =>
+      (await rowsOf({ op: 'list', state, limit: Math.min(limit, maxListed) })).map((row) =>
+        storedMailSchema.parse(row),
+      ),
+    requeue: async (id) => (await requeue(id)) > 0,
+    requeueDead: () => requeue(null),
+    trouble: () => lifeline.trouble(),
+  }
+}
+
+/** Reasons of a refusal that never reached the store. */
+const untried = new Set(['busy', 'down'])
+
+const isUnavailable = (error: unknown): error is MailerError =>
+  error instanceof MailerError && error.code === 'store_unavailable'
+
+const weigh = (operation: Operation) => (operation.op === 'accept' ? operation.body.length : 0) + 500
+
+/** A row that is gone was purged after its window: sent, as far as anybody can still tell. */
+const fateIn = (mail: StoredMail | undefined): Fate => ({
+  state: mail?.state ?? 'sent',
+  detail: mail?.detail ?? undefined,
+})
+
+function settlementOf(
+  claim: Claim,
+  settlement: Settlement,
+  now: number,
+  random: () => number,
+): SettleOperation {
+  const { id, lease, attempts } = claim
+  const detail = /^[\w.:-]{1,64}$/.test(settlement.detail) ? settlement.detail : 'other'
+  const settled = { op: 'settle', id, lease, attempts, now, relay: null, stayUntil: null } as const
+  if (settlement.state === 'sent')
+    return { ...settled, state: 'sent', detail, due: 0, relay: settlement.relay }
+  const due = now + deadKeptMs
+  if (settlement.state === 'dead') return { ...settled, state: 'dead', detail, due }
+  if (now >= claim.expires) return { ...settled, state: 'dead', detail: 'expired', due }
+  const counted = settlement.uncounted === true ? attempts - 1 : attempts
+  const waitMs = settlement.waitMs ?? backoffFor(counted, random)
+  const { stayWith } = settlement
+  // Unknown once more at the same relay: the quarter of an hour that is running goes on.
+  const stay =
+    stayWith === undefined || stayWith === claim.stayWith ? {} : { relay: stayWith, stayUntil: now + stayMs }
+  return {
+    ...settled,
+    state: 'queued',
+    detail,
+    attempts: counted,
+    due: Math.min(now + waitMs, claim.expires),
+    ...stay,
+  }
+}
+
+/** Doubles with each attempt up to an hour; half of it is chance, so that replicas and mails spread out. */
+const backoffFor = (attempts: number, random: () => number) =>
+  Math.round(Math.min(backoffMs * 2 ** attempts, hourMs) * (0.5 + random() / 2))
+
+/** Repeats a paged change until a page is not full. */
+async function countPages(page: () => Promise<number>): Promise<number> {
+  for (let total = 0; ; ) {
+    const count = await page()
+    total += count
+    if (count < pageSize) return total
+  }
+}

@@ -1,0 +1,148 @@
+/**
+ * Owns the way to Postgres: a small pool, TLS as the address asks for it, timeouts, and what an error means. Made for
+ * PgBouncer in transaction mode as well: no named statements, no session state.
+ */
+import { DatabaseError, Pool, type PoolClient, type PoolConfig, types } from 'pg'
+import { MailerError } from '../errors.ts'
+import type { Dialect, Engine, SqlRow, Steps } from './engine.ts'
+import { transact } from './operations.ts'
+import { installSchema } from './schema.ts'
+
+const connectTimeoutMs = 2000
+const answerTimeoutMs = 5000
+const int8 = 20
+
+const dialect: Dialect = {
+  each: 'jsonb_array_elements($1::jsonb)',
+  forUpdate: 'for update',
+  skipLocked: 'for update skip locked',
+  installLock: 'select pg_advisory_xact_lock(7823901156)',
+}
+
+/** A replica that freezes inside a transaction must not hold its locks for long. */
+const begin = `begin; set local statement_timeout = 4000; set local idle_in_transaction_session_timeout = 4000`
+
+export interface PostgresOptions {
+  readonly url: string
+  /** Heroku Postgres insists on TLS and shows a certificate nobody signed. */
+  readonly onHeroku?: boolean
+  readonly maxConnections?: number
+}
+
+export function postgresEngine({ url, onHeroku = false, maxConnections = 3 }: PostgresOptions): Engine {
+  const pool = new Pool({
+    ...addressAndTls(url, onHeroku),
+    max: maxConnections,
+    pipeline: true,
+    keepAlive: true,
+    application_name: 'jwt-mailer',
+    connectionTimeoutMillis: connectTimeoutMs,
+    query_timeout: answerTimeoutMs,
+    idleTimeoutMillis: 60_000,
+    allowExitOnIdle: true,
+    types: { getTypeParser: (oid: number) => (oid === int8 ? Number : types.getTypeParser(oid, 'text')) },
+  })
+  // A connection that dies idle or between two statements is replaced; without listeners it would end the process.
+  pool.on('error', () => undefined)
+  pool.on('connect', (client) => client.on('error', () => undefined))
+
+  async function transaction<T>(makeSteps: () => Steps<T>): Promise<T> {
+    for (let attempt = 1; ; attempt += 1) {
+      const progress: Progress = { at: 'connecting' }
+      try {
+        return await once(pool, makeSteps(), progress)
+      } catch (error) {
+        if (attempt === 1 && worthRepeating(error, progress)) continue
+        throw isOperationsFault(error) ? error : gone(error)
+      }
+    }
+  }
+
+  return {
+    name: 'postgres',
+    open: () => transaction(() => installSchema(dialect)),
+    run: (operations) => transaction(() => transact(operations, dialect)),
+    close: () => pool.end(),
+  }
+}
+
+interface Progress {
+  at: 'connecting' | 'working' | 'committing'
+}
+
+async function once<T>(pool: Pool, steps: Steps<T>, progress: Progress): Promise<T> {
+  const client = await pool.connect()
+  progress.at = 'working'
+  let usable = false
+  try {
+    // `begin` leaves together with the first flight: a round trip less.
+    let sent: Promise<unknown>[] = [client.query(begin)]
+    let step = steps.next()
+    while (!step.done) {
+      const rows = step.value.map(({ sql, params }) => client.query<SqlRow>(sql, [...params]))
+      await allOf([...sent, ...rows])
+      sent = []
+      step = steps.next((await Promise.all(rows)).map((result) => result.rows))
+    }
+    await allOf(sent)
+    progress.at = 'committing'
+    await client.query('commit')
+    usable = true
+    return step.value
+  } catch (error) {
+    usable = stateOf(error) !== '' && (await rolledBack(client))
+    throw error
+  } finally {
+    client.release(!usable)
+  }
+}
+
+/** Waits for all, so that nothing is left running or unheard, then throws the first failure. */
+async function allOf(queries: readonly Promise<unknown>[]): Promise<void> {
+  const failed = (await Promise.allSettled(queries)).find((one) => one.status === 'rejected')
+  if (failed !== undefined) throw failed.reason
+}
+
+const rolledBack = (client: PoolClient) =>
+  client.query('rollback').then(
+    () => true,
+    () => false,
+  )
+
+const stateOf = (error: unknown) => (error instanceof DatabaseError ? (error.code ?? '') : '')
+
+/** SQLSTATE classes: 22 data, 23 constraint, 54 limits of the server. */
+const isOperationsFault = (error: unknown) => /^(22|23|54)/.test(stateOf(error))
+
+/**
+ * Nothing is committed for certain, and a second try may be luckier: a lock cycle was broken at our cost (class 40), or
+ * the connection had died in the pool. A timeout is not repeated: the caller has waited enough.
+ */
+function worthRepeating(error: unknown, { at }: Progress): boolean {
+  const lost = /^(57P0[123]|08...)?$/.test(stateOf(error)) && !String(error).includes('timeout')
+  return at === 'working' && !(error instanceof MailerError) && (lost || stateOf(error).startsWith('40'))
+}
+
+function gone(cause: unknown): MailerError {
+  if (cause instanceof MailerError) return cause
+  const code = cause instanceof Error && 'code' in cause ? String(cause.code) : ''
+  return new MailerError('store_unavailable', {
+    reason: /^\w{5,20}$/.test(code) ? code : 'unreachable',
+    cause,
+  })
+}
+
+/**
+ * `sslmode` in the meaning libpq gives it: `require` encrypts without asking who answers, `verify-full` asks. Without
+ * it: TLS on Heroku, none elsewhere.
+ */
+export function addressAndTls(
+  address: string,
+  onHeroku: boolean,
+): Pick<PoolConfig, 'connectionString' | 'ssl'> {
+  const url = new URL(address)
+  const mode = url.searchParams.get('sslmode') ?? (onHeroku ? 'require' : 'disable')
+  url.searchParams.delete('sslmode')
+  const off = mode === 'disable' || mode === 'allow'
+  return { connectionString: url.href, ssl: off ? false : { rejectUnauthorized: mode.startsWith('verify') } }
+}

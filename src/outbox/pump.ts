@@ -1,0 +1,83 @@
+/** Owns the second story the service tells: mails whose time has come are claimed, tried and settled. */
+import { MailerError } from '../errors.ts'
+import { type Log, pause } from './lifeline.ts'
+import type { Due, Outbox, Settlement } from './outbox.ts'
+
+const purgeEveryMs = 60_000
+
+export interface PumpOptions {
+  readonly outbox: Pick<Outbox, 'claimDue' | 'settle' | 'handBack' | 'purge'>
+  /** Tries one mail once, within 20 s. What it throws is a bug: the mail is tried again later. */
+  readonly attempt: (mail: Due) => Promise<Settlement>
+  readonly log: Log
+  readonly everyMs?: number
+  readonly maxRunning?: number
+  readonly clock?: () => number
+  /** 0 to 1, for the jitter. */
+  readonly random?: () => number
+}
+
+export interface Pump {
+  /** Claims no more, lets running attempts finish for `graceMs`, hands back what is left. */
+  stop(graceMs: number): Promise<void>
+}
+
+/** Starts looking for due mails every 2 s or so; while there are more than fit, at once again. */
+export function startPump(options: PumpOptions): Pump {
+  const { outbox, attempt, log, everyMs = 2000, maxRunning = 16 } = options
+  const { clock = Date.now, random = Math.random } = options
+  const running = new Map<Due, Promise<void>>()
+  const stopping = new AbortController()
+  let purgedAt = clock()
+
+  async function work(): Promise<void> {
+    while (!stopping.signal.aborted) {
+      const more = await claimAll().catch(report)
+      if (more === true) await Promise.race(running.values())
+      else await pause(everyMs * (0.75 + random() / 2), stopping.signal)
+    }
+  }
+
+  /** Claims only what can start now, so that no lease runs out in a queue. True when there may be more. */
+  async function claimAll(): Promise<boolean> {
+    if (clock() - purgedAt >= purgeEveryMs) {
+      purgedAt = clock()
+      await outbox.purge()
+    }
+    const free = maxRunning - running.size
+    const due = free > 0 ? await outbox.claimDue(free) : []
+    for (const mail of due)
+      running.set(
+        mail,
+        run(mail).finally(() => running.delete(mail)),
+      )
+    return running.size >= maxRunning
+  }
+
+  async function run(mail: Due): Promise<void> {
+    const settlement = await attempt(mail).catch((): Settlement => {
+      log.error({ id: mail.id, reason: 'internal' }, 'an attempt failed in an unforeseen way')
+      return { state: 'queued', detail: 'internal' }
+    })
+    // Handed back meanwhile: only `sent` still counts, and the outbox knows that.
+    await outbox.settle(mail, settlement)
+  }
+
+  function report(error: unknown): void {
+    // The store's own log line has said it.
+    if (error instanceof MailerError && error.code === 'store_unavailable') return
+    log.error({ reason: 'internal' }, 'the pump stumbled')
+  }
+
+  const working = work()
+  return {
+    async stop(graceMs) {
+      stopping.abort()
+      const enough = new AbortController()
+      const finished = working.then(() => Promise.all(running.values()))
+      await Promise.race([finished, pause(graceMs, enough.signal)])
+      enough.abort()
+      await Promise.all([...running.keys()].map((mail) => outbox.handBack(mail)))
+    },
+  }
+}

@@ -1,0 +1,62 @@
+/**
+ * Owns what may be written down: tokens sealed with AES-256-GCM, recipients as HMAC. Both keys come from the service's
+ * secret by HKDF, so a copy of the store says nothing without it.
+ */
+import { createCipheriv, createDecipheriv, createHmac, hkdfSync, randomBytes } from 'node:crypto'
+
+const nonceBytes = 12
+const tagBytes = 16
+
+export interface Seal {
+  /** `about` is bound to the sealed text: it opens only with the same words. */
+  seal(text: string, about: string): string
+  /** The text, or `undefined` when none of the secrets opens it. */
+  open(sealed: string, about: string): string | undefined
+  /** A name for a recipient that cannot be traced back: 22 characters, equal for equal addresses in any case. */
+  hide(recipient: string): string
+}
+
+/** The first secret seals and hides; every secret opens. */
+export function sealWith(secrets: readonly string[]): Seal {
+  const keys = secrets.map((secret) => derive(secret, 'token'))
+  const [newest = ''] = secrets
+  const [key] = keys
+  if (key === undefined || secrets.includes('')) throw new Error('the outbox needs a secret')
+  const hiding = derive(newest, 'recipient')
+  return {
+    seal: (text, about) => sealText(key, text, about),
+    open(sealed, about) {
+      const bytes = Buffer.from(sealed, 'base64url')
+      return keys.map((one) => openText(one, bytes, about)).find((text) => text !== undefined)
+    },
+    hide: (recipient) =>
+      createHmac('sha256', hiding)
+        .update(recipient.toLowerCase())
+        .digest()
+        .subarray(0, 16)
+        .toString('base64url'),
+  }
+}
+
+const derive = (secret: string, purpose: string) =>
+  Buffer.from(hkdfSync('sha256', secret, '', `jwt-mailer outbox ${purpose}`, 32))
+
+function sealText(key: Buffer, text: string, about: string): string {
+  const nonce = randomBytes(nonceBytes)
+  const cipher = createCipheriv('aes-256-gcm', key, nonce).setAAD(Buffer.from(about))
+  const sealed = [nonce, cipher.update(text, 'utf8'), cipher.final(), cipher.getAuthTag()]
+  return Buffer.concat(sealed).toString('base64url')
+}
+
+function openText(key: Buffer, sealed: Buffer, about: string): string | undefined {
+  if (sealed.length < nonceBytes + tagBytes) return undefined
+  const decipher = createDecipheriv('aes-256-gcm', key, sealed.subarray(0, nonceBytes), {
+    authTagLength: tagBytes,
+  })
+  decipher.setAAD(Buffer.from(about)).setAuthTag(sealed.subarray(-tagBytes))
+  try {
+    return decipher.update(sealed.subarray(nonceBytes, -tagBytes), undefined, 'utf8') + decipher.final('utf8')
+  } catch {
+    return undefined
+  }
+}

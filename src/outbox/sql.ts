@@ -1,0 +1,139 @@
+/**
+ * Owns all SQL that touches mails and quotas. Rows travel as one JSON parameter, so that a batch of 256 costs as many
+ * statements as a batch of one; both databases run the same text but for the few words of their dialect.
+ */
+import type { Dialect, SqlValue, Statement } from './engine.ts'
+import type { AcceptOperation, MailState, Operation, SettleOperation } from './operations.ts'
+
+export type Sql = ReturnType<typeof buildSql>
+type Claiming = Extract<Operation, { op: 'claim' }>
+type Requeueing = Extract<Operation, { op: 'requeue' }>
+
+const columns = 'id, app, kind, state, attempts, due, expires, created, done, detail, relay'
+
+const built = new WeakMap<Dialect, Sql>()
+/** The statements in one database's words, built once. */
+export function sqlFor(dialect: Dialect): Sql {
+  const known = built.get(dialect) ?? buildSql(dialect)
+  built.set(dialect, known)
+  return known
+}
+
+const text = (name: string) => `value ->> '${name}'`
+const withoutQuotas = (name: string, value: unknown) => (name === 'quotas' ? undefined : value)
+const whole = (name: string) => `cast(value ->> '${name}' as bigint)`
+
+const statement = (sql: string, ...params: SqlValue[]): Statement => ({ sql, params })
+const rows = (list: readonly object[], replacer?: typeof withoutQuotas) => JSON.stringify(list, replacer)
+const latest = (list: readonly AcceptOperation[]) => Math.max(...list.map(({ now }) => now))
+
+function buildSql({ each, forUpdate, skipLocked }: Dialect) {
+  const named = `id in (select ${text('id')} from ${each})`
+  const insert = `insert into outbox_mail
+    (id, app, kind, recipient, body, state, lease, attempts, due, expires, window_ms, created)
+    select ${text('id')}, ${text('app')}, ${text('kind')}, ${text('recipient')}, ${text('body')}, 'sending',
+      ${whole('lease')}, 1, ${whole('due')}, ${whole('expires')}, ${whole('windowMs')}, ${whole('now')}
+    from ${each} where true on conflict (id) do nothing returning id`
+  const takeable = `select id from outbox_mail
+    where ${named} and (state = 'dead' or (state = 'sent' and due <= $2)) order by id ${forUpdate}`
+  const takeOver = `update outbox_mail set recipient = s.recipient, body = s.body, state = 'sending', lease = s.lease,
+      attempts = 1, due = s.due, expires = s.expires, window_ms = s.window_ms, created = s.now,
+      done = null, detail = null, relay = null, stay_until = null
+    from (select ${text('id')} as mail, ${text('recipient')} as recipient, ${text('body')} as body,
+      ${whole('lease')} as lease, ${whole('due')} as due, ${whole('expires')} as expires,
+      ${whole('windowMs')} as window_ms, ${whole('now')} as now from ${each}) as s
+    where outbox_mail.id = s.mail`
+  const settle = `update outbox_mail set state = s.state, lease = 0, attempts = s.attempts, due = s.due,
+      detail = s.detail, relay = coalesce(s.relay, outbox_mail.relay),
+      stay_until = coalesce(s.stay_until, outbox_mail.stay_until),
+      done = case when s.state = 'dead' then s.now end
+    from (select ${text('id')} as mail, ${text('state')} as state, ${whole('lease')} as lease,
+      ${whole('attempts')} as attempts, ${whole('due')} as due, ${text('detail')} as detail, ${text('relay')} as relay,
+      ${whole('stayUntil')} as stay_until, ${whole('now')} as now from ${each}) as s
+    where outbox_mail.id = s.mail and outbox_mail.lease = s.lease and outbox_mail.state = 'sending'`
+  const settleSent = `update outbox_mail set state = 'sent', lease = 0, due = s.now + window_ms, done = s.now,
+      detail = s.detail, relay = s.relay, stay_until = null, body = null
+    from (select ${text('id')} as mail, ${text('detail')} as detail, ${text('relay')} as relay, ${whole('now')} as now
+      from ${each}) as s
+    where outbox_mail.id = s.mail and outbox_mail.state <> 'sent'`
+  // Materialized, or Postgres may run a subquery with a limit more than once and lock more than it returns.
+  const claim = `with mine as materialized
+      (select id from outbox_mail where state = $1 and due <= $2 order by due limit $3 ${skipLocked})
+    update outbox_mail set
+      state = case when expires <= $2 then 'dead' else 'sending' end,
+      attempts = case when expires <= $2 then attempts else attempts + 1 end,
+      due = case when expires <= $2 then cast($5 as bigint) else cast($4 as bigint) end,
+      detail = case when expires <= $2 then 'expired' else detail end,
+      done = case when expires <= $2 then $2 end,
+      lease = $6
+    where id in (select id from mine) returning ${columns}, lease, body, stay_until`
+  // Clocks of replicas differ: a window that has begun for one of them is the one that counts for all.
+  const count = `insert into outbox_quota (key, ends, n) select ${text('key')}, ${whole('ends')}, ${whole('n')}
+    from ${each} where true
+    on conflict (key) do update set
+      n = case when outbox_quota.ends >= excluded.ends then outbox_quota.n + excluded.n else excluded.n end,
+      ends = case when outbox_quota.ends >= excluded.ends then outbox_quota.ends else excluded.ends end
+    returning key, ends, n`
+  const uncount = `update outbox_quota set n = outbox_quota.n - s.n
+    from (select ${text('key')} as quota, ${whole('n')} as n from ${each}) as s where outbox_quota.key = s.quota`
+  const revive = `update outbox_mail set state = 'queued', lease = 0, attempts = 0, due = $1, done = null,
+    expires = case when expires > $2 then expires else $2 end`
+  const purge = `delete from outbox_mail where id in
+    (select id from outbox_mail where state = $1 and due <= $2 order by due limit $3 ${skipLocked}) returning id`
+  const purgeQuota = `delete from outbox_quota where key in
+    (select key from outbox_quota where ends <= $1 limit $2 ${skipLocked}) returning key`
+  const requeueAll = `${revive} where id in (select id from outbox_mail
+    where state = 'dead' and body is not null and done <= $1 order by due limit $3) returning id`
+
+  return {
+    insert: (mails: readonly AcceptOperation[]) =>
+      statement(
+        insert,
+        rows(
+          mails.toSorted((a, b) => (a.id < b.id ? -1 : 1)),
+          withoutQuotas,
+        ),
+      ),
+    takeable: (mails: readonly AcceptOperation[]) =>
+      statement(takeable, rows(mails.map(({ id }) => ({ id }))), latest(mails)),
+    takeOver: (mails: readonly AcceptOperation[]) => statement(takeOver, rows(mails, withoutQuotas)),
+    remove: (mails: readonly { id: string }[]) =>
+      statement(`delete from outbox_mail where ${named}`, rows(mails)),
+    standing: (mails: readonly { id: string }[]) =>
+      statement(`select ${columns} from outbox_mail where ${named}`, rows(mails.map(({ id }) => ({ id })))),
+    count: (quotas: readonly object[]) => statement(count, rows(quotas)),
+    uncount: (quotas: readonly object[]) => statement(uncount, rows(quotas)),
+    settle: (list: readonly SettleOperation[]) => statement(settle, rows(list)),
+    settleSent: (list: readonly SettleOperation[]) => statement(settleSent, rows(list)),
+    claim: ({ now, limit, due, forgetAt, lease }: Claiming, state: MailState) =>
+      statement(claim, state, now, limit, due, forgetAt, lease),
+    undo: (id: string, lease: number) =>
+      statement(
+        `delete from outbox_mail where id = $1 and lease = $2 and state = 'sending' returning id`,
+        id,
+        lease,
+      ),
+    list: (state: MailState, limit: number) =>
+      statement(
+        `select ${columns} from outbox_mail where state = $1 order by due desc limit $2`,
+        state,
+        limit,
+      ),
+    stats: () => statement(`select state, count(*) as n from outbox_mail group by state`),
+    oldest: () =>
+      statement(
+        `select 'oldest' as state, min(created) as n from outbox_mail where state in ('sending', 'queued')`,
+      ),
+    requeue: ({ id, now, expires, limit }: Requeueing) =>
+      id === null
+        ? statement(requeueAll, now, expires, limit)
+        : statement(
+            `${revive} where state = 'dead' and body is not null and id = $3 returning id`,
+            now,
+            expires,
+            id,
+          ),
+    purge: (state: MailState, now: number, limit: number) => statement(purge, state, now, limit),
+    purgeQuota: (now: number, limit: number) => statement(purgeQuota, now, limit),
+  }
+}

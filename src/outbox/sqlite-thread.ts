@@ -1,0 +1,116 @@
+/**
+ * Owns the SQLite file, in a worker thread of its own: a commit waits for the disk, and the event loop must not.
+ * Speaks with sqlite.ts only.
+ */
+import { chmodSync, closeSync, mkdirSync, openSync } from 'node:fs'
+import { dirname } from 'node:path'
+import { DatabaseSync, type StatementSync } from 'node:sqlite'
+import { parentPort } from 'node:worker_threads'
+import { MailerError } from '../errors.ts'
+import type { Dialect, SqlRow, Statement, Steps } from './engine.ts'
+import { readsOnly, transact, type Operation, type OperationResult } from './operations.ts'
+import { installSchema } from './schema.ts'
+
+export type Request =
+  | { readonly id: number; readonly open: string }
+  | { readonly id: number; readonly run: readonly Operation[] }
+  | { readonly id: number; readonly close: true }
+
+export interface Reply {
+  readonly id: number
+  readonly results?: readonly OperationResult[]
+  readonly failure?: Failure
+}
+
+interface Failure {
+  /** The database is at fault, not an operation. */
+  readonly gone: boolean
+  readonly reason: string
+  readonly sentence: string
+}
+
+const busyTimeoutMs = 5000
+const cacheKiB = 16 * 1024
+
+const dialect: Dialect = { each: 'json_each($1)', forUpdate: '', skipLocked: '', installLock: undefined }
+
+let database: DatabaseSync | undefined
+const prepared = new Map<string, StatementSync>()
+
+function open(path: string): void {
+  close()
+  mkdirSync(dirname(path), { recursive: true, mode: 0o700 })
+  // SQLite gives its -wal and -shm files the mode of the main file.
+  closeSync(openSync(path, 'a', 0o600))
+  chmodSync(path, 0o600)
+  const opened = new DatabaseSync(path, { timeout: busyTimeoutMs })
+  database = opened
+  opened.exec('pragma journal_mode = wal')
+  opened.exec('pragma synchronous = full')
+  opened.exec(`pragma cache_size = -${cacheKiB}`)
+  transaction(opened, 'begin immediate', installSchema(dialect))
+}
+
+function close(): void {
+  prepared.clear()
+  const closing = database
+  database = undefined
+  closing?.close()
+}
+
+function run(operations: readonly Operation[]): OperationResult[] {
+  if (database === undefined) throw new MailerError('store_unavailable', { reason: 'closed' })
+  const begin = operations.every(readsOnly) ? 'begin' : 'begin immediate'
+  return transaction(database, begin, transact(operations, dialect))
+}
+
+function transaction<T>(db: DatabaseSync, begin: string, steps: Steps<T>): T {
+  db.exec(begin)
+  try {
+    let step = steps.next()
+    while (!step.done) step = steps.next(step.value.map((statement) => query(db, statement)))
+    db.exec('commit')
+    return step.value
+  } catch (error) {
+    if (db.isTransaction) db.exec('rollback')
+    throw error
+  }
+}
+
+function query(db: DatabaseSync, { sql, params }: Statement): SqlRow[] {
+  const known = prepared.get(sql) ?? db.prepare(sql.replaceAll(/\$(\d)/g, '?$1'))
+  prepared.set(sql, known)
+  return known.all(...params)
+}
+
+/** Primary result codes that blame the values: too big, constraint, mismatch, range. */
+const operationsFaults = new Set([18, 19, 20, 25])
+
+function failureOf(error: unknown): Failure {
+  if (error instanceof MailerError) {
+    const sentence = error.cause instanceof Error ? error.cause.message : error.code
+    return { gone: true, reason: error.reason ?? 'unknown', sentence }
+  }
+  const sentence = error instanceof Error ? error.message : 'unknown'
+  if (error instanceof Error && 'errcode' in error) {
+    const primary = Number(error.errcode) & 0xff
+    return { gone: !operationsFaults.has(primary), reason: `sqlite_${primary}`, sentence }
+  }
+  const code = error instanceof Error && 'code' in error ? String(error.code) : ''
+  // Errors of the file system have a code; what has none is a mistake of ours.
+  return { gone: code !== '', reason: /^\w{1,20}$/.test(code) ? code : 'unknown', sentence }
+}
+
+function answer(request: Request): Reply {
+  const { id } = request
+  try {
+    if ('open' in request) open(request.open)
+    else if ('run' in request) return { id, results: run(request.run) }
+    else close()
+    return { id }
+  } catch (error) {
+    return { id, failure: failureOf(error) }
+  }
+}
+
+parentPort?.on('message', (request: Request) => parentPort?.postMessage(answer(request), []))

@@ -1,0 +1,79 @@
+/** Owns the way to SQLite: starts the thread that holds the file, hands it one message per batch, replaces it when it dies. */
+import { extname } from 'node:path'
+import { Worker } from 'node:worker_threads'
+import { MailerError } from '../errors.ts'
+import type { Engine } from './engine.ts'
+import type { OperationResult } from './operations.ts'
+import type { Reply, Request } from './sqlite-thread.ts'
+
+/** Compiled, the thread lies beside this file as `.js`. */
+const threadFile = new URL(`./sqlite-thread${extname(import.meta.url)}`, import.meta.url)
+
+interface Asked {
+  readonly resolve: (results: readonly OperationResult[]) => void
+  readonly reject: (error: unknown) => void
+}
+
+export interface SqliteOptions {
+  /** The database file; its folder is made when it is absent. */
+  readonly path: string
+}
+
+export function sqliteEngine({ path }: SqliteOptions): Engine {
+  const asked = new Map<number, Asked>()
+  let worker: Worker | undefined
+  let lastId = 0
+
+  function startWorker(): Worker {
+    const started = new Worker(threadFile, { resourceLimits: { maxYoungGenerationSizeMb: 8 }, execArgv: [] })
+    started.on('message', take)
+    started.on('error', (error) => lose(started, error))
+    started.on('exit', () => lose(started, undefined))
+    return started
+  }
+
+  function take({ id, results = [], failure }: Reply): void {
+    const waiting = asked.get(id)
+    asked.delete(id)
+    if (asked.size === 0) worker?.unref()
+    if (failure === undefined) return waiting?.resolve(results)
+    const cause = new Error(failure.sentence)
+    waiting?.reject(
+      failure.gone ? new MailerError('store_unavailable', { reason: failure.reason, cause }) : cause,
+    )
+  }
+
+  function lose(lost: Worker, cause: unknown): void {
+    if (worker !== lost) return
+    worker = undefined
+    for (const { reject } of asked.values())
+      reject(new MailerError('store_unavailable', { reason: 'thread', cause }))
+    asked.clear()
+  }
+
+  function ask(request: (id: number) => Request): Promise<readonly OperationResult[]> {
+    const thread = (worker ??= startWorker())
+    const id = (lastId += 1)
+    return new Promise((resolve, reject) => {
+      asked.set(id, { resolve, reject })
+      // The thread keeps the process alive only while it owes an answer.
+      thread.ref()
+      thread.postMessage(request(id), [])
+    })
+  }
+
+  return {
+    name: 'sqlite',
+    async open() {
+      await ask((id) => ({ id, open: path }))
+    },
+    run: async (operations) => [...(await ask((id) => ({ id, run: operations })))],
+    async close() {
+      const closing = worker
+      if (closing === undefined) return
+      await ask((id) => ({ id, close: true })).catch(() => undefined)
+      worker = undefined
+      await closing.terminate()
+    },
+  }
+}
