@@ -1,0 +1,149 @@
+/**
+ * Measures the outbox alone: accept + settle per second with so many callers, how long one takes, how much the event
+ * loop is held up, and what a store full of settled mails changes.
+ *
+ *   node bench/outbox.ts [--engine sqlite,postgres] [--callers 1,32,256] [--seconds 3] [--rows 0,1000000] [--dir PATH]
+ */
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { monitorEventLoopDelay, performance } from 'node:perf_hooks'
+import { DatabaseSync } from 'node:sqlite'
+import { parseArgs } from 'node:util'
+import { Client } from 'pg'
+import { mailId } from '../src/outbox/key.ts'
+import { type Outbox, openOutbox } from '../src/outbox/outbox.ts'
+import { postgresEngine } from '../src/outbox/postgres.ts'
+import { sqliteEngine } from '../src/outbox/sqlite.ts'
+import { startPostgres } from '../test/support/postgres.ts'
+
+const { values } = parseArgs({
+  options: {
+    engine: { type: 'string', default: 'sqlite,postgres' },
+    callers: { type: 'string', default: '1,32,256' },
+    seconds: { type: 'string', default: '3' },
+    rows: { type: 'string', default: '0' },
+    dir: { type: 'string', default: tmpdir() },
+  },
+})
+const numbers = (list: string) => list.split(',').map(Number)
+const silent = { info() {}, warn() {}, error: console.error }
+const token = `header.${'x'.repeat(600)}.signature`
+
+async function main(): Promise<void> {
+  for (const engine of values.engine.split(','))
+    for (const rows of numbers(values.rows)) await measureEngine(engine, rows)
+}
+
+async function measureEngine(engine: string, rows: number): Promise<void> {
+  const store = engine === 'sqlite' ? sqliteStore() : await postgresStore()
+  const outbox = await openOutbox({
+    engine: store.engine,
+    secrets: ['a secret for the bench, long enough'],
+    limits: { recipient: { max: 30, windowMs: 3_600_000 } },
+    log: silent,
+  })
+  try {
+    if (rows > 0) await store.fill(rows)
+    for (const callers of numbers(values.callers))
+      console.log(JSON.stringify({ engine, rows, callers, ...(await measure(outbox, callers)) }))
+    console.log(JSON.stringify({ engine, rows, ...(await measureQuestions(outbox)), rssMiB: mebibytes() }))
+  } finally {
+    await outbox.close()
+    await store.close()
+  }
+}
+
+async function measure(outbox: Outbox, callers: number) {
+  const until = performance.now() + Number(values.seconds) * 1000
+  const times: number[] = []
+  const delay = monitorEventLoopDelay({ resolution: 1 })
+  const cpu = process.cpuUsage()
+  const started = performance.now()
+  delay.enable()
+  const caller = async () => {
+    while (performance.now() < until) {
+      const from = performance.now()
+      await sendOne(outbox)
+      times.push(performance.now() - from)
+    }
+  }
+  await Promise.all(Array.from({ length: callers }, caller))
+  delay.disable()
+  const seconds = (performance.now() - started) / 1000
+  const { user, system } = process.cpuUsage(cpu)
+  times.sort((a, b) => a - b)
+  return {
+    perSecond: Math.round(times.length / seconds),
+    p50Ms: round(times[Math.floor(times.length * 0.5)]),
+    p99Ms: round(times[Math.floor(times.length * 0.99)]),
+    loopP99Ms: round(delay.percentile(99) / 1e6),
+    loopMaxMs: round(delay.max / 1e6),
+    cpuUsPerMail: Math.round((user + system) / times.length),
+  }
+}
+
+let sent = 0
+async function sendOne(outbox: Outbox): Promise<void> {
+  const id = mailId({ app: 'default', kind: 'confirmation', jti: `${process.pid}-${(sent += 1)}`, token })
+  const recipient = `user${sent % 100_000}@example.org`
+  const mail = { id, app: 'default', kind: 'confirmation', recipient, token }
+  const accepted = await outbox.accept({ ...mail, expires: Date.now() + 86_400_000, windowMs: 86_400_000 })
+  if (accepted.state !== 'owner') throw new Error(`unexpected: ${accepted.state}`)
+  await outbox.settle(accepted.claim, { state: 'sent', relay: 'smtp', detail: 'accepted' })
+}
+
+async function measureQuestions(outbox: Outbox) {
+  const timed = async (work: () => Promise<unknown>) => {
+    const from = performance.now()
+    for (let n = 0; n < 5; n += 1) await work()
+    return round((performance.now() - from) / 5)
+  }
+  return {
+    claimMs: await timed(() => outbox.claimDue(16)),
+    statsMs: await timed(() => outbox.stats()),
+    listMs: await timed(() => outbox.list('dead', 50)),
+    purgeMs: await timed(() => outbox.purge()),
+  }
+}
+
+/** So many settled mails, written in one go; the numbers give spread-out ids. */
+const filling = (numbered: string, id: string, now: number) => `insert into outbox_mail
+  (id, app, kind, recipient, state, lease, attempts, due, expires, window_ms, created, done, detail, relay)
+  select ${id}, 'default', 'confirmation', 'recipientrecipientreci', 'sent', 0, 1, ${now} + 80000000 + n % 1000000,
+    ${now} + 80000000, 86400000, ${now}, ${now}, 'accepted', 'smtp' from ${numbered}`
+
+function sqliteStore() {
+  const folder = mkdtempSync(join(values.dir, 'outbox-bench-'))
+  const path = join(folder, 'outbox.db')
+  return {
+    engine: sqliteEngine({ path }),
+    async fill(rows: number) {
+      const database = new DatabaseSync(path)
+      const series = `(with recursive s(n) as (select 1 union all select n + 1 from s where n < ${rows}) select n from s)`
+      database.exec(filling(series, `hex(randomblob(16))`, Date.now()))
+      database.exec('pragma wal_checkpoint(truncate)')
+      database.close()
+    },
+    close: async () => rmSync(folder, { recursive: true }),
+  }
+}
+
+async function postgresStore() {
+  const server = await startPostgres()
+  return {
+    engine: postgresEngine({ url: server.url }),
+    async fill(rows: number) {
+      const client = new Client({ connectionString: server.url })
+      await client.connect()
+      await client.query(filling(`generate_series(1, ${rows}) as s(n)`, `md5(n::text)`, Date.now()))
+      await client.end()
+    },
+    close: () => server.close(),
+  }
+}
+
+const round = (ms = 0) => Math.round(ms * 100) / 100
+const mebibytes = () => Math.round(process.memoryUsage.rss() / 2 ** 20)
+
+await main()

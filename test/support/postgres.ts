@@ -1,0 +1,147 @@
+/**
+ * Owns a real Postgres for tests: Debian's binaries on a free port in a folder of their own, or `DATABASE_URL`. Each
+ * test file gets a fresh database. Without either the tests that need it are skipped by name, or fail when
+ * `REQUIRE_POSTGRES=1`.
+ */
+import { execFile, spawn, type ChildProcess } from 'node:child_process'
+import { chownSync, existsSync, mkdtempSync, readdirSync, rmSync } from 'node:fs'
+import { createServer } from 'node:net'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { promisify } from 'node:util'
+import { Client } from 'pg'
+
+const run = promisify(execFile)
+
+export interface TestPostgres {
+  /** Address of a fresh, empty database. */
+  readonly url: string
+  /** Another empty database on the same server. */
+  createDatabase(): Promise<string>
+  /** Stops and starts the server; `undefined` when it is not ours to stop. */
+  readonly server: { stop(how?: 'fast' | 'immediate'): Promise<void>; start(): Promise<void>; readonly pid: number } | undefined
+  close(): Promise<void>
+}
+
+/** Why there is no Postgres here, or `undefined` when there is one. Throws when one is required. */
+export function postgresMissing(): string | undefined {
+  if (process.env['DATABASE_URL'] || binaries() !== undefined) return undefined
+  const reason = 'no Postgres: install Debian\'s postgresql or set DATABASE_URL'
+  if (process.env['REQUIRE_POSTGRES'] === '1') throw new Error(reason)
+  return reason
+}
+
+/** `settings` are lines of postgresql.conf; with any of them the server is always our own. */
+export async function startPostgres(settings: readonly string[] = []): Promise<TestPostgres> {
+  const given = process.env['DATABASE_URL']
+  return given && settings.length === 0 ? useServer(given) : startServer(settings)
+}
+
+function binaries(): string | undefined {
+  const root = '/usr/lib/postgresql'
+  if (!existsSync(root)) return undefined
+  const [newest] = readdirSync(root).toSorted((a, b) => Number(b) - Number(a))
+  const folder = newest === undefined ? undefined : join(root, newest, 'bin')
+  return folder !== undefined && existsSync(join(folder, 'initdb')) ? folder : undefined
+}
+
+async function useServer(address: string): Promise<TestPostgres> {
+  const databases = freshDatabases(address)
+  const url = await databases.create()
+  return { url, server: undefined, createDatabase: databases.create, close: databases.drop }
+}
+
+async function startServer(settings: readonly string[]): Promise<TestPostgres> {
+  const folder = binaries()
+  if (folder === undefined) throw new Error(postgresMissing())
+  const account = await serverAccount()
+  const home = mkdtempSync(join(tmpdir(), 'jwt-mailer-postgres-'))
+  if (account.uid !== undefined) chownSync(home, account.uid, account.gid)
+  const data = join(home, 'data')
+  await run(join(folder, 'initdb'), ['-D', data, '-U', 'mailer', '-A', 'trust', '--no-sync'], { ...account, cwd: home })
+  const port = await freePort()
+  const options = [`port=${port}`, 'listen_addresses=127.0.0.1', `unix_socket_directories=${home}`, ...settings]
+  const args = ['-D', data, ...options.flatMap((option) => ['-c', option])]
+  let child: ChildProcess | undefined
+
+  async function start(): Promise<void> {
+    child = spawn(join(folder as string, 'postgres'), args, { ...account, cwd: home, stdio: 'ignore' })
+    const isReady = join(folder as string, 'pg_isready')
+    for (let tries = 0; tries < 200; tries += 1) {
+      const ready = await run(isReady, ['-h', '127.0.0.1', '-p', String(port)]).then(
+        () => true,
+        () => false,
+      )
+      if (ready) return
+      if (child.exitCode !== null) break
+      await new Promise((resolve) => setTimeout(resolve, 50))
+    }
+    throw new Error('Postgres did not start')
+  }
+
+  async function stop(how: 'fast' | 'immediate' = 'fast'): Promise<void> {
+    const stopping = child
+    if (stopping === undefined || stopping.exitCode !== null || stopping.signalCode !== null) return
+    const exited = new Promise((resolve) => stopping.once('exit', resolve))
+    stopping.kill(how === 'fast' ? 'SIGINT' : 'SIGQUIT')
+    await exited
+  }
+
+  await start()
+  const databases = freshDatabases(`postgres://mailer@127.0.0.1:${port}/postgres`)
+  return {
+    url: await databases.create(),
+    createDatabase: databases.create,
+    server: {
+      start,
+      stop,
+      get pid() {
+        return child?.pid ?? 0
+      },
+    },
+    async close() {
+      await stop('immediate')
+      rmSync(home, { recursive: true, force: true })
+    },
+  }
+}
+
+/** The server refuses to run as root. */
+async function serverAccount(): Promise<{ uid?: number; gid?: number }> {
+  if (process.getuid?.() !== 0) return {}
+  const [uid, gid] = await Promise.all(['-u', '-g'].map(async (flag) => Number((await run('id', [flag, 'postgres'])).stdout)))
+  return { uid: uid as number, gid: gid as number }
+}
+
+function freshDatabases(address: string) {
+  const created: string[] = []
+  async function administer(sql: string): Promise<void> {
+    const client = new Client({ connectionString: address })
+    await client.connect()
+    await client.query(sql).finally(() => client.end())
+  }
+  return {
+    async create(): Promise<string> {
+      const name = `jwt_mailer_test_${process.pid}_${Math.random().toString(36).slice(2, 10)}`
+      await administer(`create database ${name}`)
+      created.push(name)
+      const url = new URL(address)
+      url.pathname = `/${name}`
+      return url.href
+    },
+    async drop(): Promise<void> {
+      for (const name of created) await administer(`drop database if exists ${name} with (force)`)
+    },
+  }
+}
+
+function freePort(): Promise<number> {
+  return new Promise((resolve, reject) => {
+    const server = createServer()
+    server.once('error', reject)
+    server.listen(0, '127.0.0.1', () => {
+      const address = server.address()
+      server.close(() => resolve(typeof address === 'object' && address !== null ? address.port : 0))
+    })
+  })
+}
