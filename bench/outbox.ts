@@ -59,6 +59,7 @@ async function measure(outbox: Outbox, callers: number) {
   const times: number[] = []
   const delay = monitorEventLoopDelay({ resolution: 1 })
   const cpu = process.cpuUsage()
+  const thread = process.threadCpuUsage()
   const started = performance.now()
   delay.enable()
   const caller = async () => {
@@ -72,6 +73,7 @@ async function measure(outbox: Outbox, callers: number) {
   delay.disable()
   const seconds = (performance.now() - started) / 1000
   const { user, system } = process.cpuUsage(cpu)
+  const here = process.threadCpuUsage(thread)
   times.sort((a, b) => a - b)
   return {
     perSecond: Math.round(times.length / seconds),
@@ -80,6 +82,8 @@ async function measure(outbox: Outbox, callers: number) {
     loopP99Ms: round(delay.percentile(99) / 1e6),
     loopMaxMs: round(delay.max / 1e6),
     cpuUsPerMail: Math.round((user + system) / times.length),
+    /** Of it in the thread that answers requests. */
+    threadUsPerMail: Math.round((here.user + here.system) / times.length),
   }
 }
 

@@ -219,8 +219,11 @@ function* settleAll(operations: readonly SettleOperation[], sql: Sql): Steps<Ans
   const flight: Statement[] = []
   if (fenced.size > 0) flight.push(sql.settle([...fenced.values()]))
   if (sent.size > 0) flight.push(sql.settleSent([...sent.values()]))
-  flight.push(sql.standing(operations))
-  return rowEach(operations, (yield flight).at(-1))
+  const moved = (yield flight).flat()
+  const known = ids(moved)
+  const unmoved = operations.filter(({ id }) => !known.has(id))
+  const standing = unmoved.length === 0 ? [] : (yield [sql.standing(unmoved)]).flat()
+  return rowEach(operations, [...moved, ...standing])
 }
 
 function* findAll(operations: readonly FindOperation[], sql: Sql): Steps<Answer[]> {

@@ -80,6 +80,8 @@ const storedMailSchema = z.object({
 /** A mail as operators and callers may see it: nothing in it identifies the recipient. Times are epoch ms. */
 export type StoredMail = Readonly<z.infer<typeof storedMailSchema>>
 
+const fateSchema = storedMailSchema.pick({ id: true, state: true, detail: true })
+
 const dueSchema = storedMailSchema.extend({
   body: z.string().nullable(),
   lease: z.number(),
@@ -255,7 +257,7 @@ export async function openOutbox(options: OutboxOptions): Promise<Outbox> {
     if (operation.state === 'sent') watching.tell(claim.id, intended)
     const away = Promise.withResolvers<Fate>()
     const landed = land(operation, () => away.resolve(intended)).then((rows) => {
-      const fate = rows?.[0] === undefined ? intended : fateIn(storedMailSchema.parse(rows[0]))
+      const fate = rows?.[0] === undefined ? intended : fateIn(fateSchema.parse(rows[0]))
       watching.tell(claim.id, fate)
       return fate
     })
@@ -346,7 +348,7 @@ const isUnavailable = (error: unknown): error is MailerError =>
 const weigh = (operation: Operation) => (operation.op === 'accept' ? operation.body.length : 0) + 500
 
 /** A row that is gone was purged after its window: sent, as far as anybody can still tell. */
-const fateIn = (mail: StoredMail | undefined): Fate => ({
+const fateIn = (mail: Pick<StoredMail, 'state' | 'detail'> | undefined): Fate => ({
   state: mail?.state ?? 'sent',
   detail: mail?.detail ?? undefined,
 })

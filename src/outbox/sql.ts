@@ -11,6 +11,8 @@ type Requeueing = Extract<Operation, { op: 'requeue' }>
 
 const columns = 'id, app, kind, state, attempts, due, expires, created, done, detail, relay'
 
+const fate = 'outbox_mail.id, outbox_mail.state, outbox_mail.detail'
+
 const built = new WeakMap<Dialect, Sql>()
 /** The statements in one database's words, built once. */
 export function sqlFor(dialect: Dialect): Sql {
@@ -50,12 +52,14 @@ function buildSql({ each, forUpdate, skipLocked }: Dialect) {
     from (select ${text('id')} as mail, ${text('state')} as state, ${whole('lease')} as lease,
       ${whole('attempts')} as attempts, ${whole('due')} as due, ${text('detail')} as detail, ${text('relay')} as relay,
       ${whole('stayUntil')} as stay_until, ${whole('now')} as now from ${each}) as s
-    where outbox_mail.id = s.mail and outbox_mail.lease = s.lease and outbox_mail.state = 'sending'`
+    where outbox_mail.id = s.mail and outbox_mail.lease = s.lease and outbox_mail.state = 'sending'
+    returning ${fate}`
   const settleSent = `update outbox_mail set state = 'sent', lease = 0, due = s.now + window_ms, done = s.now,
       detail = s.detail, relay = s.relay, stay_until = null, body = null
     from (select ${text('id')} as mail, ${text('detail')} as detail, ${text('relay')} as relay, ${whole('now')} as now
       from ${each}) as s
-    where outbox_mail.id = s.mail and outbox_mail.state <> 'sent'`
+    where outbox_mail.id = s.mail and outbox_mail.state <> 'sent'
+    returning ${fate}`
   // Materialized, or Postgres may run a subquery with a limit more than once and lock more than it returns.
   const claim = `with mine as materialized
       (select id from outbox_mail where state = $1 and due <= $2 order by due limit $3 ${skipLocked})

@@ -19,14 +19,16 @@ export interface TestPostgres {
   /** Another empty database on the same server. */
   createDatabase(): Promise<string>
   /** Stops and starts the server; `undefined` when it is not ours to stop. */
-  readonly server: { stop(how?: 'fast' | 'immediate'): Promise<void>; start(): Promise<void>; readonly pid: number } | undefined
+  readonly server:
+    | { stop(how?: 'fast' | 'immediate'): Promise<void>; start(): Promise<void>; readonly pid: number }
+    | undefined
   close(): Promise<void>
 }
 
 /** Why there is no Postgres here, or `undefined` when there is one. Throws when one is required. */
 export function postgresMissing(): string | undefined {
   if (process.env['DATABASE_URL'] || binaries() !== undefined) return undefined
-  const reason = 'no Postgres: install Debian\'s postgresql or set DATABASE_URL'
+  const reason = "no Postgres: install Debian's postgresql or set DATABASE_URL"
   if (process.env['REQUIRE_POSTGRES'] === '1') throw new Error(reason)
   return reason
 }
@@ -58,9 +60,17 @@ async function startServer(settings: readonly string[]): Promise<TestPostgres> {
   const home = mkdtempSync(join(tmpdir(), 'jwt-mailer-postgres-'))
   if (account.uid !== undefined) chownSync(home, account.uid, account.gid)
   const data = join(home, 'data')
-  await run(join(folder, 'initdb'), ['-D', data, '-U', 'mailer', '-A', 'trust', '--no-sync'], { ...account, cwd: home })
+  await run(join(folder, 'initdb'), ['-D', data, '-U', 'mailer', '-A', 'trust', '--no-sync'], {
+    ...account,
+    cwd: home,
+  })
   const port = await freePort()
-  const options = [`port=${port}`, 'listen_addresses=127.0.0.1', `unix_socket_directories=${home}`, ...settings]
+  const options = [
+    `port=${port}`,
+    'listen_addresses=127.0.0.1',
+    `unix_socket_directories=${home}`,
+    ...settings,
+  ]
   const args = ['-D', data, ...options.flatMap((option) => ['-c', option])]
   let child: ChildProcess | undefined
 
@@ -109,7 +119,9 @@ async function startServer(settings: readonly string[]): Promise<TestPostgres> {
 /** The server refuses to run as root. */
 async function serverAccount(): Promise<{ uid?: number; gid?: number }> {
   if (process.getuid?.() !== 0) return {}
-  const [uid, gid] = await Promise.all(['-u', '-g'].map(async (flag) => Number((await run('id', [flag, 'postgres'])).stdout)))
+  const [uid, gid] = await Promise.all(
+    ['-u', '-g'].map(async (flag) => Number((await run('id', [flag, 'postgres'])).stdout)),
+  )
   return { uid: uid as number, gid: gid as number }
 }
 
