@@ -3,7 +3,7 @@
  *
  * Fastify's own logger is off. It writes URLs, and with them tokens; every line comes from our handlers instead.
  */
-import { randomBytes } from 'node:crypto'
+import { type KeyObject, randomBytes } from 'node:crypto'
 import type { Socket } from 'node:net'
 import Fastify, {
   type FastifyInstance,
@@ -16,6 +16,8 @@ import type { Deliver } from './deliver.ts'
 import { type FailureCode, MailerError } from './errors.ts'
 import type { Log } from './log.ts'
 import type { Transport } from './message.ts'
+import type { Outbox } from './outbox/outbox.ts'
+import { deliveriesRoutes } from './routes/deliveries.ts'
 import { emailserviceRoutes, logFailure } from './routes/emailservice.ts'
 import { healthRoutes } from './routes/health.ts'
 import { inboxRoutes, type InboxRoutesOptions } from './routes/inbox.ts'
@@ -23,6 +25,8 @@ import { inboxRoutes, type InboxRoutesOptions } from './routes/inbox.ts'
 export interface AppParts {
   readonly deliver: Deliver
   readonly transport: Transport
+  readonly outbox: Outbox
+  readonly keysOf: (app: string) => readonly KeyObject[]
   readonly log: Log
   /** Only on a machine of one's own. */
   readonly inbox?: InboxRoutesOptions | undefined
@@ -82,6 +86,7 @@ export async function buildApp(parts: AppParts): Promise<FastifyInstance> {
   app.setNotFoundHandler((request, reply) => refuse(new MailerError('not_found'), request, reply))
   await app.register(emailserviceRoutes, parts)
   await app.register(healthRoutes, parts)
+  await app.register(deliveriesRoutes, parts)
   if (parts.inbox) await app.register(inboxRoutes, parts.inbox)
   refuseOtherMethods(app)
   return app
@@ -137,6 +142,7 @@ function refuseOtherMethods(app: FastifyInstance): void {
     '/emailservice-:app': ['POST'],
     '/emailservice-:app/:token': ['GET', 'POST'],
     '/emailservice-:app/:kind/:token': ['GET'],
+    '/deliveries/:id': ['GET'],
     '/health/live': ['GET'],
     '/health/ready': ['GET'],
   }

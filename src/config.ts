@@ -5,6 +5,7 @@ import { existsSync } from 'node:fs'
 import { z } from 'zod'
 import { checkAddress, isMailDomain } from './address.ts'
 import type { Mailbox } from './message.ts'
+import { type Limits, parseLimit } from './outbox/limit.ts'
 import { tokenKey } from './token.ts'
 
 /** Where one SMTP relay is and how to log in. */
@@ -27,6 +28,12 @@ export interface Config {
   readonly logLevel: string
   /** The keys that open an app's tokens, the current one first. */
   readonly keysOf: (app: string) => readonly KeyObject[]
+  /** What seals the outbox, the current one first. */
+  readonly sealSecrets: readonly string[]
+  /** Postgres, when several replicas share one outbox; else a file in `dataDir`. */
+  readonly databaseUrl: string | undefined
+  readonly dataDir: string
+  readonly limits: Limits
   readonly sender: Mailbox
   readonly appName: string
   readonly allowHttpLinks: boolean
@@ -75,6 +82,18 @@ const singleLine = z.preprocess(
     .regex(/^[^\p{Cc}\u2028\u2029]*$/u, 'must be a single line without control characters')
     .optional(),
 )
+const limit = (fallback: string) =>
+  z.preprocess(
+    (value) => unset(value) ?? fallback,
+    z.string().transform((value, context) => {
+      try {
+        return parseLimit(value)
+      } catch {
+        context.addIssue('must be a number of mails per time, such as 30/1h (s, m, h, d), or off')
+        return z.NEVER
+      }
+    }),
+  )
 const hostName = z.preprocess(
   unset,
   z
@@ -100,6 +119,16 @@ export const environmentSchema = z.object({
   SENDER_NAME: singleLine,
   APP_NAME: singleLine,
   ALLOW_HTTP_LINKS: onOff,
+  DATABASE_URL: z.preprocess(
+    unset,
+    z
+      .string()
+      .regex(/^postgres(?:ql)?:\/\/\S+$/, 'must look like postgres://user:password@host:5432/database')
+      .optional(),
+  ),
+  DATA_DIR: text,
+  LIMIT_PER_RECIPIENT: limit('30/1h'),
+  LIMIT_PER_APP: limit('off'),
   MAILS_DIR: z.preprocess(unset, z.string().refine(existsSync, 'there is no such folder').optional()),
   TRUST_PROXY: whole(undefined, 0, 10),
   LOG_LEVEL: z.preprocess(
@@ -146,12 +175,16 @@ export function readConfig(env: NodeJS.ProcessEnv = process.env): Config {
     trustedProxies: values.TRUST_PROXY ?? (values.DYNO === undefined ? 0 : 1),
     logLevel: values.LOG_LEVEL,
     keysOf: secrets.keysOf,
+    sealSecrets: secrets.sealSecrets,
+    databaseUrl: values.DATABASE_URL,
+    dataDir: values.DATA_DIR ?? 'data',
+    limits: { recipient: values.LIMIT_PER_RECIPIENT, app: values.LIMIT_PER_APP },
     sender,
     appName: values.APP_NAME ?? (sender.name || sender.address.slice(sender.address.indexOf('@') + 1)),
     allowHttpLinks: values.ALLOW_HTTP_LINKS ?? !production,
     mailsDir: values.MAILS_DIR,
     relay,
-    warnings: secrets.warnings,
+    warnings: [...secrets.warnings, ...lossWarnings(values)],
   })
 }
 
@@ -243,8 +276,16 @@ function readSender(values: Environment, required: boolean): Mailbox {
   ])
 }
 
+function lossWarnings({ DYNO, DATABASE_URL }: Environment): string[] {
+  if (DYNO === undefined || DATABASE_URL !== undefined) return []
+  return [
+    'DATABASE_URL is not set: a dyno loses its disk at every restart, and with it the mails that still wait. Add Heroku Postgres.',
+  ]
+}
+
 interface Secrets {
   keysOf: Config['keysOf']
+  sealSecrets: string[]
   warnings: string[]
 }
 
@@ -265,8 +306,10 @@ function readSecrets(env: NodeJS.ProcessEnv, values: Environment, production: bo
     if (Buffer.byteLength(secret) < 32) warnings.push(`${name} is shorter than 32 bytes and can be guessed.`)
     keys.set(app, [...(keys.get(app) ?? []), tokenKey(secret)])
   }
-  add('', 'JWT_MAILER_SECRET', madeUp ?? values.JWT_MAILER_SECRET)
-  add('', 'JWT_MAILER_SECRET_PREVIOUS', values.JWT_MAILER_SECRET_PREVIOUS)
+  const { JWT_MAILER_SECRET: current = madeUp, JWT_MAILER_SECRET_PREVIOUS: previous } = values
+  add('', 'JWT_MAILER_SECRET', current)
+  add('', 'JWT_MAILER_SECRET_PREVIOUS', previous)
+  const sealSecrets = [current, previous].filter((secret) => secret !== undefined)
   // names in order, so that NAME comes before NAME_PREVIOUS
   for (const name of Object.keys(env).toSorted()) {
     const app = appSecret.exec(name)?.[1]
@@ -274,5 +317,5 @@ function readSecrets(env: NodeJS.ProcessEnv, values: Environment, production: bo
   }
   const shared = keys.get('') ?? []
   const keysOf = (app: string) => keys.get(app.toUpperCase().replaceAll('-', '_')) ?? shared
-  return { keysOf, warnings }
+  return { keysOf, sealSecrets, warnings }
 }

@@ -1,10 +1,16 @@
-/** Owns the story of one request: token → claims → message → receipt. */
-import { createHash } from 'node:crypto'
+/** Owns the story of one request: token → claims → message → stored → receipt. */
 import type { KeyObject } from 'node:crypto'
+import { receiptFacts, settlementOf } from './attempt.ts'
+import type { Claims } from './contract.ts'
 import { MailerError } from './errors.ts'
-import type { Catalogue } from './mails/catalogue.ts'
+import type { Log } from './log.ts'
+import type { Catalogue, Mail } from './mails/catalogue.ts'
+import { linkExpiry } from './mails/claims.ts'
 import { renderMail } from './mails/render.ts'
-import type { Transport } from './message.ts'
+import type { Message, Receipt, Transport } from './message.ts'
+import { mailId, windowMs } from './outbox/key.ts'
+import type { Claim, Outbox } from './outbox/outbox.ts'
+import type { Fate } from './outbox/waiting.ts'
 import { verifyToken } from './token.ts'
 
 /** One request for a mail, whatever way it came. `kind` is missing where the app's default kind is meant. */
@@ -15,46 +21,106 @@ export interface MailRequest {
 }
 
 /** What is known about a request so far, for its one log line: nothing that identifies a person. */
-export type Facts = Partial<
-  Record<'app' | 'kind' | 'locale' | 'id' | 'domain' | 'relay' | 'outcome' | 'reason' | 'cause', string>
-> & { reply?: number | undefined }
+export type Facts = Record<string, unknown>
 
-/** Returns the mail's id when the relay has taken it, else throws a `MailerError`. `facts` fills up on the way. */
-export type Deliver = (request: MailRequest, facts: Facts) => Promise<string>
+export interface Delivered {
+  readonly code: 'sent' | 'queued'
+  readonly id: string
+}
+
+/** Resolves when the mail is sent or stored, else throws a `MailerError`. `facts` fills up on the way. */
+export type Deliver = (request: MailRequest, facts: Facts) => Promise<Delivered>
 
 export interface DeliverParts {
   readonly keysOf: (app: string) => readonly KeyObject[]
-  readonly catalogue: Catalogue
+  readonly catalogue: () => Catalogue
+  readonly outbox: Outbox
   readonly transport: Transport
+  readonly log: Log
+  /** How long a caller waits for the relay; then the answer is `queued` while the same try goes on. */
+  readonly inlineMs?: number
   readonly now?: () => number
 }
 
-export function deliverer({ keysOf, catalogue, transport, now = Date.now }: DeliverParts): Deliver {
+const dayMs = 24 * 3_600_000
+
+export function deliverer(parts: DeliverParts): Deliver {
+  const { keysOf, catalogue, outbox, transport, log, inlineMs = 8_000, now = Date.now } = parts
+
   return async ({ app, kind, token }, facts) => {
-    const { claims, identity } = verifyToken(token, keysOf(app), now())
-    const mail = catalogue.find(app, kind, claims.locale)
-    const id = mailId(app, mail.kind, identity)
-    Object.assign(facts, {
+    const { claims, exp } = verifyToken(token, keysOf(app), now())
+    const mail = catalogue().find(app, kind, claims.locale)
+    const id = mailId({ app, kind: mail.kind, jti: claims.jti, token })
+    Object.assign(facts, { app, kind: mail.kind, locale: mail.locale, id, domain: domainOf(claims) })
+    const message = renderMail(mail, claims, { id, date: new Date(now()) })
+    const accepted = await outbox.accept({
+      id,
       app,
       kind: mail.kind,
-      locale: mail.locale,
-      id,
-      domain: domainOf(claims.user_email),
+      recipient: claims.user_email,
+      token,
+      expires: expiryOf(mail, claims),
+      windowMs: windowMs({
+        jti: claims.jti,
+        exp,
+        carriesSecret: mail.showsLink || mail.showsKey,
+        now: now(),
+      }),
     })
-    const message = renderMail(mail, claims, { id, date: new Date(now()) })
-    const { outcome, relay, reason, reply, cause } = await transport.send(message)
-    Object.assign(facts, { relay, outcome, reason, reply, cause })
-    if (outcome !== 'sent')
-      throw new MailerError(outcome === 'refused' ? 'refused' : 'relay_unavailable', { reason })
-    return id
+    if (accepted.state === 'limited')
+      throw new MailerError('rate_limited', { retryAfterS: accepted.retryAfterS })
+    if (accepted.state === 'owner') return answerFate(await sendNow(accepted.claim, message, facts), id)
+    facts['repeated'] = true
+    return answerFate(await outbox.waitFor(accepted.mail, inlineMs), id)
+  }
+
+  /** A link that is dead on arrival is worse than no mail. */
+  function expiryOf(mail: Mail, claims: Claims): number {
+    const ends = mail.showsLink ? linkExpiry(claims.email_link_token ?? '') : undefined
+    if (ends !== undefined && ends <= now()) throw new MailerError('expired', { reason: 'link' })
+    return ends ?? now() + dayMs
+  }
+
+  /** The try goes on when the caller does not wait for its end, and is never made a second time beside it. */
+  async function sendNow(claim: Claim, message: Message, facts: Facts): Promise<Fate> {
+    const started = now()
+    const sending = transport.send(message)
+    const receipt = await within(inlineMs, sending)
+    if (receipt) {
+      Object.assign(facts, receiptFacts(receipt))
+      return settle(claim, receipt)
+    }
+    void sending.then((late) => {
+      const { id, app, kind } = claim
+      log.info({ id, app, kind, ...receiptFacts(late), ms: now() - started }, 'mail took long')
+      return settle(claim, late)
+    })
+    return { state: 'sending' }
+  }
+
+  /** A sent mail is sent whatever the store says, so nobody waits for it: a crash in between may send it twice. */
+  function settle(claim: Claim, receipt: Receipt): Promise<Fate> | Fate {
+    const settled = outbox.settle(claim, settlementOf(receipt))
+    return receipt.outcome === 'sent' ? { state: 'sent' } : settled
   }
 }
 
-/** The same token for the same mail has the same id, and so the same Message-ID, however often it comes. */
-function mailId(app: string, kind: string, identity: string): string {
-  return createHash('sha256').update(`${app}\n${kind}\n${identity}`).digest('base64url').slice(0, 26)
+function answerFate({ state, detail }: Fate, id: string): Delivered {
+  if (state === 'dead') throw new MailerError(detail === 'expired' ? 'expired' : 'refused')
+  return { code: state === 'sent' ? 'sent' : 'queued', id }
 }
 
-function domainOf(address: string): string {
+/** What `promise` resolves to, or `undefined` after `ms`. */
+async function within<T>(ms: number, promise: Promise<T>): Promise<T | undefined> {
+  const late = Promise.withResolvers<undefined>()
+  const timer = setTimeout(() => late.resolve(undefined), ms)
+  try {
+    return await Promise.race([promise, late.promise])
+  } finally {
+    clearTimeout(timer)
+  }
+}
+
+function domainOf({ user_email: address }: Claims): string {
   return address.slice(address.lastIndexOf('@') + 1)
 }

@@ -27,11 +27,17 @@ export class MailerError extends Error {
   readonly code: FailureCode
   readonly claim: string | undefined
   readonly reason: string | undefined
+  /** With `rate_limited`: seconds until a mail may be sent again. */
+  readonly retryAfterS: number | undefined
 
-  constructor(code: FailureCode, details: { claim?: string; reason?: string; cause?: unknown } = {}) {
+  constructor(
+    code: FailureCode,
+    details: { claim?: string; reason?: string; retryAfterS?: number; cause?: unknown } = {},
+  ) {
     super(code, { cause: details.cause })
     this.code = code
     this.claim = details.claim
     this.reason = details.reason
+    this.retryAfterS = details.retryAfterS
   }
 }

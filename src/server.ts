@@ -1,12 +1,18 @@
 /** Owns the service's lifetime: environment → parts → listening, and everything closed in reverse order at the end. */
+import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import closeWithGrace from 'close-with-grace'
 import { buildApp } from './app.ts'
+import { retrier } from './attempt.ts'
 import { type Config, ConfigError, type RelayConfig, readConfig } from './config.ts'
 import { deliverer } from './deliver.ts'
 import { describeError, type Log, openLog } from './log.ts'
 import { CatalogueError, loadCatalogue } from './mails/catalogue.ts'
 import { mimeBuilder } from './mails/mime.ts'
+import { openOutbox } from './outbox/outbox.ts'
+import { postgresEngine } from './outbox/postgres.ts'
+import { startPump } from './outbox/pump.ts'
+import { sqliteEngine } from './outbox/sqlite.ts'
 import { openInbox } from './transport/inbox.ts'
 import { smtpTransport } from './transport/smtp.ts'
 import { localUrl, sampleCommand, welcome } from './welcome.ts'
@@ -14,26 +20,39 @@ import { localUrl, sampleCommand, welcome } from './welcome.ts'
 const builtInMails = fileURLToPath(new URL('../mails', import.meta.url))
 /** Heroku kills 30 s after SIGTERM; a mail on its way takes 20 s at most. */
 const graceMs = 24_000
+const pumpGraceMs = 19_000
 
 async function start(config: Config, log: Log): Promise<void> {
   for (const warning of config.warnings) log.warn(warning)
-  const catalogue = loadCatalogue({
+  const mails = loadCatalogue({
     dir: config.mailsDir ?? builtInMails,
     appName: config.appName,
     senderName: config.sender.name,
     senderAddress: config.sender.address,
     allowHttpLinks: config.allowHttpLinks,
   })
+  const catalogue = () => mails
   const inbox = config.relay ? undefined : await openInbox()
   const transport = smtpTransport({
     ...(config.relay ?? inboxRelay(inbox?.port ?? 0)),
     ehloName: config.sender.address.slice(config.sender.address.indexOf('@') + 1),
     buildMime: await mimeBuilder(),
   })
+  const outbox = await openOutbox({
+    engine: config.databaseUrl
+      ? postgresEngine({ url: config.databaseUrl, onHeroku: config.heroku })
+      : sqliteEngine({ path: join(config.dataDir, 'outbox.sqlite') }),
+    secrets: config.sealSecrets,
+    limits: config.limits,
+    log,
+  })
+  const pump = startPump({ outbox, attempt: retrier({ catalogue, transport, log }), log })
   const [key] = config.keysOf('default')
   let url = localUrl(config.host, config.port)
   const app = await buildApp({
-    deliver: deliverer({ keysOf: config.keysOf, catalogue, transport }),
+    deliver: deliverer({ keysOf: config.keysOf, catalogue, outbox, transport, log }),
+    keysOf: config.keysOf,
+    outbox,
     transport,
     log,
     redirectHttp: config.heroku,
@@ -44,8 +63,10 @@ async function start(config: Config, log: Log): Promise<void> {
   closeWithGrace({ delay: graceMs, logger }, async ({ err, signal }) => {
     if (err) log.fatal({ bug: describeError(err) }, 'crash')
     else log.info({ signal }, 'stopping')
-    await app.close()
+    // the pump stops claiming while requests are still being answered; what it cannot end goes to another replica
+    await Promise.all([app.close(), pump.stop(pumpGraceMs)])
     await transport.close()
+    await outbox.close()
     await inbox?.close()
     log.flush()
   })
@@ -54,7 +75,7 @@ async function start(config: Config, log: Log): Promise<void> {
   const port = typeof address === 'object' && address ? address.port : config.port
   url = localUrl(config.host, port)
   if (inbox && key) console.log(welcome(url, key))
-  else log.info({ port, relay: transport.name, mails: catalogue.mails.length }, 'listening')
+  else log.info({ port, relay: transport.name, mails: mails.mails.length }, 'listening')
 }
 
 function inboxRelay(port: number): RelayConfig {

@@ -16,10 +16,8 @@ export function tokenKey(secret: string): KeyObject {
 
 export interface VerifiedToken {
   readonly claims: Claims
-  /** What makes two tokens the same: `jti`, else what was signed. Never the signature, which can be respelled. */
-  readonly identity: string
-  /** The token's own end in epoch ms, when it has one. */
-  readonly expires: number | undefined
+  /** The token's own end in seconds since the epoch, when it has one. */
+  readonly exp: number | undefined
 }
 
 /**
@@ -29,20 +27,30 @@ export interface VerifiedToken {
  */
 export function verifyToken(token: string, keys: readonly KeyObject[], now = Date.now()): VerifiedToken {
   const payload = verifySignature(token, keys, now)
-  if (typeof payload['iat'] === 'number' && payload['iat'] > now / 1000 + toleranceS) {
-    throw new MailerError('token_not_yet_valid', { reason: 'iat' })
-  }
+  const { exp } = payload
+  return { claims: readClaims(payload), exp: typeof exp === 'number' ? exp : undefined }
+}
+
+/** The claims of a token that has been verified before and kept under our own seal since: its time may be over. */
+export function claimsOfSealed(token: string): Claims {
+  return readClaims(plainClaims(token, jwt.decode(token)))
+}
+
+function readClaims(payload: Record<string, unknown>): Claims {
   const parsed = claimsSchema.safeParse(payload)
   if (!parsed.success) {
     const claim = String(parsed.error.issues[0]?.path[0] ?? 'user_email')
     throw new MailerError('claims_invalid', { claim, reason: 'type' })
   }
-  const claims = { ...parsed.data, user_email: checkAddress(parsed.data.user_email) }
-  const identity = claims.jti ? `jti:${claims.jti}` : `input:${token.slice(0, token.lastIndexOf('.'))}`
-  return { claims, identity, expires: typeof payload['exp'] === 'number' ? payload['exp'] * 1000 : undefined }
+  return { ...parsed.data, user_email: checkAddress(parsed.data.user_email) }
 }
 
-function verifySignature(token: string, keys: readonly KeyObject[], now: number): Record<string, unknown> {
+/** What `verifyToken` says of signature and times, for tokens that carry no mail. */
+export function verifySignature(
+  token: string,
+  keys: readonly KeyObject[],
+  now = Date.now(),
+): Record<string, unknown> {
   let failure = new MailerError('token_signature', { reason: 'no key' })
   for (const key of keys) {
     try {
@@ -55,7 +63,7 @@ function verifySignature(token: string, keys: readonly KeyObject[], now: number)
       if ('crit' in header || 'zip' in header || 'b64' in header) {
         throw new MailerError('token_malformed', { reason: 'header' })
       }
-      return plainClaims(token, payload)
+      return inTime(plainClaims(token, payload), now)
     } catch (error) {
       failure = asFailure(error)
       if (failure.code !== 'token_signature') break
@@ -73,6 +81,15 @@ function plainClaims(token: string, payload: unknown): Record<string, unknown> {
   const claims: Record<string, unknown> = { ...payload }
   const time = ['exp', 'nbf', 'iat'].find((name) => name in claims && !Number.isFinite(claims[name]))
   if (time) throw new MailerError('token_malformed', { reason: time })
+  return claims
+}
+
+/** jsonwebtoken leaves `iat` alone. */
+function inTime(claims: Record<string, unknown>, now: number): Record<string, unknown> {
+  const { iat } = claims
+  if (typeof iat === 'number' && iat > now / 1000 + toleranceS) {
+    throw new MailerError('token_not_yet_valid', { reason: 'iat' })
+  }
   return claims
 }
 

@@ -61,7 +61,7 @@ describe('a token becomes a mail', () => {
       error: 0,
       msg: 'Ok',
       code: 'sent',
-      id: expect.stringMatching(/^[\w-]{26}$/),
+      id: expect.stringMatching(/^[\w-]{32}$/),
     })
     expect(response.headers).toMatchObject({
       'cache-control': 'no-store',
@@ -347,19 +347,27 @@ describe('behind a router that ends TLS', () => {
 })
 
 describe('what the relay does becomes an answer', () => {
+  it.each([{ RCPT: () => '550 no such user' }, { dot: () => '554 spam' }])(
+    'refused for good: %o',
+    async (script) => {
+      const { app, relay } = await testApp({ script })
+      const response = await app.inject(`/emailservice/${signToken()}`)
+      expect(response.statusCode).toBe(502)
+      expect(response.json()).toEqual({ error: 2, msg: 'Could not send', code: 'refused' })
+      expect(relay.mails).toEqual([])
+    },
+  )
+
   it.each([
-    [{ RCPT: () => '550 no such user' }, 502, 'refused'],
-    [{ dot: () => '554 spam' }, 502, 'refused'],
-    [{ RCPT: () => '450 greylisted' }, 503, 'relay_unavailable'],
-    [{ AUTH: () => '535 wrong password' }, 503, 'relay_unavailable'],
-    [{ connect: () => 'close' as const }, 503, 'relay_unavailable'],
-    [{ dot: () => 'reset' as const }, 503, 'relay_unavailable'],
-  ])('%o', async (script, status, code) => {
-    const { app, relay } = await testApp({ script })
+    { RCPT: () => '450 greylisted' },
+    { AUTH: () => '535 wrong password' },
+    { connect: () => 'close' as const },
+    { dot: () => 'reset' as const },
+  ])('stored for later: %o', async (script) => {
+    const { app } = await testApp({ script })
     const response = await app.inject(`/emailservice/${signToken()}`)
-    expect(response.statusCode).toBe(status)
-    expect(response.json()).toEqual({ error: 2, msg: 'Could not send', code })
-    expect(relay.mails).toEqual([])
+    expect(response.statusCode).toBe(202)
+    expect(response.json()).toEqual({ error: 0, msg: 'Queued', code: 'queued', id: expect.any(String) })
   })
 
   it('tokens are judged while every connection is busy', async () => {
@@ -502,15 +510,16 @@ describe('health', () => {
 const corpus = new URL('../../shared/corpora/blns.json', import.meta.url)
 
 describe.skipIf(!existsSync(corpus))('naughty strings in claims', () => {
-  const naughty = existsSync(corpus) ? (JSON.parse(readFileSync(corpus, 'utf8')) as string[]) : []
+  const naughty = existsSync(corpus) ? [...new Set(JSON.parse(readFileSync(corpus, 'utf8')) as string[])] : []
 
   it.each(['user_email', 'user_aut_key', 'email_link_url', 'email_link_token', 'user_name', 'locale', 'jti'])(
     '%s: refused, or one mail to the one recipient',
     async (claim) => {
       const { app, relay } = await testApp()
-      for (const value of naughty) {
+      for (const [index, value] of naughty.entries()) {
         const before = relay.mails.length
-        const token = forgeToken({ alg: 'HS256' }, JSON.stringify(sampleClaims({ [claim]: value })))
+        const claims = sampleClaims({ jti: `naughty-${index}`, [claim]: value })
+        const token = forgeToken({ alg: 'HS256' }, JSON.stringify(claims))
         const { statusCode } = await app.inject({ method: 'POST', url: '/emailservice', payload: { token } })
         expect([200, 422]).toContain(statusCode)
         expect(relay.mails.length).toBe(before + (statusCode === 200 ? 1 : 0))

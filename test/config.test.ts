@@ -167,7 +167,7 @@ describe('secrets', () => {
 
 describe('every variable', () => {
   /** Set by the platform, the add-on or the image, never by the operator of a Heroku app. */
-  const notAsked = /^(?:PORT|DYNO|NODE_ENV|MAILERTOGO_.*)$/
+  const notAsked = /^(?:PORT|DYNO|NODE_ENV|MAILERTOGO_.*|DATABASE_URL)$/
   const names = Object.keys(environmentSchema.shape)
   const file = (name: string) => readFileSync(new URL(`../${name}`, import.meta.url), 'utf8')
 

@@ -34,12 +34,16 @@ export async function emailserviceRoutes(
     try {
       refusePrefetch(request)
       const { app: name = 'default', kind } = request.params
-      const id = await deliver({ app: name, kind, token: tokenOf(request) }, facts)
-      log.info({ req: request.id, code: 'sent', ...facts, ms: since(started) }, 'mail sent')
-      return { error: 0, msg: 'Ok', code: 'sent', id }
+      const { code, id } = await deliver({ app: name, kind, token: tokenOf(request) }, facts)
+      log.info({ req: request.id, code, ...facts, ms: since(started) }, `mail ${code}`)
+      if (code === 'sent') return { error: 0, msg: 'Ok', code, id }
+      return reply.code(202).send({ error: 0, msg: 'Queued', code, id })
     } catch (error) {
       const { status, answer } = failureAnswer(error)
       logFailure(log, error, { req: request.id, code: answer.code, ...facts, ms: since(started) })
+      if (error instanceof MailerError && error.retryAfterS !== undefined) {
+        reply.header('retry-after', error.retryAfterS)
+      }
       return reply.code(status).send(answer)
     }
   }

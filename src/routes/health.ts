@@ -3,19 +3,26 @@ import type { FastifyInstance } from 'fastify'
 import { failureAnswer } from '../contract.ts'
 import { MailerError } from '../errors.ts'
 import type { Transport } from '../message.ts'
+import type { Outbox } from '../outbox/outbox.ts'
 
 export interface HealthOptions {
   readonly transport: Transport
+  readonly outbox: Pick<Outbox, 'trouble'>
 }
 
-export async function healthRoutes(app: FastifyInstance, { transport }: HealthOptions): Promise<void> {
+export async function healthRoutes(
+  app: FastifyInstance,
+  { transport, outbox }: HealthOptions,
+): Promise<void> {
   app.get('/health/live', () => ({ error: 0, msg: 'Ok', code: 'live' }))
 
   app.get('/health/ready', async (_request, reply) => {
-    const trouble = await transport.check()
-    if (trouble === undefined)
-      return { error: 0, msg: 'Ok', code: 'ready', relays: { [transport.name]: 'ok' } }
-    const { status, answer } = failureAnswer(new MailerError('relay_unavailable'))
-    return reply.code(status).send({ ...answer, msg: 'Not ready', relays: { [transport.name]: trouble } })
+    const [relay, store] = [await transport.check(), outbox.trouble()]
+    const parts = { relays: { [transport.name]: relay ?? 'ok' }, store: store ?? 'ok' }
+    if (relay === undefined && store === undefined) return { error: 0, msg: 'Ok', code: 'ready', ...parts }
+    const { status, answer } = failureAnswer(
+      new MailerError(store ? 'store_unavailable' : 'relay_unavailable'),
+    )
+    return reply.code(status).send({ ...answer, msg: 'Not ready', ...parts })
   })
 }

@@ -1,4 +1,7 @@
 /** The service in this process: real routes, catalogue and pool, in front of a scripted relay. */
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { Writable } from 'node:stream'
 import { fileURLToPath } from 'node:url'
 import type { FastifyInstance } from 'fastify'
@@ -6,9 +9,15 @@ import { pino } from 'pino'
 import PostalMime from 'postal-mime'
 import { onTestFinished } from 'vitest'
 import { buildApp, type AppParts } from '../../src/app.ts'
-import { deliverer } from '../../src/deliver.ts'
+import { retrier } from '../../src/attempt.ts'
+import { deliverer, type DeliverParts } from '../../src/deliver.ts'
 import { loadCatalogue } from '../../src/mails/catalogue.ts'
 import { mimeBuilder } from '../../src/mails/mime.ts'
+import type { Engine } from '../../src/outbox/engine.ts'
+import type { Limits } from '../../src/outbox/limit.ts'
+import { openOutbox } from '../../src/outbox/outbox.ts'
+import { type PumpOptions, startPump } from '../../src/outbox/pump.ts'
+import { sqliteEngine } from '../../src/outbox/sqlite.ts'
 import { tokenKey } from '../../src/token.ts'
 import { type SmtpOptions, smtpTransport } from '../../src/transport/smtp.ts'
 import { type Script, scriptedRelay, type ScriptedRelay } from './relay.ts'
@@ -38,6 +47,11 @@ export interface TestAppOptions {
   readonly script?: Script
   readonly smtp?: Partial<SmtpOptions>
   readonly parts?: Partial<AppParts>
+  readonly flow?: Partial<DeliverParts>
+  readonly engine?: Engine
+  readonly limits?: Limits
+  /** Tries what was stored again; without it nothing does. */
+  readonly pump?: Partial<PumpOptions>
   readonly mailsDir?: string
   readonly allowHttpLinks?: boolean
 }
@@ -68,11 +82,25 @@ export async function testApp(options: TestAppOptions = {}): Promise<TestApp> {
     senderAddress: 'noreply@mail.example.com',
     allowHttpLinks: options.allowHttpLinks ?? false,
   })
-  const deliver = deliverer({ keysOf: () => [tokenKey(secret)], catalogue, transport })
-  const app = await buildApp({ deliver, transport, log: pino({ base: null }, sink), ...options.parts })
+  const logger = pino({ base: null }, sink)
+  const folder = await mkdtemp(join(tmpdir(), 'jwt-mailer-test-'))
+  const outbox = await openOutbox({
+    engine: options.engine ?? sqliteEngine({ path: join(folder, 'outbox.sqlite') }),
+    secrets: [secret],
+    limits: options.limits ?? {},
+    log: logger,
+  })
+  const keysOf = () => [tokenKey(secret)]
+  const flow = { keysOf, catalogue: () => catalogue, outbox, transport, log: logger }
+  const deliver = deliverer({ ...flow, ...options.flow })
+  const app = await buildApp({ deliver, keysOf, outbox, transport, log: logger, ...options.parts })
+  const pump = options.pump && startPump({ outbox, attempt: retrier(flow), log: logger, ...options.pump })
   onTestFinished(async () => {
     await app.close()
+    await pump?.stop(1_000)
     await transport.close()
+    await outbox.close()
+    await rm(folder, { recursive: true })
     await relay.close()
   })
   return {

@@ -58,7 +58,7 @@ async function startServer(settings: readonly string[]): Promise<TestPostgres> {
   if (folder === undefined) throw new Error(postgresMissing())
   const account = await serverAccount()
   const home = mkdtempSync(join(tmpdir(), 'jwt-mailer-postgres-'))
-  if (account.uid !== undefined) chownSync(home, account.uid, account.gid)
+  if (account.uid !== undefined && account.gid !== undefined) chownSync(home, account.uid, account.gid)
   const data = join(home, 'data')
   await run(join(folder, 'initdb'), ['-D', data, '-U', 'mailer', '-A', 'trust', '--no-sync'], {
     ...account,

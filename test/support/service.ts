@@ -27,7 +27,7 @@ export interface Service {
   readonly port: number
   readonly child: ChildProcess
   /** Everything written so far to standard output and standard error. */
-  output(): string
+  readonly output: () => string
   /** Sends SIGTERM and resolves with the exit code, `null` when it had to be killed. */
   stop(): Promise<number | null>
 }

@@ -1,0 +1,77 @@
+/** Owns one try at a mail: what a receipt means for the outbox, and the tries that no request waits for. */
+import type { Log } from './log.ts'
+import type { Catalogue } from './mails/catalogue.ts'
+import { renderMail } from './mails/render.ts'
+import type { Message, Receipt, Transport } from './message.ts'
+import { MailerError } from './errors.ts'
+import type { Due, Settlement } from './outbox/outbox.ts'
+import { claimsOfSealed } from './token.ts'
+
+/** Sent and refused are the end. Everything else is tried again, an unknown outcome first at the same relay. */
+export function settlementOf({ outcome, relay, reason }: Receipt): Settlement {
+  switch (outcome) {
+    case 'sent':
+      return { state: 'sent', relay, detail: reason }
+    case 'refused':
+      return { state: 'dead', detail: reason }
+    case 'unknown':
+      return { state: 'queued', detail: reason, stayWith: relay }
+    default:
+      // we are stopping: nothing was tried, and another replica may have it at once
+      return reason === 'closing'
+        ? { state: 'queued', detail: reason, uncounted: true, waitMs: 0 }
+        : { state: 'queued', detail: reason }
+  }
+}
+
+/** The fields of a log line about a try: nothing in them identifies the recipient. */
+export function receiptFacts({ relay, outcome, reason, reply, cause }: Receipt): Record<string, unknown> {
+  return {
+    relay,
+    outcome,
+    reason,
+    ...(reply !== undefined && { reply }),
+    ...(cause !== undefined && { cause }),
+  }
+}
+
+export interface RetryParts {
+  readonly catalogue: () => Catalogue
+  readonly transport: Transport
+  readonly log: Log
+  readonly now?: () => number
+}
+
+/** Tries a stored mail once more. It is written anew from its token, with the id and so the Message-ID it always had. */
+export function retrier({
+  catalogue,
+  transport,
+  log,
+  now = Date.now,
+}: RetryParts): (due: Due) => Promise<Settlement> {
+  return async (due) => {
+    const { id, app, kind, attempts } = due
+    const started = now()
+    try {
+      const receipt = await transport.send(messageOf(due))
+      log.info(
+        { id, app, kind, attempt: attempts, ...receiptFacts(receipt), ms: now() - started },
+        'mail tried again',
+      )
+      return settlementOf(receipt)
+    } catch (error) {
+      if (!(error instanceof MailerError)) throw error
+      // the catalogue has changed since; perhaps it changes back before the mail expires
+      log.error(
+        { id, app, kind, attempt: attempts, code: error.code, claim: error.claim },
+        'mail cannot be written',
+      )
+      return { state: 'queued', detail: error.code }
+    }
+  }
+
+  function messageOf({ id, app, kind, token }: Due): Message {
+    const claims = claimsOfSealed(token)
+    return renderMail(catalogue().find(app, kind, claims.locale), claims, { id, date: new Date(now()) })
+  }
+}
