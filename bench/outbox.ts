@@ -12,7 +12,8 @@ import { DatabaseSync } from 'node:sqlite'
 import { parseArgs } from 'node:util'
 import { Client } from 'pg'
 import { mailId } from '../src/outbox/key.ts'
-import { type Outbox, openOutbox } from '../src/outbox/outbox.ts'
+import { openOutbox } from '../src/outbox/outbox.ts'
+import type { Outbox } from '../src/outbox/port.ts'
 import { postgresEngine } from '../src/outbox/postgres.ts'
 import { sqliteEngine } from '../src/outbox/sqlite.ts'
 import { startPostgres } from '../test/support/postgres.ts'
@@ -27,7 +28,7 @@ const { values } = parseArgs({
   },
 })
 const numbers = (list: string) => list.split(',').map(Number)
-const silent = { info() {}, warn() {}, error: console.error }
+const silent = { info() {}, warn() {}, error: (...what: unknown[]) => console.error(...what) }
 const token = `header.${'x'.repeat(600)}.signature`
 
 async function main(): Promise<void> {
@@ -98,17 +99,18 @@ async function sendOne(outbox: Outbox): Promise<void> {
 }
 
 async function measureQuestions(outbox: Outbox) {
-  const timed = async (work: () => Promise<unknown>) => {
-    const from = performance.now()
-    for (let n = 0; n < 5; n += 1) await work()
-    return round((performance.now() - from) / 5)
-  }
   return {
     claimMs: await timed(() => outbox.claimDue(16)),
     statsMs: await timed(() => outbox.stats()),
     listMs: await timed(() => outbox.list('dead', 50)),
     purgeMs: await timed(() => outbox.purge()),
   }
+}
+
+async function timed(work: () => Promise<unknown>): Promise<number> {
+  const from = performance.now()
+  for (let n = 0; n < 5; n += 1) await work()
+  return round((performance.now() - from) / 5)
 }
 
 /** So many settled mails, written in one go; the numbers give spread-out ids. */

@@ -2,9 +2,10 @@
  * Owns what happens to mails and quotas inside a transaction, many operations at once. The statements are in sql.ts;
  * sealing, waiting and retries are not known here.
  *
- * Locks are taken in one order everywhere: settled mails, new mails by id, mails to take over by id, quotas by key.
+ * Locks are taken in one order everywhere: settled mails, new mails by id, quotas by key, mails to take over by id.
  */
 import type { Dialect, SqlRow, Statement, Steps } from './engine.ts'
+import { judge, tally } from './quotas.ts'
 import { type Sql, sqlFor } from './sql.ts'
 
 export type MailState = 'sending' | 'queued' | 'sent' | 'dead'
@@ -126,21 +127,36 @@ function* together<T>(parts: readonly Steps<T>[]): Steps<T[]> {
 
 // ---- accept ---------------------------------------------------------------------------------------------------
 
+/**
+ * The upsert of the quotas locks them until the commit, so what it returns cannot be outrun by another replica;
+ * counting rows instead let 17 of 32 through a limit of 5. It leaves together with the insert, before it is known which
+ * mails are new: repeats are rare, a round trip is not.
+ */
 function* acceptAll(operations: readonly AcceptOperation[], sql: Sql): Steps<Answer[]> {
   if (operations.length === 0) return []
   // The same mail several times in one batch: the first speaks for all.
   const first = new Map(operations.toReversed().map((one) => [one.id, one]))
   const wanted = operations.filter((one) => first.get(one.id) === one)
-  const fresh = ids((yield [sql.insert(wanted)])[0])
+  const tallies = tally(wanted)
+  const quotas = tallies.length > 0 ? [sql.count(tallies)] : []
+  const [inserted, counted = []] = yield [sql.insert(wanted), ...quotas]
+  const fresh = ids(inserted)
   const known = wanted.filter((one) => !fresh.has(one.id))
   const takeable = known.length === 0 ? new Set<string>() : ids((yield [sql.takeable(known)])[0])
-  const candidates = wanted.filter((one) => fresh.has(one.id) || takeable.has(one.id))
-  const limited = yield* countAll(candidates, sql)
+  const begins = ({ id }: AcceptOperation) => fresh.has(id) || takeable.has(id)
+  const { limited, back } = judge(wanted, tallies, counted, begins)
 
-  const owned = candidates.filter((one) => !limited.has(one.id))
-  const owners = new Set(owned)
+  const owners = new Set(wanted.filter((one) => begins(one) && !limited.has(one.id)))
   const others = operations.filter((one) => !owners.has(one) && !limited.has(one.id))
-  const standing = yield* keep({ owned, takeable, fresh, limited, others }, sql)
+  const taken = [...owners].filter(({ id }) => takeable.has(id))
+  const refused = wanted.filter(({ id }) => fresh.has(id) && limited.has(id))
+  const flight: Statement[] = []
+  if (back.length > 0) flight.push(sql.uncount(back))
+  if (taken.length > 0) flight.push(sql.takeOver(taken))
+  if (refused.length > 0) flight.push(sql.remove(refused))
+  if (others.length > 0) flight.push(sql.standing(others))
+  const rows = flight.length > 0 ? yield flight : []
+  const standing = new Map((rows.at(-1) ?? []).map((row) => [String(row['id']), row]))
   return operations.map((one): Answer => {
     if (owners.has(one)) return [one, { outcome: 'owner', rows: [] }]
     const until = limited.get(one.id)
@@ -148,61 +164,6 @@ function* acceptAll(operations: readonly AcceptOperation[], sql: Sql): Steps<Ans
     const row = standing.get(one.id)
     return [one, row === undefined ? { outcome: 'gone', rows: [] } : { outcome: 'standing', rows: [row] }]
   })
-}
-
-interface Decided {
-  readonly owned: readonly AcceptOperation[]
-  readonly takeable: ReadonlySet<string>
-  readonly fresh: ReadonlySet<string>
-  readonly limited: ReadonlyMap<string, number>
-  readonly others: readonly AcceptOperation[]
-}
-
-/** Takes over, takes back what a limit refused, and reads what stands for everybody who is not the owner. */
-function* keep(decided: Decided, sql: Sql): Steps<ReadonlyMap<string, SqlRow>> {
-  const taken = decided.owned.filter((one) => decided.takeable.has(one.id))
-  const refused = [...decided.limited.keys()].filter((id) => decided.fresh.has(id)).map((id) => ({ id }))
-  const flight: Statement[] = []
-  if (taken.length > 0) flight.push(sql.takeOver(taken))
-  if (refused.length > 0) flight.push(sql.remove(refused))
-  if (decided.others.length > 0) flight.push(sql.standing(decided.others))
-  if (flight.length === 0) return new Map()
-  const answers = yield flight
-  const rows = decided.others.length > 0 ? (answers.at(-1) ?? []) : []
-  return new Map(rows.map((row) => [String(row['id']), row]))
-}
-
-/**
- * Counts the mails against their limits and says until when which of them must wait. The upsert locks each quota until
- * the commit, so what it returns cannot be outrun by another replica; counting rows instead let 17 of 32 through a
- * limit of 5. Everything is counted first, and what is refused (rare) is given back.
- */
-function* countAll(mails: readonly AcceptOperation[], sql: Sql): Steps<ReadonlyMap<string, number>> {
-  const limited = new Map<string, number>()
-  const wanted = new Map<string, { key: string; ends: number; n: number; max: number }>()
-  for (const { key, ends, max } of mails.flatMap((mail) => mail.quotas)) {
-    const known = wanted.get(key)
-    wanted.set(key, { key, max, n: (known?.n ?? 0) + 1, ends: Math.max(ends, known?.ends ?? 0) })
-  }
-  if (wanted.size === 0) return limited
-  const [rows = []] = yield [sql.count([...wanted.values()].toSorted((a, b) => (a.key < b.key ? -1 : 1)))]
-  const counted = new Map(rows.map((row) => [String(row['key']), row]))
-  const room = new Map<string, number>()
-  const ends = new Map<string, number>()
-  for (const { key, max, n } of wanted.values()) {
-    room.set(key, max + n - Number(counted.get(key)?.['n']))
-    ends.set(key, Number(counted.get(key)?.['ends']))
-  }
-  const back = new Map<string, number>()
-  for (const mail of mails) {
-    const full = mail.quotas.filter(({ key }) => (room.get(key) ?? 0) <= 0)
-    const counter = full.length === 0 ? room : back
-    for (const { key } of mail.quotas)
-      counter.set(key, (counter.get(key) ?? 0) + (full.length === 0 ? -1 : 1))
-    if (full.length > 0) limited.set(mail.id, Math.max(...full.map(({ key }) => ends.get(key) ?? 0)))
-  }
-  if (back.size > 0) yield [sql.uncount([...back].map(([key, n]) => ({ key, n })))]
-  return limited
 }
 
 // ---- settle and the rest ------------------------------------------------------------------------------------------

@@ -3,153 +3,38 @@
  * engine, group commit, seal and limits into the few verbs the request and the pump need.
  */
 import { randomInt } from 'node:crypto'
-import { z } from 'zod'
 import { MailerError } from '../errors.ts'
 import { batcher } from './batch.ts'
 import type { Engine, SqlRow } from './engine.ts'
 import { type Log, lifelineTo, pause } from './lifeline.ts'
 import { type Limits, quotasFor } from './limit.ts'
-import type { MailState, Operation, OperationResult, SettleOperation } from './operations.ts'
-import { readsOnly } from './operations.ts'
+import { type Operation, type OperationResult, readsOnly } from './operations.ts'
+import {
+  type Accepted,
+  type Claim,
+  type Due,
+  dueSchema,
+  fateSchema,
+  type NewMail,
+  type Outbox,
+  type Settlement,
+  type Stats,
+  type StoredMail,
+  storedMailSchema,
+} from './port.ts'
 import { sealWith } from './seal.ts'
+import { deadKeptMs, settlementOf } from './settlement.ts'
 import { type Fate, watch } from './waiting.ts'
 
 const secondMs = 1000
-const hourMs = 3600 * secondMs
-const dayMs = 24 * hourMs
+const dayMs = 24 * 3600 * secondMs
 /** Longer than any attempt may take (20 s). */
 const leaseMs = 60 * secondMs
-const backoffMs = 5 * secondMs
-const deadKeptMs = 7 * dayMs
-const stayMs = 15 * 60 * secondMs
 const pageSize = 500
 const maxListed = 1000
 const maxStranded = 10_000
 const landAgainMs = 50
 const closeMs = 5 * secondMs
-
-export interface NewMail {
-  /** From `mailId`. */
-  readonly id: string
-  readonly app: string
-  readonly kind: string
-  /** Stored as an HMAC only. */
-  readonly recipient: string
-  /** The wrapping token; stored sealed, and only while the mail is unsent. */
-  readonly token: string
-  /** When sending it has become pointless, epoch ms. */
-  readonly expires: number
-  /** How long the same id stays the same mail, counted from its sending; from `windowMs`. */
-  readonly windowMs: number
-}
-
-/** The right to try one mail and to say what became of it. Ends with `settle`, or by itself a minute later. */
-export interface Claim {
-  readonly id: string
-  readonly app: string
-  readonly kind: string
-  readonly expires: number
-  /** Tries so far, this one included. */
-  readonly attempts: number
-  /** A random number known to the claimant alone. */
-  readonly lease: number
-  /** The relay that may have taken the mail already: no other may have it now. */
-  readonly stayWith?: string | undefined
-}
-
-/** A claim on a mail whose time has come. */
-export interface Due extends Claim {
-  readonly token: string
-}
-
-const storedMailSchema = z.object({
-  id: z.string(),
-  app: z.string(),
-  kind: z.string(),
-  state: z.enum(['sending', 'queued', 'sent', 'dead']),
-  attempts: z.number(),
-  /** End of the lease, next try, or the day the row is forgotten. */
-  due: z.number(),
-  expires: z.number(),
-  created: z.number(),
-  /** When it was sent or given up. */
-  done: z.number().nullable(),
-  detail: z.string().nullable(),
-  relay: z.string().nullable(),
-})
-/** A mail as operators and callers may see it: nothing in it identifies the recipient. Times are epoch ms. */
-export type StoredMail = Readonly<z.infer<typeof storedMailSchema>>
-
-const fateSchema = storedMailSchema.pick({ id: true, state: true, detail: true })
-
-const dueSchema = storedMailSchema.extend({
-  body: z.string().nullable(),
-  lease: z.number(),
-  stay_until: z.number().nullable(),
-})
-
-export type Accepted =
-  | { readonly state: 'owner'; readonly claim: Claim }
-  | { readonly state: 'standing'; readonly mail: StoredMail }
-  | { readonly state: 'limited'; readonly retryAfterS: number }
-
-/** What became of an attempt. `detail` is a fixed word or number (`accepted`, `recipient`, `550`), never a relay's text. */
-export type Settlement =
-  | { readonly state: 'sent'; readonly relay: string; readonly detail: string }
-  | {
-      readonly state: 'queued'
-      readonly detail: string
-      /** No relay was really tried (breaker open): backoff does not grow. */
-      readonly uncounted?: boolean
-      /** Instead of the backoff. */
-      readonly waitMs?: number
-      /** The outcome is unknown: only this relay may have the mail for the next 15 minutes. */
-      readonly stayWith?: string
-    }
-  | { readonly state: 'dead'; readonly detail: string }
-
-export interface Stats {
-  readonly sending: number
-  readonly queued: number
-  readonly sent: number
-  readonly dead: number
-  /** When the oldest unsent mail was accepted, epoch ms. */
-  readonly oldest: number | undefined
-}
-
-export interface Outbox {
-  /**
-   * Stores a mail before anything is sent, or says what stands in its place. A dead mail, and a sent one whose window is
-   * over, begin afresh; limits count what begins. Throws `MailerError('store_unavailable')`: then nothing will be sent.
-   */
-  accept(mail: NewMail): Promise<Accepted>
-  /**
-   * Ends a claim; never rejects. `sent` always wins; the others count only while the claim is still ours. Need not be
-   * awaited: while the store is away it is kept in memory until it lands. The answer is the mail's state afterwards,
-   * or, when the store is away, the state it is going to have.
-   */
-  settle(claim: Claim, settlement: Settlement): Promise<Fate>
-  /** Gives an unfinished claim to any replica at once. */
-  handBack(claim: Claim): Promise<Fate>
-  /** Waits while somebody else is sending this mail; still `sending` after `timeoutMs`. Never rejects. */
-  waitFor(mail: StoredMail, timeoutMs: number): Promise<Fate>
-  /** Claims up to `limit` mails whose time has come; those past their `expires` become dead instead. */
-  claimDue(limit: number): Promise<Due[]>
-  find(id: string): Promise<StoredMail | undefined>
-  /** Newest `due` first. */
-  list(state: MailState, limit: number): Promise<StoredMail[]>
-  stats(): Promise<Stats>
-  /** Puts a dead mail back in line with a day to live. False when there is no such dead mail. */
-  requeue(id: string): Promise<boolean>
-  /** The same for every dead mail; how many. */
-  requeueDead(): Promise<number>
-  /** Deletes mails whose window is over and limits nobody counts any more; how many mails. */
-  purge(): Promise<number>
-  /** Why the store cannot be used just now, as a fixed word; `undefined` when all is well. */
-  trouble(): string | undefined
-  /** Lets what is under way land (at most 5 s) and closes the store. */
-  close(): Promise<void>
-}
 
 export interface OutboxOptions {
   readonly engine: Engine
@@ -352,40 +237,6 @@ const fateIn = (mail: Pick<StoredMail, 'state' | 'detail'> | undefined): Fate =>
   state: mail?.state ?? 'sent',
   detail: mail?.detail ?? undefined,
 })
-
-function settlementOf(
-  claim: Claim,
-  settlement: Settlement,
-  now: number,
-  random: () => number,
-): SettleOperation {
-  const { id, lease, attempts } = claim
-  const detail = /^[\w.:-]{1,64}$/.test(settlement.detail) ? settlement.detail : 'other'
-  const settled = { op: 'settle', id, lease, attempts, now, relay: null, stayUntil: null } as const
-  if (settlement.state === 'sent')
-    return { ...settled, state: 'sent', detail, due: 0, relay: settlement.relay }
-  const due = now + deadKeptMs
-  if (settlement.state === 'dead') return { ...settled, state: 'dead', detail, due }
-  if (now >= claim.expires) return { ...settled, state: 'dead', detail: 'expired', due }
-  const counted = settlement.uncounted === true ? attempts - 1 : attempts
-  const waitMs = settlement.waitMs ?? backoffFor(counted, random)
-  const { stayWith } = settlement
-  // Unknown once more at the same relay: the quarter of an hour that is running goes on.
-  const stay =
-    stayWith === undefined || stayWith === claim.stayWith ? {} : { relay: stayWith, stayUntil: now + stayMs }
-  return {
-    ...settled,
-    state: 'queued',
-    detail,
-    attempts: counted,
-    due: Math.min(now + waitMs, claim.expires),
-    ...stay,
-  }
-}
-
-/** Doubles with each attempt up to an hour; half of it is chance, so that replicas and mails spread out. */
-const backoffFor = (attempts: number, random: () => number) =>
-  Math.round(Math.min(backoffMs * 2 ** attempts, hourMs) * (0.5 + random() / 2))
 
 /** Repeats a paged change until a page is not full. */
 async function countPages(page: () => Promise<number>): Promise<number> {

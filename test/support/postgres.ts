@@ -50,12 +50,12 @@ function binaries(): string | undefined {
 async function useServer(address: string): Promise<TestPostgres> {
   const databases = freshDatabases(address)
   const url = await databases.create()
-  return { url, server: undefined, createDatabase: databases.create, close: databases.drop }
+  return { url, server: undefined, createDatabase: () => databases.create(), close: () => databases.drop() }
 }
 
 async function startServer(settings: readonly string[]): Promise<TestPostgres> {
-  const folder = binaries()
-  if (folder === undefined) throw new Error(postgresMissing())
+  const folder = binaries() ?? ''
+  if (folder === '') throw new Error(postgresMissing())
   const account = await serverAccount()
   const home = mkdtempSync(join(tmpdir(), 'jwt-mailer-postgres-'))
   if (account.uid !== undefined && account.gid !== undefined) chownSync(home, account.uid, account.gid)
@@ -75,8 +75,8 @@ async function startServer(settings: readonly string[]): Promise<TestPostgres> {
   let child: ChildProcess | undefined
 
   async function start(): Promise<void> {
-    child = spawn(join(folder as string, 'postgres'), args, { ...account, cwd: home, stdio: 'ignore' })
-    const isReady = join(folder as string, 'pg_isready')
+    child = spawn(join(folder, 'postgres'), args, { ...account, cwd: home, stdio: 'ignore' })
+    const isReady = join(folder, 'pg_isready')
     for (let tries = 0; tries < 200; tries += 1) {
       const ready = await run(isReady, ['-h', '127.0.0.1', '-p', String(port)]).then(
         () => true,
@@ -101,7 +101,7 @@ async function startServer(settings: readonly string[]): Promise<TestPostgres> {
   const databases = freshDatabases(`postgres://mailer@127.0.0.1:${port}/postgres`)
   return {
     url: await databases.create(),
-    createDatabase: databases.create,
+    createDatabase: () => databases.create(),
     server: {
       start,
       stop,
@@ -119,18 +119,21 @@ async function startServer(settings: readonly string[]): Promise<TestPostgres> {
 /** The server refuses to run as root. */
 async function serverAccount(): Promise<{ uid?: number; gid?: number }> {
   if (process.getuid?.() !== 0) return {}
-  const [uid, gid] = await Promise.all(
-    ['-u', '-g'].map(async (flag) => Number((await run('id', [flag, 'postgres'])).stdout)),
-  )
-  return { uid: uid as number, gid: gid as number }
+  return { uid: await idOf('-u'), gid: await idOf('-g') }
 }
+
+const idOf = async (flag: string) => Number((await run('id', [flag, 'postgres'])).stdout)
 
 function freshDatabases(address: string) {
   const created: string[] = []
   async function administer(sql: string): Promise<void> {
     const client = new Client({ connectionString: address })
     await client.connect()
-    await client.query(sql).finally(() => client.end())
+    try {
+      await client.query(sql)
+    } finally {
+      await client.end()
+    }
   }
   return {
     async create(): Promise<string> {

@@ -1,0 +1,129 @@
+/** Owns the words the outbox is spoken to with: what goes in, what comes back, and the verbs. */
+import { z } from 'zod'
+import type { MailState } from './operations.ts'
+import type { Fate } from './waiting.ts'
+
+export interface NewMail {
+  /** From `mailId`. */
+  readonly id: string
+  readonly app: string
+  readonly kind: string
+  /** Stored as an HMAC only. */
+  readonly recipient: string
+  /** The wrapping token; stored sealed, and only while the mail is unsent. */
+  readonly token: string
+  /** When sending it has become pointless, epoch ms. */
+  readonly expires: number
+  /** How long the same id stays the same mail, counted from its sending; from `windowMs`. */
+  readonly windowMs: number
+}
+
+/** The right to try one mail and to say what became of it. Ends with `settle`, or by itself a minute later. */
+export interface Claim {
+  readonly id: string
+  readonly app: string
+  readonly kind: string
+  readonly expires: number
+  /** Tries so far, this one included. */
+  readonly attempts: number
+  /** A random number known to the claimant alone. */
+  readonly lease: number
+  /** The relay that may have taken the mail already: no other may have it now. */
+  readonly stayWith?: string | undefined
+}
+
+/** A claim on a mail whose time has come. */
+export interface Due extends Claim {
+  readonly token: string
+}
+
+export const storedMailSchema = z.object({
+  id: z.string(),
+  app: z.string(),
+  kind: z.string(),
+  state: z.enum(['sending', 'queued', 'sent', 'dead']),
+  attempts: z.number(),
+  /** End of the lease, next try, or the day the row is forgotten. */
+  due: z.number(),
+  expires: z.number(),
+  created: z.number(),
+  /** When it was sent or given up. */
+  done: z.number().nullable(),
+  detail: z.string().nullable(),
+  relay: z.string().nullable(),
+})
+/** A mail as operators and callers may see it: nothing in it identifies the recipient. Times are epoch ms. */
+export type StoredMail = Readonly<z.infer<typeof storedMailSchema>>
+
+/** What settling answers with. */
+export const fateSchema = storedMailSchema.pick({ id: true, state: true, detail: true })
+
+/** A claimed row. */
+export const dueSchema = storedMailSchema.extend({
+  body: z.string().nullable(),
+  lease: z.number(),
+  stay_until: z.number().nullable(),
+})
+
+export type Accepted =
+  | { readonly state: 'owner'; readonly claim: Claim }
+  | { readonly state: 'standing'; readonly mail: StoredMail }
+  | { readonly state: 'limited'; readonly retryAfterS: number }
+
+/** What became of an attempt. `detail` is a fixed word or number (`accepted`, `recipient`, `550`), never a relay's text. */
+export type Settlement =
+  | { readonly state: 'sent'; readonly relay: string; readonly detail: string }
+  | {
+      readonly state: 'queued'
+      readonly detail: string
+      /** No relay was really tried (breaker open): backoff does not grow. */
+      readonly uncounted?: boolean
+      /** Instead of the backoff. */
+      readonly waitMs?: number
+      /** The outcome is unknown: only this relay may have the mail for the next 15 minutes. */
+      readonly stayWith?: string
+    }
+  | { readonly state: 'dead'; readonly detail: string }
+
+export interface Stats {
+  readonly sending: number
+  readonly queued: number
+  readonly sent: number
+  readonly dead: number
+  /** When the oldest unsent mail was accepted, epoch ms. */
+  readonly oldest: number | undefined
+}
+
+export interface Outbox {
+  /**
+   * Stores a mail before anything is sent, or says what stands in its place. A dead mail, and a sent one whose window is
+   * over, begin afresh; limits count what begins. Throws `MailerError('store_unavailable')`: then nothing will be sent.
+   */
+  accept(mail: NewMail): Promise<Accepted>
+  /**
+   * Ends a claim; never rejects. `sent` always wins; the others count only while the claim is still ours. Need not be
+   * awaited: while the store is away it is kept in memory until it lands. The answer is the mail's state afterwards,
+   * or, when the store is away, the state it is going to have.
+   */
+  settle(claim: Claim, settlement: Settlement): Promise<Fate>
+  /** Gives an unfinished claim to any replica at once. */
+  handBack(claim: Claim): Promise<Fate>
+  /** Waits while somebody else is sending this mail; still `sending` after `timeoutMs`. Never rejects. */
+  waitFor(mail: StoredMail, timeoutMs: number): Promise<Fate>
+  /** Claims up to `limit` mails whose time has come; those past their `expires` become dead instead. */
+  claimDue(limit: number): Promise<Due[]>
+  find(id: string): Promise<StoredMail | undefined>
+  /** Newest `due` first. */
+  list(state: MailState, limit: number): Promise<StoredMail[]>
+  stats(): Promise<Stats>
+  /** Puts a dead mail back in line with a day to live. False when there is no such dead mail. */
+  requeue(id: string): Promise<boolean>
+  /** The same for every dead mail; how many. */
+  requeueDead(): Promise<number>
+  /** Deletes mails whose window is over and limits nobody counts any more; how many mails. */
+  purge(): Promise<number>
+  /** Why the store cannot be used just now, as a fixed word; `undefined` when all is well. */
+  trouble(): string | undefined
+  /** Lets what is under way land (at most 5 s) and closes the store. */
+  close(): Promise<void>
+}

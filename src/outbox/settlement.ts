@@ -1,0 +1,45 @@
+/** Owns what an attempt's end means for the row: when to try again, when to give up, which relay may have the mail next. */
+import type { SettleOperation } from './operations.ts'
+import type { Claim, Settlement } from './port.ts'
+
+const minuteMs = 60_000
+const hourMs = 60 * minuteMs
+const backoffMs = 5000
+const stayMs = 15 * minuteMs
+/** How long an operator may still requeue a dead mail. */
+export const deadKeptMs = 7 * 24 * hourMs
+
+/** The operation that ends a claim. `random` (0 to 1) spreads the tries. */
+export function settlementOf(
+  claim: Claim,
+  settlement: Settlement,
+  now: number,
+  random: () => number,
+): SettleOperation {
+  const { id, lease, attempts } = claim
+  const detail = /^[\w.:-]{1,64}$/.test(settlement.detail) ? settlement.detail : 'other'
+  const settled = { op: 'settle', id, lease, attempts, now, relay: null, stayUntil: null } as const
+  if (settlement.state === 'sent')
+    return { ...settled, state: 'sent', detail, due: 0, relay: settlement.relay }
+  const due = now + deadKeptMs
+  if (settlement.state === 'dead') return { ...settled, state: 'dead', detail, due }
+  if (now >= claim.expires) return { ...settled, state: 'dead', detail: 'expired', due }
+  const counted = settlement.uncounted === true ? attempts - 1 : attempts
+  const waitMs = settlement.waitMs ?? backoffFor(counted, random)
+  const { stayWith } = settlement
+  // Unknown once more at the same relay: the quarter of an hour that is running goes on.
+  const stay =
+    stayWith === undefined || stayWith === claim.stayWith ? {} : { relay: stayWith, stayUntil: now + stayMs }
+  return {
+    ...settled,
+    state: 'queued',
+    detail,
+    attempts: counted,
+    due: Math.min(now + waitMs, claim.expires),
+    ...stay,
+  }
+}
+
+/** Doubles with each attempt up to an hour; half of it is chance, so that replicas and mails spread out. */
+const backoffFor = (attempts: number, random: () => number) =>
+  Math.round(Math.min(backoffMs * 2 ** attempts, hourMs) * (0.5 + random() / 2))

@@ -1,0 +1,91 @@
+/** Owns the two stores every outbox test runs on, and the mails it puts there. */
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import type { Engine } from '../../src/outbox/engine.ts'
+import type { Limits } from '../../src/outbox/limit.ts'
+import { openOutbox } from '../../src/outbox/outbox.ts'
+import type { Claim, NewMail, Outbox } from '../../src/outbox/port.ts'
+import { postgresEngine } from '../../src/outbox/postgres.ts'
+import { sqliteEngine } from '../../src/outbox/sqlite.ts'
+import { postgresMissing, startPostgres } from '../support/postgres.ts'
+
+export interface Store {
+  /** A new connection to the same store, as another replica would have it. */
+  engine(): Engine
+  /** The same for another process: the store's address, for fixtures/store.ts. */
+  readonly address: string
+  /** An empty store beside it. */
+  another(): Promise<Store>
+  close(): Promise<void>
+}
+
+export const stores = [
+  { name: 'SQLite', missing: undefined, start: startSqlite },
+  { name: 'Postgres', missing: postgresMissing(), start: startOnPostgres },
+]
+
+export function engineAt(address: string): Engine {
+  return address.startsWith('postgres:') ? postgresEngine({ url: address }) : sqliteEngine({ path: address })
+}
+
+async function startSqlite(): Promise<Store> {
+  const folder = mkdtempSync(join(tmpdir(), 'jwt-mailer-outbox-'))
+  let number = 0
+  const at = (address: string): Store => ({
+    address,
+    engine: () => engineAt(address),
+    another: async () => at(join(folder, `${(number += 1)}`, 'outbox.db')),
+    close: async () => rmSync(folder, { recursive: true, force: true }),
+  })
+  return at(join(folder, 'outbox.db'))
+}
+
+async function startOnPostgres(): Promise<Store> {
+  const server = await startPostgres()
+  const at = (address: string): Store => ({
+    address,
+    engine: () => engineAt(address),
+    another: async () => at(await server.createDatabase()),
+    close: () => server.close(),
+  })
+  return at(server.url)
+}
+
+export const silent = { info() {}, warn() {}, error() {} }
+
+export interface OpenOptions {
+  readonly limits?: Limits
+  readonly secrets?: readonly string[]
+  readonly clock?: () => number
+  readonly random?: () => number
+}
+
+/** An outbox with limits off unless told. */
+export function open(store: Pick<Store, 'engine'>, options: OpenOptions = {}): Promise<Outbox> {
+  const { limits = {}, secrets = ['the secret of the tests'], ...rest } = options
+  return openOutbox({ engine: store.engine(), limits, secrets, log: silent, ...rest })
+}
+
+const dayMs = 86_400_000
+export const token = 'eyJhbGciOiJIUzI1NiJ9.eyJ1c2VyX2VtYWlsIjoiYWRhQGV4YW1wbGUub3JnIn0.signature'
+
+export const mail = (id: string, over: Partial<NewMail> = {}, now = Date.now()): NewMail => ({
+  id,
+  app: 'default',
+  kind: 'confirmation',
+  recipient: 'ada@example.org',
+  token,
+  expires: now + dayMs,
+  windowMs: dayMs,
+  ...over,
+})
+
+/** Accepts a mail that nothing stands in the way of. */
+export async function own(outbox: Outbox, wanted: NewMail): Promise<Claim> {
+  const accepted = await outbox.accept(wanted)
+  if (accepted.state !== 'owner') throw new Error(`not the owner: ${accepted.state}`)
+  return accepted.claim
+}
+
+export const sent = { state: 'sent', relay: 'smtp', detail: 'accepted' } as const
