@@ -1,6 +1,6 @@
 /** Owns what an `app.json` may say. */
 import { z } from 'zod'
-import { checkAddress } from '../address.ts'
+import { isAddress } from './values.ts'
 
 // oxlint-disable-next-line no-control-regex -- header values are one line
 const oneLine = /^[^\x00-\x1f\x7f-\x9f]+$/
@@ -10,13 +10,9 @@ const name = z
   .min(1, 'is empty')
   .max(100, 'is longer than 100 characters')
   .regex(oneLine, 'must be one line')
-const address = z.string({ error: 'must be an address' }).refine((value) => {
-  try {
-    return checkAddress(value) === value
-  } catch {
-    return false
-  }
-}, 'must be a plain address, such as hello@example.com')
+const address = z
+  .string({ error: 'must be an address' })
+  .refine(isAddress, 'must be a plain address, such as hello@example.com')
 const origin = z
   .string({ error: 'must be an origin' })
   .refine(
@@ -37,6 +33,8 @@ export const appSchema = z.strictObject(
       .string({ error: 'must be a locale' })
       .min(2, 'must be a locale such as en')
       .default('en'),
+    /** Another app's folder, whose kinds serve this app as well, unless it has its own. */
+    mails_from: z.string({ error: 'must be the name of an app' }).optional(),
     /** Template of the name beside the recipient's address. Absent: the address alone. */
     to_name: z.string({ error: 'must be a text' }).max(200, 'is longer than 200 characters').default(''),
     from: z.strictObject({ name: name.optional(), address: address.optional() }).default({}),

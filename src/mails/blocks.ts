@@ -40,4 +40,6 @@ export type Block =
 export interface Fact {
   readonly name: readonly Inline[]
   readonly value: readonly Inline[]
+  /** The row is left out when this shows nothing: its whole value stands in a condition. */
+  readonly test: number | undefined
 }

@@ -121,15 +121,21 @@ function factsHtml(rows: readonly Fact[], start: string, after: number): Part[] 
   const cell = `padding:9px 0;border-top:1px solid ${light.border};text-align:${start};vertical-align:top;${wrapWords}`
   return [
     `<table class="s" width="100%" cellpadding="0" cellspacing="0" border="0" style="margin:0 0 ${after}px;table-layout:fixed;font-size:16px;line-height:25px">`,
-    ...rows.flatMap(({ name, value }) => [
-      `<tr><th scope="row" class="s" width="30%" style="${cell};font-weight:normal;font-size:14px;color:${light.soft}">`,
-      ...words(name),
-      `</th><td class="f" style="${cell};color:${light.text}">`,
-      ...words(value),
-      '</td></tr>\n',
-    ]),
+    ...rows.flatMap(({ name, value, test }) =>
+      optional(test, [
+        `<tr><th scope="row" class="s" width="30%" style="${cell};font-weight:normal;font-size:14px;color:${light.soft}">`,
+        ...words(name),
+        `</th><td class="f" style="${cell};color:${light.text}">`,
+        ...words(value),
+        '</td></tr>\n',
+      ]),
+    ),
     '</table>\n',
   ]
+}
+
+function optional(test: number | undefined, parts: readonly Part[]): readonly Part[] {
+  return test === undefined ? parts : [{ test, yes: parts, no: [] }]
 }
 
 function wholeAddresses(blocks: readonly Block[]): Part[] {

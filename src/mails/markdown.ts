@@ -4,7 +4,7 @@
  * Placeholders are replaced before Markdown sees the text, so their values never meet this code.
  */
 import { lexer, type MarkedToken, type Token, type Tokens } from 'marked'
-import type { Block, Inline } from './blocks.ts'
+import type { Block, Fact, Inline } from './blocks.ts'
 import type { Names, Report } from './names.ts'
 import { markTags, marks, tagAt, treeWriter, type Tag, type Writer } from './placeholders.ts'
 
@@ -133,10 +133,7 @@ export function markdownReader(names: Names, report: Report) {
         'a table has two columns and an empty head (`| | |`): names on the left, values beside them',
       )
     const cell = (entry: Tokens.TableCell | undefined) => readInline(entry?.tokens ?? [], lineOf, true)
-    return {
-      kind: 'facts',
-      rows: token.rows.map(([name, value]) => ({ name: cell(name), value: cell(value) })),
-    }
+    return { kind: 'facts', rows: token.rows.map(([name, value]) => factOf(cell(name), cell(value))) }
   }
 
   // words
@@ -230,6 +227,11 @@ export function markdownReader(names: Names, report: Report) {
   }
 
   return { readLine, readBody }
+}
+
+function factOf(name: Inline[], value: Inline[]): Fact {
+  const only = value.length === 1 && typeof value[0] === 'object' && 'test' in value[0] ? value[0] : undefined
+  return only?.no.length === 0 ? { name, value: only.yes, test: only.test } : { name, value, test: undefined }
 }
 
 const plainNames: Record<string, string> = {

@@ -7,7 +7,16 @@ import { linkExpiry, readClaim, readKey, readLink, type Source } from './claims.
 import type { Expression } from './names.ts'
 import { fill } from './placeholders.ts'
 import { fillText } from './text.ts'
-import { cleanText, defuseLinks, escapeHtml, foldLines, formatMoney, isolate, shorten } from './values.ts'
+import {
+  cleanText,
+  defuseLinks,
+  escapeHtml,
+  foldLines,
+  formatMoney,
+  isAddress,
+  isolate,
+  shorten,
+} from './values.ts'
 
 /** Gmail clips a mail at 102 KiB, and a mail of that size is no notice any more. */
 const maxHtml = 100_000
@@ -67,8 +76,8 @@ function plainValue({ source, currency }: Expression, given: readonly string[]):
 }
 
 function shownValue(mail: Mail, { source, lines }: Expression, plain: string): string {
-  const { kind } = mail.program.sources[source]!
-  if (kind === 'link' || kind === 'key') return plain
+  const { kind, name } = mail.program.sources[source]!
+  if (kind !== 'claim' || (name.endsWith('_email') && isAddress(plain))) return plain
   return isolate(defuseLinks(lines ? plain : foldLines(plain)), mail.program.direction)
 }
 

@@ -2,7 +2,7 @@
  * Owns reading what authors write by hand: `app.json` and front matter, as YAML (of which JSON is a part), checked by
  * a schema, every fault with its file and line.
  */
-import { isNode, LineCounter, parseDocument } from 'yaml'
+import { isNode, LineCounter, parseDocument, visit, type Document } from 'yaml'
 import type { z } from 'zod'
 
 /** Collects what is wrong, so that one start tells everything. */
@@ -51,6 +51,12 @@ export function parseSettings<T>(
   const document = parseDocument(text, { lineCounter: lines, prettyErrors: false })
   const lineAt = (offset: number) => lines.linePos(offset).line + firstLine - 1
   for (const error of document.errors) problems.add(file, lineAt(error.pos[0]), sentence(error.message))
+  for (const offset of cutTexts(document))
+    problems.add(
+      file,
+      lineAt(offset),
+      'a text with ` #` in it needs quotes around it: the rest is taken as a comment',
+    )
   if (document.errors.length > 0) return undefined
 
   const lineOf = (path: readonly PropertyKey[]) => {
@@ -69,6 +75,18 @@ export function parseSettings<T>(
     problems.add(file, lineOf(path), subject + (unknown ? 'is not a setting known here' : issue.message))
   }
   return undefined
+}
+
+/** `subject: Ticket #1` is the text `Ticket` to YAML, which nobody means. */
+function cutTexts(document: Document): number[] {
+  const found: number[] = []
+  visit(document, {
+    Scalar(_, node) {
+      if (node.type === 'PLAIN' && typeof node.value === 'string' && node.comment)
+        found.push(node.range?.[0] ?? 0)
+    },
+  })
+  return found
 }
 
 function sentence(message: string): string {

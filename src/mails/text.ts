@@ -1,5 +1,5 @@
 /** Owns the text part: blocks of words in 72 columns, as a person would type them. */
-import type { Block, Href, Inline } from './blocks.ts'
+import type { Block, Fact, Href, Inline } from './blocks.ts'
 import { fill, templateOf, type Part, type Template } from './placeholders.ts'
 
 export const textWidth = 72
@@ -22,7 +22,11 @@ export interface TextBranch {
   readonly no: readonly TextBlock[]
 }
 /** A paragraph without placeholders is laid out at start and kept as its lines. */
-export type TextBlock = TextParagraph | TextBranch | { readonly lines: string; readonly gap: boolean }
+export type TextBlock =
+  | TextParagraph
+  | TextBranch
+  | { readonly lines: string; readonly gap: boolean }
+  | { readonly group: readonly TextBlock[]; readonly gap: boolean }
 
 interface Place {
   readonly first: string
@@ -61,18 +65,18 @@ function blockText(block: Block, place: Place): TextBlock[] {
         return textOf(item, { first: start + bullet, rest, gap: place.gap && index === 0 })
       })
     case 'facts':
-      return block.rows.map(({ name, value }, index) =>
-        paragraph([...wordsOf(name), ': ', ...wordsOf(value)], {
-          first: index === 0 ? place.first : place.rest,
-          rest: `${place.rest}  `,
-          gap: place.gap && index === 0,
-        }),
-      )
+      return [{ group: block.rows.flatMap((row, index) => factText(row, index, place)), gap: place.gap }]
     case 'choice':
       return [{ test: block.test, yes: textOf(block.yes, place), no: textOf(block.no, place) }]
     default:
       return [{ lines: '---\n', gap: true }]
   }
+}
+
+function factText({ name, value, test }: Fact, index: number, place: Place): TextBlock[] {
+  const here = { first: index === 0 ? place.first : place.rest, rest: `${place.rest}  `, gap: false }
+  const row = paragraph([...wordsOf(name), ': ', ...wordsOf(value)], here)
+  return test === undefined ? [row] : [{ test, yes: [row], no: [] }]
 }
 
 function paragraph(
@@ -125,11 +129,22 @@ export function fillText(
     if ('test' in block) {
       out = fillText(plain[block.test] === '' ? block.no : block.yes, values, plain, out)
     } else {
-      const lines = 'lines' in block ? block.lines : layOut(block, fill(block.content, values, plain))
+      const lines = linesOf(block, values, plain)
       if (lines !== '') out += block.gap && out !== '' ? `\n${lines}` : lines
     }
   }
   return out
+}
+
+function linesOf(
+  block: Exclude<TextBlock, TextBranch>,
+  values: readonly string[],
+  plain: readonly string[],
+): string {
+  if ('lines' in block) return block.lines
+  return 'group' in block
+    ? fillText(block.group, values, plain)
+    : layOut(block, fill(block.content, values, plain))
 }
 
 function layOut(block: TextParagraph, words: string): string {

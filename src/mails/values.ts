@@ -5,6 +5,8 @@
  * of plain text: addresses they turn into links, and directional controls that make a text read as another one.
  */
 
+import { checkAddress } from '../address.ts'
+
 /** C0 and C1 controls but tab and line breaks: no honest value holds them. */
 // oxlint-disable-next-line no-control-regex -- control characters are what is refused
 const refused = /[\x00-\x08\x0e-\x1f\x7f-\x84\x86-\x9f]/
@@ -27,6 +29,15 @@ export function cleanText(value: string): string | undefined {
     .replace(directionalControls, '')
     .toWellFormed()
     .trim()
+}
+
+/** A plain address. One that a claim `…_email` holds is a fact the reader may need, and is shown as it is. */
+export function isAddress(value: string): boolean {
+  try {
+    return checkAddress(value) === value
+  } catch {
+    return false
+  }
 }
 
 /** One line for a header or a sentence. */

@@ -1,0 +1,136 @@
+/**
+ * Owns the folder of a catalogue:
+ *
+ *   layout.html                  the frame of every HTML part; absent: the built-in one
+ *   <app>/app.json               name, colour, sender, defaults
+ *   <app>/layout.html            a frame of its own, when the app has one
+ *   <app>/<kind>.<locale>.md     one mail
+ */
+import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs'
+import path from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { appSchema, type AppSettings } from './app-settings.ts'
+import { parseLayout, type Layout } from './layout.ts'
+import { isLocale } from './locale.ts'
+import { paletteOf, type Palette } from './palette.ts'
+import { parseSettings, type Problems } from './source.ts'
+
+/** One app as its files describe it. */
+export interface AppFolder {
+  readonly app: string
+  readonly settings: AppSettings
+  readonly palette: Palette
+  readonly layout: Layout
+  readonly files: readonly MailFile[]
+}
+
+export interface MailFile {
+  readonly kind: string
+  readonly locale: string
+  /** Relative to the catalogue's folder. */
+  readonly file: string
+}
+
+const builtInLayout = fileURLToPath(new URL('../../mails/layout.html', import.meta.url))
+const appPattern = /^[a-z][a-z0-9]{0,31}$/
+const mailPattern = /^([a-z][a-z0-9_-]{0,63})\.([A-Za-z0-9-]{2,35})\.md$/
+
+export function readFolder(dir: string, problems: Problems): AppFolder[] {
+  const names = listFolder(dir, problems).filter((name) => !name.startsWith('.') && isFolder(dir, name))
+  const own = existsSync(path.join(dir, 'layout.html'))
+  const layout = readLayout(dir, own ? 'layout.html' : builtInLayout, problems)
+  if (names.length === 0) problems.add(dir, 1, 'there is no app in this folder: write <app>/app.json')
+  return layout ? names.flatMap((name) => readApp(dir, name, layout, problems) ?? []) : []
+}
+
+/** `undefined` when it cannot be read, which is then a problem. */
+export function readText(dir: string, file: string, problems: Problems): string | undefined {
+  try {
+    return readFileSync(path.resolve(dir, file), 'utf8')
+  } catch (error) {
+    problems.add(file, 1, reasonOf(error))
+    return undefined
+  }
+}
+
+function readApp(dir: string, app: string, shared: Layout, problems: Problems): AppFolder | undefined {
+  if (!appPattern.test(app)) {
+    problems.add(app, 1, 'an app is named by small letters and digits, because it stands in the route')
+    return undefined
+  }
+  const file = `${app}/app.json`
+  const source = readText(dir, file, problems)
+  const parsed = source === undefined ? undefined : parseSettings(appSchema, source, file, 1, problems)
+  if (!parsed) return undefined
+  const settings = parsed.value
+  const palette = paletteOf(settings.accent)
+  if (typeof palette === 'string') problems.add(file, parsed.lineOf(['accent']), palette)
+  const own = existsSync(path.join(dir, app, 'layout.html'))
+  const layout = own ? readLayout(dir, `${app}/layout.html`, problems) : shared
+  const files = mailFiles(dir, app, settings, problems)
+  checkKinds(files, settings, (setting, words) => problems.add(file, parsed.lineOf([setting]), words))
+  return typeof palette === 'string' || !layout ? undefined : { app, settings, palette, layout, files }
+}
+
+/** The app's own mails, and those kinds of `mails_from` that it does not write itself. */
+function mailFiles(dir: string, app: string, settings: AppSettings, problems: Problems): MailFile[] {
+  const own = listMails(dir, app, problems)
+  const lender = settings.mails_from
+  if (lender === undefined) return own
+  if (!appPattern.test(lender) || !isFolder(dir, lender)) {
+    problems.add(`${app}/app.json`, 1, `\`mails_from\`: there is no app \`${lender}\` beside this one`)
+    return own
+  }
+  const kinds = new Set(own.map(({ kind }) => kind))
+  return [...own, ...listMails(dir, lender, problems).filter(({ kind }) => !kinds.has(kind))]
+}
+
+function listMails(dir: string, app: string, problems: Problems): MailFile[] {
+  return listFolder(path.join(dir, app), problems)
+    .filter((name) => name.endsWith('.md'))
+    .flatMap((name) => {
+      const file = `${app}/${name}`
+      const [, kind = '', locale = ''] = mailPattern.exec(name) ?? []
+      if (kind !== '' && isLocale(locale)) return [{ kind, locale, file }]
+      problems.add(file, 1, 'a mail is named <kind>.<locale>.md, such as reset.en.md or reset.pt-BR.md')
+      return []
+    })
+}
+
+function checkKinds(
+  files: readonly MailFile[],
+  settings: AppSettings,
+  report: (setting: string, sentence: string) => void,
+): void {
+  const { default_kind: kind, default_locale: locale } = settings
+  const kinds = new Set(files.map((file) => file.kind))
+  if (!kinds.has(kind))
+    report('default_kind', `the default kind \`${kind}\` is missing: write ${kind}.${locale}.md`)
+  for (const each of kinds) {
+    if (!files.some((file) => file.kind === each && file.locale === locale))
+      report('default_locale', `\`${each}\` is missing in the default locale: write ${each}.${locale}.md`)
+  }
+}
+
+function readLayout(dir: string, file: string, problems: Problems): Layout | undefined {
+  const html = readText(dir, file, problems)
+  return html === undefined ? undefined : parseLayout(html, file, problems)
+}
+
+function listFolder(folder: string, problems: Problems): string[] {
+  try {
+    return readdirSync(folder).toSorted()
+  } catch (error) {
+    problems.add(folder, 1, reasonOf(error))
+    return []
+  }
+}
+
+function isFolder(dir: string, name: string): boolean {
+  return statSync(path.join(dir, name), { throwIfNoEntry: false })?.isDirectory() ?? false
+}
+
+function reasonOf(error: unknown): string {
+  const code = error instanceof Error && 'code' in error ? error.code : undefined
+  return code === 'ENOENT' ? 'is missing' : `cannot be read (${String(code)})`
+}

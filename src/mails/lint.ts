@@ -1,0 +1,74 @@
+/** Owns the advice on a catalogue that compiles: what `check` prints beside what would stop the start. */
+import { readText } from './folder.ts'
+import { CatalogueError, loadCatalogue, type Catalogue, type Mail } from './catalogue.ts'
+import { readLink } from './claims.ts'
+import { renderMail } from './render.ts'
+import { sampleClaims } from './sample.ts'
+import { problemList, type Problems } from './source.ts'
+import { textWidth } from './text.ts'
+
+/** Gmail clips at 102 KiB; a notice of this size is already a burden. */
+const maxHtmlBytes = 12 * 1024
+
+/** Everything that is wrong or unfinished in the catalogue in `dir`: `file:line: sentence`, none when it is fine. */
+export function lintCatalogue(dir: string, now: number = Date.now()): readonly string[] {
+  try {
+    return adviceOn(loadCatalogue({ dir, ...someSender, allowHttpLinks: true }), dir, now)
+  } catch (error) {
+    if (error instanceof CatalogueError) return error.problems
+    throw error
+  }
+}
+
+const someSender = { senderName: 'Sender', senderAddress: 'noreply@example.com' }
+
+function adviceOn({ mails }: Catalogue, dir: string, now: number): readonly string[] {
+  const problems = problemList()
+  checkLocales(mails, problems)
+  for (const mail of mails) {
+    checkSamples(mail, dir, problems)
+    checkRendered(mail, now, problems)
+  }
+  return problems.found
+}
+
+/** A locale that one kind of an app has, every kind should have: readers do not change language between mails. */
+function checkLocales(mails: readonly Mail[], problems: Problems): void {
+  for (const app of new Set(mails.map((mail) => mail.app))) {
+    const own = mails.filter((mail) => mail.app === app)
+    const locales = new Set(own.map((mail) => mail.locale))
+    for (const kind of new Set(own.map((mail) => mail.kind))) {
+      const there = own.filter((mail) => mail.kind === kind)
+      const missing = [...locales].filter((locale) => !there.some((mail) => mail.locale === locale))
+      for (const locale of missing)
+        problems.add(there[0]!.file, 1, `\`${kind}\` is missing in \`${locale}\`: write ${kind}.${locale}.md`)
+    }
+  }
+}
+
+function checkSamples(mail: Mail, dir: string, problems: Problems): void {
+  const lines = readText(dir, mail.file, problems)?.split('\n') ?? []
+  for (const source of mail.program.sources) {
+    if (source.rule === undefined || source.rule.sample !== undefined) continue
+    if (source.kind === 'key' && !mail.showsKey) continue
+    const line = lines.findIndex((text) => text.trimStart().startsWith(`${source.name}:`)) + 1
+    problems.add(mail.file, Math.max(line, 1), `\`${source.name}\` has no sample for previews and tests`)
+  }
+}
+
+function checkRendered(mail: Mail, now: number, problems: Problems): void {
+  const claims = sampleClaims(mail, now)
+  const message = renderMail(mail, claims, { id: 'sample', date: new Date(now) })
+  const link = mail.showsLink ? readLink(claims, mail.linkRules) : undefined
+  for (const line of message.text.split('\n')) {
+    if (line.length > textWidth && line !== link)
+      problems.add(
+        mail.file,
+        1,
+        `the text part has a line of ${line.length} columns, ${textWidth} fit: ${line.slice(0, 40)}…`,
+      )
+  }
+  const bytes = Buffer.byteLength(message.html)
+  if (bytes > maxHtmlBytes)
+    problems.add(mail.file, 1, `the HTML part has ${bytes} bytes with the samples, more than ${maxHtmlBytes}`)
+}

@@ -1,0 +1,33 @@
+/** Owns the claims that show a mail before anybody has sent one: in previews, tests and documentation. */
+import type { Claims } from '../contract.ts'
+import type { Mail } from './catalogue.ts'
+import type { ClaimRule } from './claims.ts'
+
+/** Claims that fill the mail from the samples of its contract; the link expires a day after `now` (epoch ms). */
+export function sampleClaims(mail: Mail, now: number): Claims {
+  const origin = mail.linkRules.origins?.[0] ?? 'https://app.example.com'
+  const claims: Claims = { user_email: 'ada@example.com' }
+  for (const rule of mail.contract) {
+    if (rule.name === 'email_link_url') claims.email_link_url = `${origin}/confirm/`
+    else if (rule.name === 'email_link_token') claims.email_link_token = sampleLinkToken(now)
+    else claims[rule.name] = rule.sample ?? placeholderOf(rule)
+  }
+  return claims
+}
+
+/** Looks like the caller's own token, and nobody's key ever signed it. */
+function sampleLinkToken(now: number): string {
+  const issued = Math.floor(now / 1000)
+  const header = base64url({ alg: 'HS256', typ: 'JWT' })
+  const payload = base64url({ user_id: 42, iat: issued, exp: issued + 86_400 })
+  return `${header}.${payload}.${'sample-signature'.repeat(3).slice(0, 43)}`
+}
+
+function base64url(value: object): string {
+  return Buffer.from(JSON.stringify(value)).toString('base64url')
+}
+
+function placeholderOf(rule: ClaimRule): string | number {
+  if (rule.type !== 'text') return 1234
+  return rule.name === 'user_aut_key_or_otp' ? '7hK2pQ' : rule.default || rule.name
+}
