@@ -4,7 +4,7 @@ import type { Catalogue } from './mails/catalogue.ts'
 import { renderMail } from './mails/render.ts'
 import type { Message, Receipt, Transport } from './message.ts'
 import { MailerError } from './errors.ts'
-import type { Due, Settlement } from './outbox/outbox.ts'
+import type { Due, Settlement } from './outbox/port.ts'
 import { claimsOfSealed } from './token.ts'
 
 /** Sent and refused are the end. Everything else is tried again, an unknown outcome first at the same relay. */

@@ -9,7 +9,7 @@ import { linkExpiry } from './mails/claims.ts'
 import { renderMail } from './mails/render.ts'
 import type { Message, Receipt, Transport } from './message.ts'
 import { mailId, windowMs } from './outbox/key.ts'
-import type { Claim, Outbox } from './outbox/outbox.ts'
+import type { Claim, Outbox } from './outbox/port.ts'
 import type { Fate } from './outbox/waiting.ts'
 import { verifyToken } from './token.ts'
 

@@ -3,7 +3,7 @@ import type { FastifyInstance } from 'fastify'
 import { failureAnswer } from '../contract.ts'
 import { MailerError } from '../errors.ts'
 import type { Transport } from '../message.ts'
-import type { Outbox } from '../outbox/outbox.ts'
+import type { Outbox } from '../outbox/port.ts'
 
 export interface HealthOptions {
   readonly transport: Transport
