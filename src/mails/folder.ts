@@ -39,7 +39,8 @@ export function readFolder(dir: string, problems: Problems): AppFolder[] {
   const names = listFolder(dir, problems).filter((name) => !name.startsWith('.') && isFolder(dir, name))
   const own = existsSync(path.join(dir, 'layout.html'))
   const layout = readLayout(dir, own ? 'layout.html' : builtInLayout, problems)
-  if (names.length === 0) problems.add(dir, 1, 'there is no app in this folder: write <app>/app.json')
+  if (names.length === 0 && problems.found.length === 0)
+    problems.add(dir, 1, 'there is no app in this folder: write <app>/app.json')
   return layout ? names.flatMap((name) => readApp(dir, name, layout, problems) ?? []) : []
 }
 

@@ -18,8 +18,8 @@ export function markdownReader(names: Names, report: Report) {
   function readLine(text: string, line: number): Inline[] {
     const out = treeWriter<Inline>((branch) => branch)
     const marked = markTags(text.replace(/\s+/g, ' '), line, tags, (sentence) => report(line, sentence))
-    balanced(out, line, () => writeWords(marked, out, false))
-    return out.root
+    writeWords(marked, out, false)
+    return closeAll(out)
   }
 
   /** `lines` are the lines after the front matter, the first of which is line `firstLine` of the file. */
@@ -32,8 +32,7 @@ export function markdownReader(names: Names, report: Report) {
       writeBlock(token, out, lineOf)
       offset += token.raw.length
     }
-    closeAll(out, lineAt(source.length))
-    return out.root
+    return closeAll(out)
   }
 
   /** Replaces the tags; a line of conditions alone becomes a paragraph of its own, so that conditions can hold blocks. */
@@ -67,8 +66,7 @@ export function markdownReader(names: Names, report: Report) {
   function readBlocks(tokens: readonly Token[], lineOf: LineOf): Block[] {
     const out = treeWriter<Block>((branch) => ({ kind: 'choice', ...branch }))
     for (const token of ours(tokens)) writeBlock(token, out, lineOf)
-    closeAll(out, lineOf(tokens.at(-1)?.raw ?? ''))
-    return out.root
+    return closeAll(out)
   }
 
   function writeBlock(token: MarkedToken, out: Writer<Block>, lineOf: LineOf): void {
@@ -143,10 +141,8 @@ export function markdownReader(names: Names, report: Report) {
     const raw = tokens.map((token) => token.raw).join('')
     // one value and nothing else: the place where its line breaks mean something
     const alone = whole && raw.trim().length === 1 && marks.test(raw)
-    balanced(out, lineOf(raw), () => {
-      for (const token of ours(tokens)) writeInline(token, out, lineOf, alone)
-    })
-    return out.root
+    for (const token of ours(tokens)) writeInline(token, out, lineOf, alone)
+    return closeAll(out)
   }
 
   function writeInline(token: MarkedToken, out: Writer<Inline>, lineOf: LineOf, alone: boolean): void {
@@ -166,8 +162,8 @@ export function markdownReader(names: Names, report: Report) {
         return
       case 'codespan': {
         const code = treeWriter<Inline>((branch) => branch)
-        balanced(code, lineOf(token.raw), () => writeWords(token.text, code, false))
-        out.add({ kind: 'code', inner: code.root })
+        writeWords(token.text, code, false)
+        out.add({ kind: 'code', inner: closeAll(code) })
         return
       }
       case 'br':
@@ -197,6 +193,7 @@ export function markdownReader(names: Names, report: Report) {
   function writeWords(text: string, out: Writer<Inline>, alone: boolean): void {
     for (const piece of text.replaceAll('\n', ' ').split(/([\uE000-\uF8FF])/)) {
       const tag = marks.test(piece) ? tagAt(piece, tags) : undefined
+      if (piece === '') continue
       if (!tag) out.add(piece)
       else if (tag.kind === 'value')
         out.add(names.constant(tag.name) ?? names.slot(tag.name, tag.money, alone, tag.line))
@@ -207,23 +204,21 @@ export function markdownReader(names: Names, report: Report) {
   // conditions
 
   function writeCommand<T>(tag: Command, out: Writer<T>): void {
-    if (tag.kind === 'if') out.open(names.test(tag.name, tag.line), tag.negate)
+    if (tag.kind === 'if') out.open(names.test(tag.name, tag.line), tag.negate, tag.line)
     else if (!(tag.kind === 'else' ? out.turn() : out.close()))
       report(tag.line, 'there is no {% if %} open here')
   }
 
-  function balanced<T>(out: Writer<T>, line: number, write: () => void): void {
-    write()
-    closeAll(out, line)
-  }
-
-  function closeAll<T>(out: Writer<T>, line: number): void {
-    if (out.depth() > 0)
+  /** Everything that was opened in a block or an element ends with it. */
+  function closeAll<T>(out: Writer<T>): T[] {
+    for (let line = out.openedAt(); line !== undefined; line = out.openedAt()) {
       report(
         line,
         'an {% if %} must end where it began: in the same paragraph, item, emphasis or list of blocks',
       )
-    while (out.depth() > 0) out.close()
+      out.close()
+    }
+    return out.root
   }
 
   return { readLine, readBody }

@@ -30,7 +30,9 @@ const shapeContrast = 3
 
 /** Returns a sentence instead when the colour cannot be seen against the white card. */
 export function paletteOf(accent: string): Palette | string {
-  const label = [light.card, light.text].find((colour) => contrast(colour, accent) >= labelContrast)
+  const label = [light.card, light.text, '#000000'].find(
+    (colour) => contrast(colour, accent) >= labelContrast,
+  )
   if (!label || contrast(accent, light.card) < shapeContrast) {
     const better = mixUntil(accent, '#000000', (colour) => contrast(colour, light.card) >= labelContrast)
     return `${accent} is too pale for a button on a white card (contrast ${contrast(accent, light.card).toFixed(1)} to 1, 3 to 1 is needed); ${better} would do`

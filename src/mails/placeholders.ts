@@ -89,14 +89,17 @@ function readCommand(text: string, line: number): Tag | string {
 export interface Writer<T> {
   readonly root: T[]
   add(part: T): void
-  open(test: number, negate: boolean): void
+  /** `line` is where the branch begins in its file. */
+  open(test: number, negate: boolean, line: number): void
   /** `false`: there is no open branch to turn or close. */
   turn(): boolean
   close(): boolean
-  depth(): number
+  /** Where the innermost open branch begins; `undefined` when none is open. */
+  openedAt(): number | undefined
 }
 
 interface OpenBranch<T> {
+  readonly line: number
   readonly test: number
   readonly yes: T[]
   readonly no: T[]
@@ -110,8 +113,8 @@ export function treeWriter<T>(branch: (finished: OpenBranch<T>) => T): Writer<T>
   return {
     root,
     add: (part) => void lists.at(-1)!.push(part),
-    open(test, negate) {
-      const entry = { test, yes: [], no: [] }
+    open(test, negate, line) {
+      const entry = { line, test, yes: [], no: [] }
       open.push(entry)
       lists.push(negate ? entry.no : entry.yes)
     },
@@ -128,7 +131,7 @@ export function treeWriter<T>(branch: (finished: OpenBranch<T>) => T): Writer<T>
       lists.at(-1)!.push(branch(entry))
       return true
     },
-    depth: () => open.length,
+    openedAt: () => open.at(-1)?.line,
   }
 }
 

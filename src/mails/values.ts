@@ -45,18 +45,19 @@ export function foldLines(value: string): string {
   return value.includes('\n') ? value.replace(/\s*\n\s*/g, ' ') : value
 }
 
-/** Zero-width non-joiner: invisible, in every font, and no linkifier reads on over it. */
+/** Zero-width non-joiner: invisible, in every font, and no linkifier reads over it. */
 const joint = '\u200c'
 
 /**
  * Keeps mail clients from turning `https://evil.example`, `evil.example` or `a@evil.example` into links, without
- * changing how they look: an invisible character goes behind the colon of a scheme and behind the dot of a domain.
+ * changing how they look: invisible characters go around the colon of a scheme and the dot of a domain. Around, because
+ * some clients look for `www.`, and others for the `.com`.
  */
 export function defuseLinks(value: string): string {
   if (!/[.:\u3002\uff0e\uff61]/.test(value)) return value
   return value
-    .replace(/:(?=[/\\])/g, `:${joint}`)
-    .replace(/(?<=\S)([.\u3002\uff0e\uff61])(?=[\p{L}\p{M}])|(?<=\p{L})([.])(?=\p{N})/gu, `$&${joint}`)
+    .replace(/:(?=[/\\])/g, `${joint}:${joint}`)
+    .replace(/(?<=\S)[.\u3002\uff0e\uff61](?=[\p{L}\p{M}])|(?<=\p{L})\.(?=\p{N})/gu, `${joint}$&${joint}`)
 }
 
 const rightToLeft = /[\u0590-\u08ff\ufb1d-\ufdff\ufe70-\ufefc]|[\ud802\ud803\ud83a\ud83b][\udc00-\udfff]/

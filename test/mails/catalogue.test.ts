@@ -1,0 +1,368 @@
+import { readdirSync } from 'node:fs'
+import path from 'node:path'
+import { expect, test } from 'vitest'
+import { CatalogueError, loadCatalogue } from '../../src/mails/catalogue.ts'
+import {
+  builtIn,
+  builtInDir,
+  load,
+  mailSource,
+  problemsOf,
+  render,
+  sender,
+  writeFolder,
+} from './catalogues.ts'
+
+const plain = { 'default/confirmation.en.md': mailSource('Hello.') }
+
+test('everything that is wrong is said at once, each with its file and line', () => {
+  const problems = problemsOf({
+    'default/app.json': '{\n  "accent": "blue",\n  "colour": "#112233"\n}',
+    'cat/app.json': '{ "default_kind": "signup" }',
+    'cat/signup.en.md': '---\nsubject: Hi\nclaims:\n  a: { type: money }\n---\n\n# T\n',
+    'cat/reset.en.md': mailSource('Hello {{ nmae }},\n\n<b>bold</b>', 'claims:\n  name: { sample: Ada }\n'),
+    'cat/Reset.EN.md': mailSource('Hello.'),
+  })
+  expect(problems).toEqual([
+    'cat/Reset.EN.md:1: a mail is named <kind>.<locale>.md, such as reset.en.md or reset.pt-BR.md',
+    'default/app.json:2: `accent`: must be a colour like #1f5fd0',
+    'default/app.json:3: `colour`: is not a setting known here',
+    'cat/reset.en.md:9: `nmae` is not declared under `claims` (always there: app.name, sender_name, locale, user_email, link, access_key, expires_at)',
+    'cat/reset.en.md:11: HTML cannot stand in a mail: write Markdown, the layout does the rest',
+    'cat/reset.en.md:5: `name` is declared and never used',
+    'cat/signup.en.md:2: `preheader`: is needed, as a text',
+    'cat/signup.en.md:4: `claims.a.type`: must be text, integer or cents',
+  ])
+})
+
+test.each<[string, string, string, string]>([
+  ['a tag that is not closed', 'a\n\n{{ name', '', '9: `{{` has no counterpart on this line'],
+  [
+    'an unknown tag',
+    '{% for x in y %}',
+    '',
+    '7: {% for x in y %}: the tags are {% if name %}, {% unless name %}, {% else %}, {% endif %} and {% endunless %}',
+  ],
+  [
+    'an unknown filter',
+    '{{ name | upcase }}',
+    '',
+    '7: {{ name | upcase }}: unknown filter `upcase`; the only filter is `money`',
+  ],
+  [
+    'money without currency',
+    '{{ name | money }}',
+    '',
+    '7: {{ name | money }}: money needs its currency: {{ amount_cents | money: currency }}',
+  ],
+  [
+    'a condition left open',
+    '{% if user_email %}\n\nText',
+    '',
+    '7: an {% if %} must end where it began: in the same paragraph, item, emphasis or list of blocks',
+  ],
+  [
+    'a condition across emphasis',
+    '**a {% if user_email %}b** c{% endif %}',
+    '',
+    '7: there is no {% if %} open here',
+  ],
+  ['an end without a beginning', 'a {% endif %}', '', '7: there is no {% if %} open here'],
+  [
+    'a condition on a constant',
+    '{% if app.name %}x{% endif %}',
+    '',
+    '7: `app.name` is always there: nothing to decide',
+  ],
+  [
+    'an expiry without alternative',
+    'Until {{ expires_at }}.',
+    '',
+    '5: `expires_at` can be absent: put the words around it between {% if expires_at %} and {% endif %}',
+  ],
+  [
+    'inline HTML',
+    'a\nb <i>c</i>',
+    '',
+    '8: HTML cannot stand in a mail: write Markdown, the layout does the rest',
+  ],
+  [
+    'an HTML comment',
+    '<!-- x -->',
+    '',
+    '7: HTML cannot stand in a mail: write Markdown, the layout does the rest',
+  ],
+  ['an entity', 'a&nbsp;b', '', '7: write the character itself instead of &nbsp;'],
+  [
+    'an image',
+    '![x](https://x.example/x.png)',
+    '',
+    '7: an image cannot stand in a mail: nothing is loaded from elsewhere',
+  ],
+  [
+    'a code block',
+    '```\nx\n```',
+    '',
+    '7: a code block cannot stand in a mail: a paragraph that is only a `code span` becomes the code box',
+  ],
+  ['a third level', '### x', '', '7: headings are `# …` and `## …`'],
+  ['a second title', '# x', '', '5: a mail has exactly one heading `# …`, which says what it is about'],
+  [
+    'two buttons',
+    '[a]({{ link }})\n\n[b](https://b.example)',
+    '',
+    '5: a mail has at most one button (a paragraph that is only a link)',
+  ],
+  [
+    'a script link',
+    '[a](javascript:alert)',
+    '',
+    '7: a link leads to {{ link }}, or to a fixed address that begins with https:// or mailto:',
+  ],
+  [
+    'a value in a link',
+    '[a](https://a.example/{{ user_email }})',
+    '',
+    '7: a link leads to {{ link }}, or to a fixed address that begins with https:// or mailto:',
+  ],
+  [
+    'a table with a head',
+    '| a | b |\n|---|---|\n| c | d |',
+    '',
+    '7: a table has two columns and an empty head (`| | |`): names on the left, values beside them',
+  ],
+  [
+    'a declared constant',
+    'x',
+    'claims:\n  sender_name: {}\n',
+    '5: `claims.sender_name`: is always there and is not declared',
+  ],
+  [
+    'a wire name',
+    'x',
+    'claims:\n  user_aut_key: {}\n',
+    '5: `claims.user_aut_key`: is called `access_key` in mails',
+  ],
+  [
+    'a claim in capitals',
+    'x',
+    'claims:\n  Name: {}\n',
+    '5: `claims.Name`: a claim is named in lower case, with digits and underscores',
+  ],
+  [
+    'a default of the wrong type',
+    '{{ n }}',
+    'claims:\n  n: { type: integer, default: x }\n',
+    '5: `claims.n.default`: must be a whole number, like the claim',
+  ],
+  [
+    'cents that are no money',
+    '{{ n }}',
+    'claims:\n  n: { type: cents, sample: 1 }\n',
+    '9: `n` is in cents: write {{ n | money: currency }}',
+  ],
+  [
+    'a text with a hash',
+    'x',
+    'to_name: Ticket #1\n',
+    '4: a text with ` #` in it needs quotes around it: the rest is taken as a comment',
+  ],
+  ['a text with a colon', 'x', 'to_name: a: b\n', '4: a text with a colon in it needs quotes around it'],
+  ['an unknown setting', 'x', 'from: me\n', '4: `from`: is not a setting known here'],
+])('%s stops the start with a sentence', (_, body, front, problem) => {
+  const problems = problemsOf({ 'default/confirmation.en.md': mailSource(body, front) })
+  expect(problems.join('\n')).toContain(`default/confirmation.en.md:${problem}`)
+})
+
+test.each<[string, Record<string, string>, string]>([
+  [
+    'a default kind that nobody wrote',
+    { 'default/reset.en.md': mailSource('x') },
+    'default/app.json:1: the default kind `confirmation` is missing: write confirmation.en.md',
+  ],
+  [
+    'a kind without the default locale',
+    { ...plain, 'default/reset.it.md': mailSource('x') },
+    'default/app.json:1: `reset` is missing in the default locale: write reset.en.md',
+  ],
+  [
+    'a locale that asks for other claims',
+    {
+      ...plain,
+      'default/confirmation.it.md': mailSource('{{ nome }}', 'claims:\n  nome: { sample: Ada }\n'),
+    },
+    'default/confirmation.it.md:1: `nome` is not declared as in default/confirmation.en.md: a kind asks the same of its callers in every language',
+  ],
+  [
+    'a locale that makes a claim required',
+    {
+      'default/confirmation.en.md': mailSource('{{ n }}', 'claims:\n  n: { default: x }\n'),
+      'default/confirmation.it.md': mailSource('{{ n }}', 'claims:\n  n: {}\n'),
+    },
+    'default/confirmation.it.md:1: `n` is not declared as in default/confirmation.en.md: a kind asks the same of its callers in every language',
+  ],
+  ['an app without app.json', { ...plain, 'cat/reset.en.md': mailSource('x') }, 'cat/app.json:1: is missing'],
+  [
+    'an app.json that says nothing after a name',
+    { ...plain, 'cat/app.json': '{\n  "name": \n}' },
+    'cat/app.json:2: `name`: must be a text',
+  ],
+  [
+    'an app that cannot stand in a route',
+    { ...plain, 'my-cat/app.json': '{}' },
+    'my-cat:1: an app is named by small letters and digits, because it stands in the route',
+  ],
+  [
+    'a lender that is not there',
+    { 'default/app.json': '{ "mails_from": "../cat" }' },
+    'default/app.json:1: `mails_from`: there is no app `../cat` beside this one',
+  ],
+  [
+    'a sender that is no address',
+    { ...plain, 'default/app.json': '{\n"from": { "address": "Cat <cat@example.com>" } }' },
+    'default/app.json:2: `from.address`: must be a plain address, such as hello@example.com',
+  ],
+  [
+    'an origin with a path',
+    { ...plain, 'default/app.json': '{ "link_origins": [\n"https://a.example/x"] }' },
+    'default/app.json:2: `link_origins.0`: must be an origin without a path, such as https://app.example.com',
+  ],
+  [
+    'a colour nobody can see',
+    { ...plain, 'default/app.json': '{\n\n"accent": "#ffe066" }' },
+    'default/app.json:3: #ffe066 is too pale for a button on a white card (contrast 1.3 to 1, 3 to 1 is needed); #',
+  ],
+  [
+    'a layout without content',
+    {
+      ...plain,
+      'layout.html':
+        '<html lang="{{ lang }}" dir="{{ dir }}">\n{{ subject }}{{ preheader }}{{ footer }}{{ logo }}',
+    },
+    'layout.html:1: a layout needs {{ content }} in it',
+  ],
+])('%s stops the start with a sentence', (_, files, problem) => {
+  expect(problemsOf(files).join('\n')).toContain(problem)
+})
+
+test('a folder that is not there is one sentence', () => {
+  expect(() => loadCatalogue({ dir: '/nowhere/mails', ...sender })).toThrow(CatalogueError)
+  expect(() => loadCatalogue({ dir: '/nowhere/mails', ...sender })).toThrow('/nowhere/mails:1: is missing')
+})
+
+test.each([
+  ['it', 'it'],
+  ['it-IT', 'it'],
+  ['IT_it', 'it'],
+  ['de-CH-1996', 'de'],
+  ['pt-BR', 'en'],
+  ['', 'en'],
+  [undefined, 'en'],
+  ['../../etc/passwd', 'en'],
+  ['x'.repeat(100_000), 'en'],
+])('a caller who asks for %s gets %s', (wanted, given) => {
+  expect(builtIn().find('default', 'reset', wanted).locale).toBe(given)
+})
+
+test('a regional mail is taken before the one of its language', () => {
+  const catalogue = load({
+    ...plain,
+    'default/confirmation.pt.md': mailSource('pt'),
+    'default/confirmation.pt-BR.md': mailSource('br'),
+  })
+  expect(
+    ['pt-br', 'pt-PT', 'pt'].map((locale) => catalogue.find('default', undefined, locale).locale),
+  ).toEqual(['pt-BR', 'pt', 'pt'])
+})
+
+test.each([
+  ['nosuch', undefined],
+  ['default', 'nosuch'],
+  ['__proto__', undefined],
+  ['default', '__proto__'],
+  ['default', '../default/confirmation'],
+  ['default/confirmation', 'en'],
+])('app %s with kind %s is unknown', (app, kind) => {
+  expect(() => builtIn().find(app, kind, 'en')).toThrow(expect.objectContaining({ code: 'mail_unknown' }))
+})
+
+test('every built-in kind is there in every built-in language', () => {
+  const { mails } = builtIn()
+  const kinds = ['change', 'confirmation', 'invite', 'magic-link', 'reset', 'resetkey', 'signup']
+  for (const locale of ['de', 'en', 'es', 'fr', 'it'])
+    expect(mails.filter((mail) => mail.locale === locale).map(({ kind }) => kind)).toEqual(kinds)
+  expect(mails).toHaveLength(readdirSync(path.join(builtInDir, 'default')).length - 1)
+})
+
+test('the default app is called as the operator says, else as its file says, else like the sender', () => {
+  const files = {
+    'default/app.json': '{ "name": "File" }',
+    'default/confirmation.en.md': mailSource('{{ app.name }}'),
+  }
+  const first = (catalogue: ReturnType<typeof load>) =>
+    render(catalogue.find('default', undefined, undefined)).text.split('\n')[3]
+  expect(first(load(files, { appName: 'Operator' }))).toBe('Operator')
+  expect(first(load(files))).toBe('File')
+  expect(first(load({ ...files, 'default/app.json': '{}' }))).toBe(sender.senderName)
+})
+
+test('an app speaks in its own name, from its own address, and asks for replies elsewhere', () => {
+  const settings = {
+    name: 'Cat',
+    from: { name: 'Tom', address: 'tom@example.org' },
+    reply_to: 'help@example.org',
+    to_name: 'friend of {{ app.name }}',
+  }
+  const catalogue = load({
+    'default/app.json': JSON.stringify(settings),
+    'default/confirmation.en.md': mailSource('{{ sender_name }}'),
+  })
+  const message = render(catalogue.find('default', undefined, undefined))
+  expect(message).toMatchObject({
+    from: { name: 'Tom', address: 'tom@example.org' },
+    replyTo: 'help@example.org',
+    to: { name: 'friend of Cat', address: 'ada@example.com' },
+  })
+  expect(message.text).toContain('Tom')
+})
+
+test('an app lends the kinds of another, and writes its own where it differs', () => {
+  const catalogue = load({
+    'default/app.json': '{ "name": "Own", "mails_from": "cat" }',
+    'default/reset.en.md': mailSource('own'),
+    'cat/app.json': '{ "name": "Cat" }',
+    'cat/confirmation.en.md': mailSource('lent by {{ app.name }}'),
+    'cat/reset.en.md': mailSource('lent'),
+    'cat/reset.it.md': mailSource('prestato'),
+  })
+  const text = (kind: string, locale: string) => render(catalogue.find('default', kind, locale)).text
+  expect(text('confirmation', 'en')).toContain('lent by Own')
+  expect(text('reset', 'it')).toContain('own')
+})
+
+test('an app may bring a frame of its own', () => {
+  const layout =
+    '<html lang="{{ lang }}" dir="{{ dir }}"><title>{{ subject }}</title>{{ preheader }}<main>{{ content }}</main>{{ footer }}'
+  const catalogue = load({ ...plain, 'default/layout.html': layout })
+  expect(render(catalogue.find('default', undefined, undefined)).html).toMatch(
+    /^<html lang="en" dir="ltr"><title>Subject<\/title>Preheader<main><h1/,
+  )
+})
+
+test('a link may lead only where its app allows', () => {
+  const catalogue = load({
+    'default/app.json': '{ "link_origins": ["https://good.example"] }',
+    'default/confirmation.en.md': mailSource('[Go]({{ link }})'),
+  })
+  const mail = catalogue.find('default', undefined, undefined)
+  const to = (email_link_url: string) => () =>
+    render(mail, { user_email: 'ada@example.com', email_link_url, email_link_token: 'token' })
+  expect(to('https://good.example/confirm/')().text).toContain('\nhttps://good.example/confirm/token\n')
+  expect(to('https://evil.example/confirm/')).toThrow(
+    expect.objectContaining({ code: 'claims_invalid', claim: 'email_link_url' }),
+  )
+})
+
+test('a mail of the built-in folder compiles also from a copy elsewhere', () => {
+  expect(loadCatalogue({ dir: writeFolder(plain), ...sender }).mails).toHaveLength(1)
+})
