@@ -1,0 +1,118 @@
+/**
+ * Owns what a preview shows of a mail: the message, its headers and its bytes, made from sample or given claims by the
+ * very steps a real token takes. The page and the static gallery both show this and nothing else.
+ */
+import { checkAddress } from '../address.ts'
+import { claimsSchema, failureAnswer } from '../contract.ts'
+import { MailerError } from '../errors.ts'
+import type { Message } from '../message.ts'
+import type { Mail } from './catalogue.ts'
+import type { ClaimRule } from './claims.ts'
+import type { BuildMime } from './mime.ts'
+import { renderMail } from './render.ts'
+import { sampleClaims } from './sample.ts'
+
+/** One line of the gallery. */
+export interface GalleryEntry {
+  readonly app: string
+  readonly kind: string
+  readonly locale: string
+  /** Relative to the catalogue's folder. */
+  readonly file: string
+  /** Empty when the samples do not make a mail. */
+  readonly subject: string
+  readonly fault: Fault | undefined
+}
+
+/** What a caller who sends these claims would be answered. */
+export interface Fault {
+  readonly status: number
+  readonly msg: string
+  readonly code: string
+  readonly claim: string | undefined
+  /** What to do about it, for people. */
+  readonly hint: string
+}
+
+export interface Preview {
+  readonly subject: string
+  /** In the order of the mail, decoded. */
+  readonly headers: readonly { readonly name: string; readonly value: string }[]
+  readonly text: string
+  readonly html: string
+  /** The mail as it goes to the relay, before dot-stuffing. All of it is ASCII. */
+  readonly source: string
+  readonly bytes: { readonly source: number; readonly html: number; readonly text: number }
+}
+
+/** Throws `claims_invalid` like a real request. `id` becomes the Message-ID. */
+export function previewMessage(mail: Mail, claims: unknown, options: { id: string; date: Date }): Message {
+  const parsed = claimsSchema.safeParse(claims)
+  if (!parsed.success) {
+    const claim = String(parsed.error.issues[0]?.path[0] ?? 'user_email')
+    throw new MailerError('claims_invalid', { claim, reason: 'type' })
+  }
+  const user_email = checkAddress(parsed.data.user_email)
+  return renderMail(mail, { ...parsed.data, user_email }, options)
+}
+
+export async function previewOf(message: Message, buildMime: BuildMime): Promise<Preview> {
+  const { subject, text, html } = message
+  const source = buildMime(message)
+  // Loaded here: a service that never shows a preview need not read the parser.
+  const { default: PostalMime, decodeWords } = await import('postal-mime')
+  const { headers } = await PostalMime.parse(source)
+  return {
+    subject,
+    headers: headers.map(({ originalKey, value }) => ({ name: originalKey, value: decodeWords(value) })),
+    text,
+    html,
+    source: source.toString('latin1'),
+    bytes: { source: source.length, html: Buffer.byteLength(html), text: Buffer.byteLength(text) },
+  }
+}
+
+/** Never throws: a mail that cannot be rendered is listed with what is wrong. */
+export function galleryOf(mails: readonly Mail[], now: number): GalleryEntry[] {
+  return mails.map((mail) => {
+    const { app, kind, locale, file } = mail
+    try {
+      const { subject } = previewMessage(mail, sampleClaims(mail, now), { id: 'sample', date: new Date(now) })
+      return { app, kind, locale, file, subject, fault: undefined }
+    } catch (error) {
+      return { app, kind, locale, file, subject: '', fault: faultOf(error, mail.contract) }
+    }
+  })
+}
+
+/** What is no `MailerError` is a bug of ours and says nothing here either. */
+export function faultOf(error: unknown, contract: readonly ClaimRule[]): Fault {
+  const { status, answer } = failureAnswer(error)
+  const { claim, reason } =
+    error instanceof MailerError ? error : ({ claim: undefined, reason: undefined } as const)
+  const rule = contract.find(({ name }) => name === claim)
+  return { status, msg: answer.msg, code: answer.code, claim, hint: hintOf(reason ?? '', rule) }
+}
+
+function hintOf(reason: string, rule: ClaimRule | undefined): string {
+  switch (reason) {
+    case 'missing':
+      return 'It is required: a token without it is refused.'
+    case 'type':
+      return rule?.type === 'text' ? 'It must be a text.' : 'It must be a whole number.'
+    case 'length':
+      return `At most ${rule?.max} characters.`
+    case 'control':
+      return 'It holds a control character.'
+    case 'key':
+      return '1 to 256 printable ASCII characters without spaces, nothing that reads as a link.'
+    case 'address':
+      return 'It must be one plain address, such as ada@example.com.'
+    case 'link':
+      return 'Both parts of the link together must be an address that this app allows.'
+    case 'size':
+      return 'The mail would be larger than 100,000 characters.'
+    default:
+      return ''
+  }
+}

@@ -1,0 +1,228 @@
+/**
+ * Owns `/preview`: every mail of the catalogue as its samples make it, and as other values would. The values take the
+ * way of a real token's claims; what they make is foreign to the page, which shows it in a sandbox without scripts,
+ * forms or network, under the mail's own policy.
+ *
+ *   GET  /preview                                the page; without the admin token, where one is set, the way in
+ *   GET  /preview/mails                          the gallery, and what is wrong with the files on disk
+ *   GET  /preview/mails/:app/:kind/:locale       one mail from its samples; POST {claims}: from these
+ *   GET  /preview/mails/:app/:kind/:locale/html  its HTML part; POST claims=… (text/plain): from these
+ *   POST /preview/mails/:app/:kind/:locale/send  {claims} sends it to the inbox
+ */
+import { randomBytes } from 'node:crypto'
+import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
+import { z } from 'zod'
+import { MailerError } from '../errors.ts'
+import type { Mail } from '../mails/catalogue.ts'
+import type { BuildMime } from '../mails/mime.ts'
+import { faultOf, galleryOf, previewMessage, previewOf, type GalleryEntry } from '../mails/preview.ts'
+import { sampleClaims } from '../mails/sample.ts'
+import type { Message, Receipt } from '../message.ts'
+import { adminGate } from './admin.ts'
+import { loadPage } from './page.ts'
+
+export interface PreviewRoutesOptions {
+  /** Asked anew for each request, so a catalogue that follows its files is shown as it is. */
+  readonly catalogue: { readonly mails: readonly Mail[]; readonly problems?: readonly string[] }
+  readonly buildMime: BuildMime
+  /** Only where mails end in the inbox: previews never reach a real relay. */
+  readonly sendToInbox?: ((message: Message) => Promise<Receipt>) | undefined
+  /** When given, nothing is shown to whoever does not know it. */
+  readonly adminToken?: string | undefined
+  readonly now?: () => number
+}
+
+interface OneMail {
+  Params: { app: string; kind: string; locale: string }
+}
+
+const maxBody = 64 * 1024
+const oneMail = '/preview/mails/:app/:kind/:locale'
+const framePolicy = [
+  'sandbox allow-popups allow-popups-to-escape-sandbox',
+  "default-src 'none'",
+  "style-src 'unsafe-inline'",
+  'img-src data:',
+  "frame-ancestors 'self'",
+].join('; ')
+
+const claimsSchema = z.record(z.string().max(64), z.union([z.string(), z.number(), z.null()]))
+const bodySchema = z.strictObject({ claims: claimsSchema })
+const loginSchema = z.strictObject({ token: z.string().min(1).max(1_000) })
+
+/** Fastify plugin. What it throws are `MailerError`s for the app's error handler. */
+export async function previewRoutes(app: FastifyInstance, options: PreviewRoutesOptions) {
+  const { catalogue, buildMime, sendToInbox, adminToken, now = Date.now } = options
+  const page = await loadPage('preview.html', ["frame-src 'self'", "form-action 'self'"])
+  const listed = galleryShelf(now)
+  const oneBody = { bodyLimit: maxBody }
+
+  app.addHook('onRequest', async (request, reply) => {
+    reply.headers({
+      'cache-control': 'no-store',
+      'x-content-type-options': 'nosniff',
+      // Not `no-referrer`: with that, browsers send `Origin: null` where the check below needs the real one.
+      'referrer-policy': 'same-origin',
+      'content-security-policy': "default-src 'none'; frame-ancestors 'none'",
+    })
+    if (request.method === 'POST') refuseForeign(request)
+  })
+  if (adminToken !== undefined) await guard(app, adminToken, now)
+
+  app.get('/preview', async (_request, reply) => {
+    reply.type('text/html; charset=utf-8').header('content-security-policy', page.policy)
+    return page.html
+  })
+
+  app.get('/preview/mails', async () => ({
+    ...listed(catalogue.mails),
+    problems: catalogue.problems ?? [],
+    inbox: sendToInbox !== undefined,
+    guarded: adminToken !== undefined,
+  }))
+
+  app.get<OneMail>(oneMail, async ({ params }, reply) => {
+    const mail = mailOf(params)
+    return answerPreview(mail, sampleClaims(mail, now()), reply)
+  })
+
+  app.post<OneMail>(oneMail, oneBody, async ({ params, body }, reply) =>
+    answerPreview(mailOf(params), readBody(bodySchema, body).claims, reply),
+  )
+
+  app.get<OneMail>(`${oneMail}/html`, async ({ params }, reply) => {
+    const mail = mailOf(params)
+    return answerHtml(mail, sampleClaims(mail, now()), reply)
+  })
+
+  app.post<OneMail>(`${oneMail}/html`, oneBody, async ({ params, body }, reply) =>
+    answerHtml(mailOf(params), readForm(body), reply),
+  )
+
+  if (sendToInbox) {
+    app.post<OneMail>(`${oneMail}/send`, oneBody, async ({ params, body }, reply) => {
+      const mail = mailOf(params)
+      const message = attempt(mail, readBody(bodySchema, body).claims, `preview-${randomId()}`)
+      if ('fault' in message) return reply.code(message.fault.status).send(message)
+      const { outcome, reason } = await sendToInbox(message)
+      if (outcome !== 'sent') throw new MailerError('relay_unavailable', { reason })
+      return { error: 0, msg: 'Ok', code: 'sent', id: message.id }
+    })
+  }
+
+  function mailOf({ app: name, kind, locale }: OneMail['Params']): Mail {
+    const mail = catalogue.mails.find(
+      (each) => each.app === name && each.kind === kind && each.locale === locale,
+    )
+    if (!mail) throw new MailerError('mail_unknown')
+    return mail
+  }
+
+  /** The message, or what a caller would be told instead. */
+  function attempt(mail: Mail, claims: unknown, id = 'preview') {
+    try {
+      return previewMessage(mail, claims, { id, date: new Date(now()) })
+    } catch (error) {
+      if (!(error instanceof MailerError)) throw error
+      return { fault: faultOf(error, mail.contract) }
+    }
+  }
+
+  async function answerPreview(mail: Mail, claims: object, reply: FastifyReply) {
+    const { file, contract } = mail
+    const message = attempt(mail, claims)
+    const shown = { file, contract, claims }
+    if ('fault' in message) return reply.code(message.fault.status).send({ ...shown, ...message })
+    return { ...shown, preview: await previewOf(message, buildMime) }
+  }
+
+  async function answerHtml(mail: Mail, claims: object, reply: FastifyReply) {
+    const message = attempt(mail, claims)
+    reply.headers({ 'content-security-policy': framePolicy, 'referrer-policy': 'no-referrer' })
+    if (!('fault' in message)) return reply.type('text/html; charset=utf-8').send(openOutside(message.html))
+    const { status, msg, hint } = message.fault
+    return reply.code(status).type('text/plain; charset=utf-8').send(`${msg}\n${hint}`)
+  }
+}
+
+/** Puts everything behind the admin token; whoever asks for the page without it gets the way in. */
+async function guard(app: FastifyInstance, adminToken: string, now: () => number) {
+  const gate = adminGate(adminToken, now)
+  const login = await loadPage('preview-login.html', ["form-action 'none'"])
+
+  app.addHook('onRequest', async (request, reply) => {
+    const { url } = request.routeOptions
+    if (gate.isOpen(request) || url === '/preview/login') return undefined
+    reply.code(401).header('www-authenticate', 'Bearer')
+    if (url !== '/preview') throw new MailerError('token_signature', { reason: 'admin token' })
+    reply.type('text/html; charset=utf-8').header('content-security-policy', login.policy)
+    return reply.send(login.html)
+  })
+
+  app.post('/preview/login', { bodyLimit: 4_096 }, async (request, reply) => {
+    const { token } = readBody(loginSchema, request.body)
+    if (!gate.isToken(token)) throw new MailerError('token_signature', { reason: 'admin token' })
+    gate.signIn(request, reply, '/preview')
+    return reply.code(204).send()
+  })
+
+  app.post('/preview/logout', { bodyLimit: 4_096 }, async (_request, reply) => {
+    gate.signOut(reply, '/preview')
+    return reply.code(204).send()
+  })
+}
+
+/** The list is rendered once for each state of the catalogue, because the page asks for it every other second. */
+function galleryShelf(now: () => number) {
+  const started = randomId()
+  let count = 0
+  let seen: readonly Mail[] | undefined
+  let mails: readonly GalleryEntry[] = []
+  return (current: readonly Mail[]) => {
+    if (current !== seen) {
+      seen = current
+      mails = galleryOf(current, now())
+      count++
+    }
+    return { revision: `${started}-${count}`, mails }
+  }
+}
+
+/**
+ * Another site can make a browser post to us, with our cookie under old rules, but neither from our origin nor, without
+ * a preflight that nobody answers, as JSON. Programs send neither header.
+ */
+function refuseForeign({ headers }: FastifyRequest): void {
+  const site = headers['sec-fetch-site']
+  const { origin } = headers
+  const foreign =
+    site === undefined
+      ? origin !== undefined && URL.parse(origin)?.host !== headers.host
+      : site !== 'same-origin'
+  if (foreign) throw new MailerError('bad_request', { reason: 'origin' })
+}
+
+function readBody<T>(schema: z.ZodType<T>, body: unknown): T {
+  const parsed = schema.safeParse(body)
+  if (!parsed.success) throw new MailerError('bad_request', { reason: 'body' })
+  return parsed.data
+}
+
+/** `claims={…}` as a form of type text/plain writes it: the one way to post into a frame. */
+function readForm(body: unknown) {
+  const json = typeof body === 'string' && body.startsWith('claims=') ? body.slice('claims='.length) : ''
+  try {
+    return readBody(claimsSchema, JSON.parse(json))
+  } catch (error) {
+    throw error instanceof MailerError ? error : new MailerError('bad_request', { reason: 'body' })
+  }
+}
+
+/** Lets links open in a tab of their own: inside the frame the page's policy would stop them. */
+function openOutside(html: string): string {
+  return html.replace(/<head>/i, '$&<base target="_blank">')
+}
+
+function randomId(): string {
+  return randomBytes(8).toString('hex')
+}
