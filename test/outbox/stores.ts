@@ -20,9 +20,15 @@ export interface Store {
   close(): Promise<void>
 }
 
+const missing = postgresMissing()
+/** Tests on a store that is not there are skipped, and its name says why. */
 export const stores = [
-  { name: 'SQLite', missing: undefined, start: startSqlite },
-  { name: 'Postgres', missing: postgresMissing(), start: startOnPostgres },
+  { name: 'SQLite', skipped: false, start: startSqlite },
+  {
+    name: missing === undefined ? 'Postgres' : `Postgres (${missing})`,
+    skipped: missing !== undefined,
+    start: startOnPostgres,
+  },
 ]
 
 export function engineAt(address: string): Engine {

@@ -1,0 +1,198 @@
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { connect, createServer } from 'node:net'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { Client } from 'pg'
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest'
+import { MailerError } from '../../src/errors.ts'
+import type { Outbox } from '../../src/outbox/port.ts'
+import { postgresMissing, startPostgres, type TestPostgres } from '../support/postgres.ts'
+import { engineAt, mail, open, own, sent } from './stores.ts'
+
+const missing = postgresMissing()
+const restartable =
+  missing ?? (process.env['DATABASE_URL'] ? 'the Postgres of DATABASE_URL is not ours to stop' : undefined)
+
+let outbox: Outbox
+afterEach(() => outbox?.close())
+
+/** How the store refuses, and how quickly. */
+async function refusal(work: Promise<unknown>): Promise<{ code: string | undefined; ms: number }> {
+  const from = performance.now()
+  const error = await work.then(
+    () => undefined,
+    (thrown: unknown) => thrown,
+  )
+  return { code: error instanceof MailerError ? error.code : String(error), ms: performance.now() - from }
+}
+
+const unavailable = { code: 'store_unavailable', ms: expect.toSatisfy((ms: number) => ms < 100) }
+
+describe.skipIf(restartable !== undefined)(
+  `while Postgres is away${restartable ? ` (${restartable})` : ''}`,
+  () => {
+    let postgres: TestPostgres
+    const server = () => postgres.server ?? raise()
+    const openPostgres = () => open({ engine: () => engineAt(postgres.url) })
+
+    beforeAll(async () => {
+      postgres = await startPostgres()
+    })
+    afterAll(() => postgres.close())
+    beforeEach(() => server().start())
+
+    test('a mail is refused in milliseconds, and accepted again once the database is back', async () => {
+      outbox = await openPostgres()
+      await own(outbox, mail('before'))
+      await server().stop('immediate')
+      for (let n = 0; n < 20; n += 1)
+        expect(await refusal(outbox.accept(mail(`during${n}`)))).toEqual(unavailable)
+      expect(outbox.trouble()).toBeTypeOf('string')
+      await server().start()
+      await expect.poll(() => outbox.trouble(), { timeout: 5000 }).toBeUndefined()
+      await own(outbox, mail('after'))
+      expect(await outbox.find('before')).toMatchObject({ state: 'sending' })
+      expect(await outbox.find('during0')).toBeUndefined()
+    })
+
+    test('a mail sent meanwhile is settled from memory when the database is back', async () => {
+      outbox = await openPostgres()
+      const claim = await own(outbox, mail('cut'))
+      const retried = await own(outbox, mail('retried'))
+      await server().stop('immediate')
+      expect(await outbox.settle(claim, sent)).toEqual({ state: 'sent', detail: 'accepted' })
+      expect(await outbox.settle(retried, { state: 'queued', detail: 'connect' })).toMatchObject({
+        state: 'queued',
+      })
+      await server().start()
+      await expect
+        .poll(() => outbox.find('cut').catch(String), { timeout: 5000 })
+        .toMatchObject({ state: 'sent' })
+      await expect.poll(() => outbox.find('retried')).toMatchObject({ state: 'queued' })
+    })
+
+    test('a repeat hears of a mail that was sent while the database was away', async () => {
+      outbox = await openPostgres()
+      const claim = await own(outbox, mail('heard'))
+      const standing = await outbox.accept(mail('heard'))
+      const waiting = outbox.waitFor(standing.state === 'standing' ? standing.mail : raise(), 5000)
+      await server().stop('immediate')
+      await outbox.settle(claim, sent)
+      expect(await waiting).toEqual({ state: 'sent', detail: 'accepted' })
+      await server().start()
+    })
+
+    test('the service starts without its database and finds it later', async () => {
+      await server().stop()
+      outbox = await openPostgres()
+      expect(await refusal(outbox.accept(mail('early')))).toEqual(unavailable)
+      expect(outbox.trouble()).toBeTypeOf('string')
+      await server().start()
+      await expect.poll(() => outbox.trouble(), { timeout: 5000 }).toBeUndefined()
+      await own(outbox, mail('early'))
+    })
+
+    test('a restart between two mails is not noticed', async () => {
+      outbox = await openPostgres()
+      await own(outbox, mail('one'))
+      await server().stop()
+      await server().start()
+      expect(await outbox.accept(mail('two'))).toMatchObject({ state: 'owner' })
+    })
+
+    test('a connection that hangs is given up on in seconds, and the next mail takes another', async () => {
+      outbox = await openPostgres()
+      await own(outbox, mail('first'))
+      const hung = await backends(postgres.url)
+      expect(hung.length).toBeGreaterThan(0)
+      for (const pid of hung) process.kill(pid, 'SIGSTOP')
+      const first = await refusal(outbox.accept(mail('hung')))
+      expect(first).toEqual({ code: 'store_unavailable', ms: expect.toSatisfy((ms: number) => ms < 8000) })
+      for (const pid of hung) process.kill(pid, 'SIGCONT')
+      await expect.poll(() => outbox.trouble(), { timeout: 5000 }).toBeUndefined()
+      await own(outbox, mail('afterwards'))
+    })
+
+    test('a mail refused because the answer to its commit was lost is taken back', async () => {
+      outbox = await openPostgres()
+      const cut = await cutAtCommit(postgres.url)
+      const through = await open({ engine: () => engineAt(cut.url) })
+      try {
+        cut.arm()
+        expect(await refusal(through.accept(mail('doubtful')))).toMatchObject({ code: 'store_unavailable' })
+        expect(cut.happened()).toBe(true)
+        await expect.poll(() => outbox.find('doubtful'), { timeout: 5000 }).toBeUndefined()
+        await expect.poll(() => through.trouble()).toBeUndefined()
+        expect(await through.accept(mail('doubtful'))).toMatchObject({ state: 'owner' })
+      } finally {
+        await through.close()
+        cut.close()
+      }
+    })
+  },
+)
+
+describe('while the SQLite file cannot be written', () => {
+  let folder: string
+  beforeEach(() => {
+    folder = mkdtempSync(join(tmpdir(), 'jwt-mailer-outage-'))
+  })
+  afterEach(() => rmSync(folder, { recursive: true, force: true }))
+
+  test('mails are refused in milliseconds, and accepted once it can', async () => {
+    const dataDir = join(folder, 'data')
+    writeFileSync(dataDir, 'a file where the folder should be')
+    outbox = await open({ engine: () => engineAt(join(dataDir, 'outbox.db')) })
+    for (let n = 0; n < 20; n += 1) expect(await refusal(outbox.accept(mail('early')))).toEqual(unavailable)
+    expect(outbox.trouble()).toBe('EEXIST')
+    rmSync(dataDir)
+    await expect.poll(() => outbox.trouble(), { timeout: 5000 }).toBeUndefined()
+    await own(outbox, mail('early'))
+  })
+})
+
+/** Process ids of the connections that belong to the service. */
+async function backends(url: string): Promise<number[]> {
+  const client = new Client({ connectionString: url })
+  await client.connect()
+  const { rows } = await client.query<{ pid: number }>(
+    `select pid from pg_stat_activity where application_name = 'jwt-mailer' and datname = current_database()`,
+  )
+  await client.end()
+  return rows.map(({ pid }) => pid)
+}
+
+/** A way to Postgres that, once armed, lets one commit through and cuts the connection instead of bringing its answer. */
+async function cutAtCommit(url: string) {
+  const target = new URL(url)
+  let state: 'open' | 'armed' | 'cut' = 'open'
+  const proxy = createServer((client) => {
+    const server = connect(Number(target.port), target.hostname)
+    client.pipe(server)
+    server.on('data', (bytes: Buffer) => {
+      if (state === 'armed' && bytes.includes('COMMIT')) {
+        state = 'cut'
+        client.destroy()
+      } else client.write(bytes)
+    })
+    for (const socket of [client, server]) socket.on('error', () => undefined)
+    client.on('close', () => server.destroy())
+    server.on('close', () => client.destroy())
+  })
+  await new Promise<void>((resolve) => proxy.listen(0, '127.0.0.1', resolve))
+  const address = proxy.address()
+  const through = new URL(url)
+  through.port = String(typeof address === 'object' ? address?.port : 0)
+  return {
+    url: through.href,
+    arm() {
+      state = 'armed'
+    },
+    happened: () => state === 'cut',
+    close: () => proxy.close(),
+  }
+}
+
+function raise(): never {
+  throw new Error('nothing there')
+}
