@@ -21,6 +21,7 @@ import { deliveriesRoutes } from './routes/deliveries.ts'
 import { emailserviceRoutes, logFailure } from './routes/emailservice.ts'
 import { healthRoutes } from './routes/health.ts'
 import { inboxRoutes, type InboxRoutesOptions } from './routes/inbox.ts'
+import { previewRoutes, type PreviewRoutesOptions } from './routes/preview.ts'
 
 export interface AppParts {
   readonly deliver: Deliver
@@ -31,6 +32,8 @@ export interface AppParts {
   /** Only on a machine of one's own. */
   readonly inbox?: InboxRoutesOptions | undefined
   /** Behind Heroku's router: plain http is sent on to https. */
+  /** In development, and in production behind a token. */
+  readonly preview?: PreviewRoutesOptions | undefined
   readonly redirectHttp?: boolean
   readonly trustedProxies?: number
 }
@@ -88,6 +91,7 @@ export async function buildApp(parts: AppParts): Promise<FastifyInstance> {
   await app.register(healthRoutes, parts)
   await app.register(deliveriesRoutes, parts)
   if (parts.inbox) await app.register(inboxRoutes, parts.inbox)
+  if (parts.preview) await app.register(previewRoutes, parts.preview)
   refuseOtherMethods(app)
   return app
 

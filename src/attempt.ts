@@ -36,7 +36,7 @@ export function receiptFacts({ relay, outcome, reason, reply, cause }: Receipt):
 }
 
 export interface RetryParts {
-  readonly catalogue: () => Catalogue
+  readonly catalogue: Pick<Catalogue, 'find'>
   readonly transport: Transport
   readonly log: Log
   readonly now?: () => number
@@ -72,6 +72,6 @@ export function retrier({
 
   function messageOf({ id, app, kind, token }: Due): Message {
     const claims = claimsOfSealed(token)
-    return renderMail(catalogue().find(app, kind, claims.locale), claims, { id, date: new Date(now()) })
+    return renderMail(catalogue.find(app, kind, claims.locale), claims, { id, date: new Date(now()) })
   }
 }

@@ -38,6 +38,9 @@ export interface Config {
   readonly appName: string
   readonly allowHttpLinks: boolean
   readonly mailsDir: string | undefined
+  /** `/preview` is served; in production only behind `adminToken`. */
+  readonly preview: boolean
+  readonly adminToken: string | undefined
   /** `undefined` in development without a relay: the built-in inbox takes its place. */
   readonly relay: RelayConfig | undefined
   readonly warnings: readonly string[]
@@ -130,6 +133,11 @@ export const environmentSchema = z.object({
   LIMIT_PER_RECIPIENT: limit('30/1h'),
   LIMIT_PER_APP: limit('off'),
   MAILS_DIR: z.preprocess(unset, z.string().refine(existsSync, 'there is no such folder').optional()),
+  PREVIEW: onOff,
+  ADMIN_TOKEN: z.preprocess(
+    unset,
+    z.string().min(16, 'must be at least 16 characters long; a new one: openssl rand -hex 16').optional(),
+  ),
   TRUST_PROXY: whole(undefined, 0, 10),
   LOG_LEVEL: z.preprocess(
     unset,
@@ -165,6 +173,11 @@ export function readConfig(env: NodeJS.ProcessEnv = process.env): Config {
   }
   const relay = collect(() => readRelay(values, production))
   const sender = collect(() => readSender(values, production || relay !== undefined))
+  if (production && values.PREVIEW && values.ADMIN_TOKEN === undefined) {
+    problems.push(
+      'ADMIN_TOKEN: is missing. PREVIEW=on shows every mail; set what opens it: openssl rand -hex 16',
+    )
+  }
   const secrets = collect(() => readSecrets(env, values, production))
   if (!sender || !secrets || problems.length > 0) throw new ConfigError(problems)
   return Object.freeze({
@@ -183,6 +196,8 @@ export function readConfig(env: NodeJS.ProcessEnv = process.env): Config {
     appName: values.APP_NAME ?? (sender.name || sender.address.slice(sender.address.indexOf('@') + 1)),
     allowHttpLinks: values.ALLOW_HTTP_LINKS ?? !production,
     mailsDir: values.MAILS_DIR,
+    preview: values.PREVIEW ?? !production,
+    adminToken: values.ADMIN_TOKEN,
     relay,
     warnings: [...secrets.warnings, ...lossWarnings(values)],
   })

@@ -33,7 +33,7 @@ export type Deliver = (request: MailRequest, facts: Facts) => Promise<Delivered>
 
 export interface DeliverParts {
   readonly keysOf: (app: string) => readonly KeyObject[]
-  readonly catalogue: () => Catalogue
+  readonly catalogue: Pick<Catalogue, 'find'>
   readonly outbox: Outbox
   readonly transport: Transport
   readonly log: Log
@@ -49,7 +49,7 @@ export function deliverer(parts: DeliverParts): Deliver {
 
   return async ({ app, kind, token }, facts) => {
     const { claims, exp } = verifyToken(token, keysOf(app), now())
-    const mail = catalogue().find(app, kind, claims.locale)
+    const mail = catalogue.find(app, kind, claims.locale)
     const id = mailId({ app, kind: mail.kind, jti: claims.jti, token })
     Object.assign(facts, { app, kind: mail.kind, locale: mail.locale, id, domain: domainOf(claims) })
     const message = renderMail(mail, claims, { id, date: new Date(now()) })

@@ -55,9 +55,9 @@ export interface Receipt {
 /** The port every relay is reached through. What a relay does is a receipt; only a bug of ours rejects. */
 export interface Transport {
   readonly name: string
-  send(message: Message): Promise<Receipt>
+  readonly send: (message: Message) => Promise<Receipt>
   /** Is the relay reachable and are we welcome? May use what recent mail has shown. `undefined`: all well, else the reason. */
-  check(): Promise<string | undefined>
+  readonly check: () => Promise<string | undefined>
   /** Finishes what is running, refuses what is new, and closes every connection. */
-  close(): Promise<void>
+  readonly close: () => Promise<void>
 }

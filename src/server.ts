@@ -8,6 +8,7 @@ import { type Config, ConfigError, type RelayConfig, readConfig } from './config
 import { deliverer } from './deliver.ts'
 import { describeError, type Log, openLog } from './log.ts'
 import { CatalogueError, loadCatalogue } from './mails/catalogue.ts'
+import { liveCatalogue } from './mails/live.ts'
 import { mimeBuilder } from './mails/mime.ts'
 import { openOutbox } from './outbox/outbox.ts'
 import { postgresEngine } from './outbox/postgres.ts'
@@ -24,19 +25,20 @@ const pumpGraceMs = 19_000
 
 async function start(config: Config, log: Log): Promise<void> {
   for (const warning of config.warnings) log.warn(warning)
-  const mails = loadCatalogue({
+  const readCatalogue = config.production ? loadCatalogue : liveCatalogue
+  const catalogue = readCatalogue({
     dir: config.mailsDir ?? builtInMails,
     appName: config.appName,
     senderName: config.sender.name,
     senderAddress: config.sender.address,
     allowHttpLinks: config.allowHttpLinks,
   })
-  const catalogue = () => mails
   const inbox = config.relay ? undefined : await openInbox()
+  const buildMime = await mimeBuilder()
   const transport = smtpTransport({
     ...(config.relay ?? inboxRelay(inbox?.port ?? 0)),
     ehloName: config.sender.address.slice(config.sender.address.indexOf('@') + 1),
-    buildMime: await mimeBuilder(),
+    buildMime,
   })
   const outbox = await openOutbox({
     engine: config.databaseUrl
@@ -55,6 +57,9 @@ async function start(config: Config, log: Log): Promise<void> {
     outbox,
     transport,
     log,
+    preview: config.preview
+      ? { catalogue, buildMime, sendToInbox: inbox && transport.send, adminToken: config.adminToken }
+      : undefined,
     redirectHttp: config.heroku,
     trustedProxies: config.trustedProxies,
     inbox: inbox && key && { inbox, hint: () => sampleCommand(url, key) },
@@ -75,7 +80,7 @@ async function start(config: Config, log: Log): Promise<void> {
   const port = typeof address === 'object' && address ? address.port : config.port
   url = localUrl(config.host, port)
   if (inbox && key) console.log(welcome(url, key))
-  else log.info({ port, relay: transport.name, mails: mails.mails.length }, 'listening')
+  else log.info({ port, relay: transport.name, mails: catalogue.mails.length }, 'listening')
 }
 
 function inboxRelay(port: number): RelayConfig {

@@ -91,7 +91,7 @@ export async function testApp(options: TestAppOptions = {}): Promise<TestApp> {
     log: logger,
   })
   const keysOf = () => [tokenKey(secret)]
-  const flow = { keysOf, catalogue: () => catalogue, outbox, transport, log: logger }
+  const flow = { keysOf, catalogue, outbox, transport, log: logger }
   const deliver = deliverer({ ...flow, ...options.flow })
   const app = await buildApp({ deliver, keysOf, outbox, transport, log: logger, ...options.parts })
   const pump = options.pump && startPump({ outbox, attempt: retrier(flow), log: logger, ...options.pump })
