@@ -40,7 +40,7 @@ export interface Catalogue {
 
 export interface CatalogueOptions {
   readonly dir: string
-  /** Names the `default` app, whatever its app.json says. */
+  /** Names the `default` app when its app.json does not. */
   readonly appName?: string | undefined
   readonly senderName: string
   readonly senderAddress: string
@@ -110,7 +110,7 @@ function readMail(
     name: settings.from.name ?? options.senderName,
     address: settings.from.address ?? options.senderAddress,
   }
-  const appName = (app === 'default' ? options.appName : undefined) ?? settings.name ?? options.senderName
+  const appName = settings.name ?? (app === 'default' ? options.appName : undefined) ?? options.senderName
   const program = compileMail(
     source,
     file,

@@ -294,15 +294,15 @@ test('every built-in kind is there in every built-in language', () => {
   expect(mails).toHaveLength(readdirSync(path.join(builtInDir, 'default')).length - 1)
 })
 
-test('the default app is called as the operator says, else as its file says, else like the sender', () => {
+test('the default app is called as its file says, else as the operator says, else like the sender', () => {
   const files = {
     'default/app.json': '{ "name": "File" }',
     'default/confirmation.en.md': mailSource('{{ app.name }}'),
   }
   const first = (catalogue: ReturnType<typeof load>) =>
     render(catalogue.find('default', undefined, undefined)).text.split('\n')[3]
-  expect(first(load(files, { appName: 'Operator' }))).toBe('Operator')
-  expect(first(load(files))).toBe('File')
+  expect(first(load(files, { appName: 'Operator' }))).toBe('File')
+  expect(first(load({ ...files, 'default/app.json': '{}' }, { appName: 'Operator' }))).toBe('Operator')
   expect(first(load({ ...files, 'default/app.json': '{}' }))).toBe(sender.senderName)
 })
 
