@@ -110,7 +110,7 @@ export function sourcesOf(declared: Declared): Source[] {
     {
       name: 'access_key',
       kind: 'key',
-      rule: ruleOf('user_aut_key_or_otp', declared['access_key'] ?? claimSchema.parse({})),
+      rule: ruleOf('user_aut_key_or_otp', declared['access_key'] ?? { type: 'text' }),
     },
     { name: 'expires_at', kind: 'expiry', rule: undefined },
   ]

@@ -21,13 +21,18 @@ export function directionOf(locale: string): 'ltr' | 'rtl' {
   return rightToLeftScripts.has(new Intl.Locale(locale).maximize().script ?? '') ? 'rtl' : 'ltr'
 }
 
+const formats = new Map<string, Intl.DateTimeFormat>()
+
 /** Writes a point in time (epoch ms) in UTC, because nobody told us where the reader is: `21 September 2026 at 14:13 UTC`. */
 export function timeFormat(locale: string): (time: number) => string {
-  // plain `en` would be American: with the day first and 24 hours no reader of English goes wrong
-  const format = new Intl.DateTimeFormat(locale === 'en' ? 'en-GB' : locale, {
-    dateStyle: 'long',
-    timeStyle: 'short',
-    timeZone: 'UTC',
-  })
+  // making a format takes a millisecond, and a catalogue holds many mails of few languages
+  const format = formats.get(locale) ?? makeFormat(locale)
+  formats.set(locale, format)
   return (time) => `${format.format(time)} UTC`
+}
+
+function makeFormat(locale: string): Intl.DateTimeFormat {
+  // plain `en` would be American: with the day first and 24 hours no reader of English goes wrong
+  const tag = locale === 'en' ? 'en-GB' : locale
+  return new Intl.DateTimeFormat(tag, { dateStyle: 'long', timeStyle: 'short', timeZone: 'UTC' })
 }

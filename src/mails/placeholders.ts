@@ -6,13 +6,6 @@
  * language can misread the other. What comes out is a template: literals, slots and branches, filled and never parsed.
  */
 
-/** What a slot shows. `lines`: it stands alone in its block, so line breaks in the value are kept. */
-export interface Expression {
-  readonly name: string
-  readonly money: string | undefined
-  readonly lines: boolean
-}
-
 /** A literal, the index of an expression, or a choice. */
 export type Template = readonly Part[]
 export type Part = string | number | Branch

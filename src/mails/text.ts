@@ -154,25 +154,27 @@ function layOut(block: TextParagraph, words: string): string {
   return `${text}${block.underline.repeat(text.length - text.lastIndexOf('\n', text.length - 2) - 2)}\n`
 }
 
-/** Greedy; a word that is longer than the line stands alone on one. */
+/** Greedy; a word that is longer than the line stands alone on one. Line breaks in the words are kept. */
 function wrapWords(words: string, first: string, rest: string): string {
+  const [head = '', ...tail] = words.split('\n')
+  return wrapLine(head, first, rest) + tail.map((line) => wrapLine(line, rest, rest)).join('')
+}
+
+function wrapLine(words: string, first: string, rest: string): string {
+  const line = words.replace(/ {2,}/g, ' ').trim()
   let out = ''
-  let line = first
-  let empty = true
-  for (const part of words.split('\n')) {
-    for (const word of part.split(' ')) {
-      if (word === '') continue
-      if (!empty && line.length + 1 + word.length > textWidth) {
-        out += `${line}\n`
-        line = rest
-        empty = true
-      }
-      line += empty ? word : ` ${word}`
-      empty = false
-    }
-    out += `${line.trimEnd()}\n`
-    line = rest
-    empty = true
+  let start = 0
+  for (let margin = first; ; margin = rest) {
+    const room = textWidth - margin.length
+    const end = line.length - start <= room ? -1 : spaceNear(line, start, room)
+    if (end < 0) return `${out}${(margin + line.slice(start)).trimEnd()}\n`
+    out += `${margin}${line.slice(start, end)}\n`
+    start = end + 1
   }
-  return out
+}
+
+/** The last space that leaves the line within its room, else the first one after; -1 when there is none. */
+function spaceNear(line: string, start: number, room: number): number {
+  const inside = line.lastIndexOf(' ', start + room)
+  return inside > start ? inside : line.indexOf(' ', start + room)
 }
