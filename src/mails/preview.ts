@@ -6,7 +6,7 @@ import { checkAddress } from '../address.ts'
 import { claimsSchema, failureAnswer } from '../contract.ts'
 import { MailerError } from '../errors.ts'
 import type { Message } from '../message.ts'
-import type { Mail } from './catalogue.ts'
+import type { Catalogue, Mail } from './catalogue.ts'
 import type { ClaimRule } from './claims.ts'
 import type { BuildMime } from './mime.ts'
 import { renderMail } from './render.ts'
@@ -17,6 +17,8 @@ export interface GalleryEntry {
   readonly app: string
   readonly kind: string
   readonly locale: string
+  /** In the locale that serves whoever asks for none. */
+  readonly main: boolean
   /** Relative to the catalogue's folder. */
   readonly file: string
   /** Empty when the samples do not make a mail. */
@@ -73,16 +75,25 @@ export async function previewOf(message: Message, buildMime: BuildMime): Promise
 }
 
 /** Never throws: a mail that cannot be rendered is listed with what is wrong. */
-export function galleryOf(mails: readonly Mail[], now: number): GalleryEntry[] {
+export function galleryOf({ mails, find }: Catalogue, now: number): GalleryEntry[] {
   return mails.map((mail) => {
     const { app, kind, locale, file } = mail
+    const entry = { app, kind, locale, file, main: isMain(mail, find) }
     try {
       const { subject } = previewMessage(mail, sampleClaims(mail, now), { id: 'sample', date: new Date(now) })
-      return { app, kind, locale, file, subject, fault: undefined }
+      return { ...entry, subject, fault: undefined }
     } catch (error) {
-      return { app, kind, locale, file, subject: '', fault: faultOf(error, mail.contract) }
+      return { ...entry, subject: '', fault: faultOf(error, mail.contract) }
     }
   })
+}
+
+function isMain({ app, kind, locale }: Mail, find: Catalogue['find']): boolean {
+  try {
+    return find(app, kind, undefined).locale === locale
+  } catch {
+    return false
+  }
 }
 
 /** What is no `MailerError` is a bug of ours and says nothing here either. */

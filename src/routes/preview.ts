@@ -13,7 +13,7 @@ import { randomBytes } from 'node:crypto'
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import { z } from 'zod'
 import { MailerError } from '../errors.ts'
-import type { Mail } from '../mails/catalogue.ts'
+import type { Catalogue, Mail } from '../mails/catalogue.ts'
 import type { BuildMime } from '../mails/mime.ts'
 import { faultOf, galleryOf, previewMessage, previewOf, type GalleryEntry } from '../mails/preview.ts'
 import { sampleClaims } from '../mails/sample.ts'
@@ -23,7 +23,7 @@ import { loadPage } from './page.ts'
 
 export interface PreviewRoutesOptions {
   /** Asked anew for each request, so a catalogue that follows its files is shown as it is. */
-  readonly catalogue: { readonly mails: readonly Mail[]; readonly problems?: readonly string[] }
+  readonly catalogue: Catalogue & { readonly problems?: readonly string[] }
   readonly buildMime: BuildMime
   /** Only where mails end in the inbox: previews never reach a real relay. */
   readonly sendToInbox?: ((message: Message) => Promise<Receipt>) | undefined
@@ -75,7 +75,7 @@ export async function previewRoutes(app: FastifyInstance, options: PreviewRoutes
   })
 
   app.get('/preview/mails', async () => ({
-    ...listed(catalogue.mails),
+    ...listed(catalogue),
     problems: catalogue.problems ?? [],
     inbox: sendToInbox !== undefined,
     guarded: adminToken !== undefined,
@@ -178,10 +178,10 @@ function galleryShelf(now: () => number) {
   let count = 0
   let seen: readonly Mail[] | undefined
   let mails: readonly GalleryEntry[] = []
-  return (current: readonly Mail[]) => {
-    if (current !== seen) {
-      seen = current
-      mails = galleryOf(current, now())
+  return (catalogue: Catalogue) => {
+    if (catalogue.mails !== seen) {
+      seen = catalogue.mails
+      mails = galleryOf(catalogue, now())
       count++
     }
     return { revision: `${started}-${count}`, mails }
