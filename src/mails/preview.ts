@@ -47,8 +47,40 @@ export interface Preview {
   readonly bytes: { readonly source: number; readonly html: number; readonly text: number }
 }
 
+/** One mail with the claims that made it: either a preview or a fault. */
+export interface Detail {
+  readonly file: string
+  readonly contract: readonly ClaimRule[]
+  readonly claims: object
+  readonly preview: Preview | undefined
+  readonly fault: Fault | undefined
+}
+
+export interface PreviewParts {
+  readonly buildMime: BuildMime
+  readonly id: string
+  readonly date: Date
+}
+
+export async function detailOf(mail: Mail, claims: object, parts: PreviewParts): Promise<Detail> {
+  const { file, contract } = mail
+  const made = attempt(mail, claims, parts)
+  const preview = made.message && (await previewOf(made.message, parts.buildMime))
+  return { file, contract, claims, preview, fault: made.fault }
+}
+
+/** The message, or what a caller would be told instead. Throws only what is a bug. */
+export function attempt(mail: Mail, claims: unknown, options: { id: string; date: Date }) {
+  try {
+    return { message: previewMessage(mail, claims, options), fault: undefined }
+  } catch (error) {
+    if (!(error instanceof MailerError)) throw error
+    return { message: undefined, fault: faultOf(error, mail.contract) }
+  }
+}
+
 /** Throws `claims_invalid` like a real request. `id` becomes the Message-ID. */
-export function previewMessage(mail: Mail, claims: unknown, options: { id: string; date: Date }): Message {
+function previewMessage(mail: Mail, claims: unknown, options: { id: string; date: Date }): Message {
   const parsed = claimsSchema.safeParse(claims)
   if (!parsed.success) {
     const claim = String(parsed.error.issues[0]?.path[0] ?? 'user_email')
@@ -58,7 +90,7 @@ export function previewMessage(mail: Mail, claims: unknown, options: { id: strin
   return renderMail(mail, { ...parsed.data, user_email }, options)
 }
 
-export async function previewOf(message: Message, buildMime: BuildMime): Promise<Preview> {
+async function previewOf(message: Message, buildMime: BuildMime): Promise<Preview> {
   const { subject, text, html } = message
   const source = buildMime(message)
   // Loaded here: a service that never shows a preview need not read the parser.
@@ -75,10 +107,10 @@ export async function previewOf(message: Message, buildMime: BuildMime): Promise
 }
 
 /** Never throws: a mail that cannot be rendered is listed with what is wrong. */
-export function galleryOf({ mails, find }: Catalogue, now: number): GalleryEntry[] {
-  return mails.map((mail) => {
+export function galleryOf(catalogue: Catalogue, now: number): GalleryEntry[] {
+  return catalogue.mails.map((mail) => {
     const { app, kind, locale, file } = mail
-    const entry = { app, kind, locale, file, main: isMain(mail, find) }
+    const entry = { app, kind, locale, file, main: isMain(mail, catalogue) }
     try {
       const { subject } = previewMessage(mail, sampleClaims(mail, now), { id: 'sample', date: new Date(now) })
       return { ...entry, subject, fault: undefined }
@@ -88,16 +120,16 @@ export function galleryOf({ mails, find }: Catalogue, now: number): GalleryEntry
   })
 }
 
-function isMain({ app, kind, locale }: Mail, find: Catalogue['find']): boolean {
+function isMain({ app, kind, locale }: Mail, catalogue: Catalogue): boolean {
   try {
-    return find(app, kind, undefined).locale === locale
+    return catalogue.find(app, kind, undefined).locale === locale
   } catch {
     return false
   }
 }
 
 /** What is no `MailerError` is a bug of ours and says nothing here either. */
-export function faultOf(error: unknown, contract: readonly ClaimRule[]): Fault {
+function faultOf(error: unknown, contract: readonly ClaimRule[]): Fault {
   const { status, answer } = failureAnswer(error)
   const { claim, reason } =
     error instanceof MailerError ? error : ({ claim: undefined, reason: undefined } as const)

@@ -15,7 +15,7 @@ import { z } from 'zod'
 import { MailerError } from '../errors.ts'
 import type { Catalogue, Mail } from '../mails/catalogue.ts'
 import type { BuildMime } from '../mails/mime.ts'
-import { faultOf, galleryOf, previewMessage, previewOf, type GalleryEntry } from '../mails/preview.ts'
+import { attempt, detailOf, galleryOf, type GalleryEntry } from '../mails/preview.ts'
 import { sampleClaims } from '../mails/sample.ts'
 import type { Message, Receipt } from '../message.ts'
 import { adminGate } from './admin.ts'
@@ -38,6 +38,7 @@ interface OneMail {
 
 const maxBody = 64 * 1024
 const oneMail = '/preview/mails/:app/:kind/:locale'
+const served = ["connect-src 'self'", "frame-ancestors 'none'"]
 const framePolicy = [
   'sandbox allow-popups allow-popups-to-escape-sandbox',
   "default-src 'none'",
@@ -53,7 +54,7 @@ const loginSchema = z.strictObject({ token: z.string().min(1).max(1_000) })
 /** Fastify plugin. What it throws are `MailerError`s for the app's error handler. */
 export async function previewRoutes(app: FastifyInstance, options: PreviewRoutesOptions) {
   const { catalogue, buildMime, sendToInbox, adminToken, now = Date.now } = options
-  const page = await loadPage('preview.html', ["frame-src 'self'", "form-action 'self'"])
+  const page = await loadPage('preview.html', [...served, "frame-src 'self'", "form-action 'self'"])
   const listed = galleryShelf(now)
   const oneBody = { bodyLimit: maxBody }
 
@@ -102,8 +103,9 @@ export async function previewRoutes(app: FastifyInstance, options: PreviewRoutes
   if (sendToInbox) {
     app.post<OneMail>(`${oneMail}/send`, oneBody, async ({ params, body }, reply) => {
       const mail = mailOf(params)
-      const message = attempt(mail, readBody(bodySchema, body).claims, `preview-${randomId()}`)
-      if ('fault' in message) return reply.code(message.fault.status).send(message)
+      const { claims } = readBody(bodySchema, body)
+      const { message, fault } = attempt(mail, claims, identity(`preview-${randomId()}`))
+      if (fault) return reply.code(fault.status).send({ fault })
       const { outcome, reason } = await sendToInbox(message)
       if (outcome !== 'sent') throw new MailerError('relay_unavailable', { reason })
       return { error: 0, msg: 'Ok', code: 'sent', id: message.id }
@@ -118,37 +120,27 @@ export async function previewRoutes(app: FastifyInstance, options: PreviewRoutes
     return mail
   }
 
-  /** The message, or what a caller would be told instead. */
-  function attempt(mail: Mail, claims: unknown, id = 'preview') {
-    try {
-      return previewMessage(mail, claims, { id, date: new Date(now()) })
-    } catch (error) {
-      if (!(error instanceof MailerError)) throw error
-      return { fault: faultOf(error, mail.contract) }
-    }
+  function identity(id = 'preview') {
+    return { id, date: new Date(now()) }
   }
 
   async function answerPreview(mail: Mail, claims: object, reply: FastifyReply) {
-    const { file, contract } = mail
-    const message = attempt(mail, claims)
-    const shown = { file, contract, claims }
-    if ('fault' in message) return reply.code(message.fault.status).send({ ...shown, ...message })
-    return { ...shown, preview: await previewOf(message, buildMime) }
+    const detail = await detailOf(mail, claims, { buildMime, ...identity() })
+    return reply.code(detail.fault?.status ?? 200).send(detail)
   }
 
   async function answerHtml(mail: Mail, claims: object, reply: FastifyReply) {
-    const message = attempt(mail, claims)
+    const { message, fault } = attempt(mail, claims, identity())
     reply.headers({ 'content-security-policy': framePolicy, 'referrer-policy': 'no-referrer' })
-    if (!('fault' in message)) return reply.type('text/html; charset=utf-8').send(openOutside(message.html))
-    const { status, msg, hint } = message.fault
-    return reply.code(status).type('text/plain; charset=utf-8').send(`${msg}\n${hint}`)
+    if (message) return reply.type('text/html; charset=utf-8').send(openOutside(message.html))
+    return reply.code(fault.status).type('text/plain; charset=utf-8').send(`${fault.msg}\n${fault.hint}`)
   }
 }
 
 /** Puts everything behind the admin token; whoever asks for the page without it gets the way in. */
 async function guard(app: FastifyInstance, adminToken: string, now: () => number) {
   const gate = adminGate(adminToken, now)
-  const login = await loadPage('preview-login.html', ["form-action 'none'"])
+  const login = await loadPage('preview-login.html', [...served, "form-action 'none'"])
 
   app.addHook('onRequest', async (request, reply) => {
     const { url } = request.routeOptions

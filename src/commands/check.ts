@@ -1,0 +1,48 @@
+/** Owns `jwt-mailer check`: what is wrong or unfinished in a folder of mails, as lines or as JSON. */
+import { type ExitCode, type Terminal } from '../cli.ts'
+import { lintCatalogue } from '../mails/lint.ts'
+import { galleryOf } from '../mails/preview.ts'
+import { mailsFolder, placedProblem, readMails, type Problem } from './mails.ts'
+
+export interface CheckOptions {
+  readonly dir: string | undefined
+  readonly json: boolean
+}
+
+/** 1 when anything was found. */
+export function checkMails(options: CheckOptions, terminal: Terminal): ExitCode {
+  const dir = mailsFolder(options.dir)
+  const { catalogue, problems } = readMails({ dir })
+  const found = catalogue ? [...adviceOn(dir, galleryOf(catalogue, Date.now()))] : problems
+  const mails = catalogue?.mails.length
+  const listed = found.map((line) => placedProblem(dir, line))
+  if (options.json)
+    terminal.out(JSON.stringify({ ok: listed.length === 0, dir, mails: mails ?? null, problems: listed }))
+  else tell(dir, mails, listed, terminal)
+  return listed.length === 0 ? 0 : 1
+}
+
+/** Samples that do not make a mail leave nothing to lint. */
+function adviceOn(dir: string, gallery: ReturnType<typeof galleryOf>): readonly string[] {
+  const faulty = gallery.flatMap(({ file, fault }) =>
+    fault ? [`${file}:1: the samples are refused: ${fault.claim ?? fault.msg}. ${fault.hint}`] : [],
+  )
+  return faulty.length > 0 ? faulty : lintCatalogue(dir)
+}
+
+function tell(
+  dir: string,
+  mails: number | undefined,
+  problems: readonly Problem[],
+  terminal: Terminal,
+): void {
+  for (const { file, line, message } of problems)
+    terminal.out(`${terminal.paint('bold', `${file}:${line}:`)} ${message}`)
+  const where = mails === undefined ? dir : `${count(mails, 'mail')} in ${dir}`
+  if (problems.length === 0) terminal.out(terminal.paint('green', `${where}: no problem`))
+  else terminal.out(terminal.paint('red', `${where}: ${count(problems.length, 'problem')}`))
+}
+
+function count(number: number, word: string): string {
+  return `${number} ${word}${number === 1 ? '' : 's'}`
+}

@@ -1,0 +1,16 @@
+#!/usr/bin/env node
+/** The command: a file that any Node can read, which says which Node it needs, reads `.env`, then does what it is told. */
+import { existsSync } from 'node:fs'
+import module from 'node:module'
+
+const [major] = process.versions.node.split('.').map(Number)
+if (major < 24) {
+  console.error(
+    `jwt-mailer needs Node 24, this is ${process.versions.node}. In its folder "npx jwt-mailer" finds the right one.`,
+  )
+  process.exit(2)
+}
+module.enableCompileCache()
+if (existsSync('.env')) process.loadEnvFile('.env')
+const { runCommand } = await import('./cli.ts')
+process.exitCode = await runCommand(process.argv.slice(2))
