@@ -3,7 +3,7 @@
  *
  * nodemailer's own pool is not used because only whoever holds the connection knows whether a byte of the message
  * has left, and that decides between "send it elsewhere" and "it may have arrived". nodemailer starts to read a
- * message stream after the relay's 354 to DATA, so the stream we hand over notes that moment as `started`.
+ * message stream after the relay's answer to DATA, so the stream we hand over notes that moment as `started`.
  */
 import type { Readable, Writable } from 'node:stream'
 import SMTPConnection from 'nodemailer/lib/smtp-connection'
@@ -167,7 +167,7 @@ export function smtpTransport(options: SmtpOptions): Transport {
     slot.job = job
     const { from, to } = job.message
     const envelope = { from: from.address, to: [to.address] }
-    slot.connection.send(envelope, noting(bytes, job), (error: SmtpError | null) => {
+    slot.connection.send(envelope, noting(bytes, slot, job), (error: SmtpError | null) => {
       if (slot.job !== job) return
       if (error) return transmitFailed(slot, job, error)
       slot.job = undefined
@@ -175,6 +175,24 @@ export function smtpTransport(options: SmtpOptions): Transport {
       finish(job, 'sent', { reason: 'accepted' })
       release(slot)
     })
+  }
+
+  /**
+   * All that nodemailer asks of a message stream is `pipe`, and it calls it when the relay has answered DATA with 354.
+   * Or with 2xx, which RFC 5321 does not know there: that is the reply to another command, relay and we are out of
+   * step, and what comes next would be taken for the answer to this mail.
+   */
+  function noting(bytes: Buffer, slot: Slot, job: Job): Readable {
+    const stream = {
+      pipe(destination: Writable) {
+        if (!String(slot.connection.lastServerResponse).startsWith('354'))
+          return connectionLost(slot, { reason: 'protocol' })
+        job.started = true
+        destination.end(bytes)
+      },
+    }
+    // oxlint-disable-next-line no-unsafe-type-assertion -- the rest of Readable is never touched
+    return stream as unknown as Readable
   }
 
   function transmitFailed(slot: Slot, job: Job, error: SmtpError): void {
@@ -288,16 +306,4 @@ export function smtpTransport(options: SmtpOptions): Transport {
   }
 
   return { name, send, check, close }
-}
-
-/** All that nodemailer asks of a message stream is `pipe`, and it calls it when the relay has said 354. */
-function noting(bytes: Buffer, job: Job): Readable {
-  const stream = {
-    pipe(destination: Writable) {
-      job.started = true
-      destination.end(bytes)
-    },
-  }
-  // oxlint-disable-next-line no-unsafe-type-assertion -- the rest of Readable is never touched
-  return stream as unknown as Readable
 }

@@ -241,6 +241,16 @@ describe('a relay that hangs up or falls silent', () => {
     })
   })
 
+  it.each([
+    ['answers more often than it was asked', { AUTH: () => '235 welcome\r\n250 one\r\n250 two' }],
+    ['says 250 to DATA', { DATA: () => '250 what' }],
+  ] as [string, Script][])('that is out of step is not believed: it %s', async (_title, script) => {
+    const relay = await relayWith(script)
+    const receipt = await transportTo(relay.port).send(sampleMessage())
+    expect(receipt).toMatchObject({ outcome: 'unsent', reason: 'protocol' })
+    expect(relay.mails).toEqual([])
+  })
+
   it('that dropped a kept connection meanwhile costs the next mail nothing', async () => {
     const relay = await relayWith({ MAIL: (count) => (count === 2 ? 'reset' : '250 ok') })
     const transport = transportTo(relay.port)
