@@ -56,7 +56,6 @@ interface Slot {
 }
 
 const sweepMs = 200
-const resetMs = 5_000
 const leaveMs = 1_000
 /** How long good news about a relay stay news. */
 const reachableMs = 30_000
@@ -65,6 +64,7 @@ const probeMs = 5_000
 export function smtpTransport(options: SmtpOptions): Transport {
   const { name, buildMime, connections = 10, maxWaiting = 1_000 } = options
   const { attemptMs = 20_000, connectMs = 10_000, idleMs = 45_000 } = options
+  const resetMs = attemptMs / 4
   const slots = new Set<Slot>()
   const idle: Slot[] = []
   const waiting: Job[] = []

@@ -1,0 +1,133 @@
+/** Thousands of mails to a relay that goes wrong at random: a receipt must say what happened, and the pool must live on. */
+import { setTimeout as sleep } from 'node:timers/promises'
+import { beforeAll, describe, expect, it, onTestFinished } from 'vitest'
+import { mimeBuilder, type BuildMime } from '../../src/mails/mime.ts'
+import type { Outcome, Transport } from '../../src/message.ts'
+import { smtpTransport } from '../../src/transport/smtp.ts'
+import { type ChaoticRelay, chaoticRelay } from '../support/chaotic-relay.ts'
+import { sampleMessage } from '../support/messages.ts'
+
+const attemptMs = 600
+const connections = 10
+const callers = 40
+const maxMails = 1_000
+const fuzzMs = 2_000
+/** What a loaded machine may add to a deadline. */
+const slackMs = 300
+
+/** mulberry32: small and seeded. */
+function seededRandom(seed: number): () => number {
+  let state = seed
+  return () => {
+    state = (state + 0x6d2b79f5) | 0
+    let mixed = Math.imul(state ^ (state >>> 15), 1 | state)
+    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed
+    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32
+  }
+}
+
+let buildMime: BuildMime
+beforeAll(async () => {
+  buildMime = await mimeBuilder()
+})
+
+async function fuzzed(seed: number) {
+  const random = seededRandom(seed)
+  const relay = await chaoticRelay(random, attemptMs)
+  const transport = smtpTransport({
+    name: 'chaos',
+    host: '127.0.0.1',
+    port: relay.port,
+    tls: 'off',
+    auth: { user: 'user', pass: 'password' },
+    ehloName: 'mail.example.com',
+    buildMime,
+    connections,
+    attemptMs,
+    connectMs: 300,
+    idleMs: 250,
+  })
+  onTestFinished(() => relay.close())
+  return { random, relay, transport }
+}
+
+/** Sends until the time or the mails are used up. Resolves with each mail's outcome and the longest time one took. */
+async function sendMany(transport: Transport, random: () => number) {
+  const outcomes = new Map<string, Outcome>()
+  const until = performance.now() + fuzzMs
+  let longestMs = 0
+  const caller = async () => {
+    while (performance.now() < until && outcomes.size < maxMails) {
+      const message = sampleMessage()
+      const started = performance.now()
+      const { outcome } = await transport.send(message)
+      longestMs = Math.max(longestMs, performance.now() - started)
+      outcomes.set(message.id, outcome)
+      if (random() < 0.02) void transport.check()
+      if (random() < 0.02) await sleep(random() * 400)
+    }
+  }
+  await Promise.all(Array.from({ length: callers }, caller))
+  return { outcomes, longestMs }
+}
+
+/** Every receipt that the relay's books contradict. */
+function untrue(outcomes: ReadonlyMap<string, Outcome>, arrivals: ChaoticRelay['arrivals']): string[] {
+  return [...outcomes].flatMap(([id, outcome]) => {
+    const { whole, taken } = arrivals.get(id) ?? { whole: 0, taken: 0 }
+    const right: Record<Outcome, boolean> = {
+      sent: whole === 1 && taken === 1,
+      refused: taken === 0,
+      deferred: taken === 0,
+      unsent: whole === 0,
+      unknown: whole <= 1,
+    }
+    return right[outcome]
+      ? []
+      : [`${id} is ${outcome}, but came in ${whole} times and was taken ${taken} times`]
+  })
+}
+
+describe('a relay that goes wrong at random', () => {
+  it.each([1, 2, 3])(
+    'never makes a receipt untrue, a mail hang or the pool shrink (seed %i)',
+    async (seed) => {
+      const { random, relay, transport } = await fuzzed(seed)
+      const { outcomes, longestMs } = await sendMany(transport, random)
+      expect(untrue(outcomes, relay.arrivals)).toEqual([])
+      expect(new Set(outcomes.values()).size, 'every outcome occurs').toBe(5)
+      expect(longestMs).toBeLessThan(attemptMs + slackMs)
+
+      // once the relay is well, what still hangs is swept out, and one mail opens one connection
+      relay.setChaos(false)
+      await expect.poll(relay.open, { timeout: 5_000 }).toBe(0)
+      const before = relay.opened()
+      expect(await transport.send(sampleMessage())).toMatchObject({ outcome: 'sent' })
+      expect(relay.opened()).toBe(before + 1)
+
+      // and all connections are there to be used at once, no more and no less
+      const gate = Promise.withResolvers<void>()
+      relay.hold(gate.promise)
+      const sending = Array.from({ length: connections + 5 }, () => transport.send(sampleMessage()))
+      await expect.poll(relay.held).toBe(connections)
+      expect(relay.open()).toBe(connections)
+      gate.resolve()
+      expect(new Set((await Promise.all(sending)).map(({ outcome }) => outcome))).toEqual(new Set(['sent']))
+      await transport.close()
+      await expect.poll(relay.open).toBe(0)
+    },
+    20_000,
+  )
+
+  it('does not keep a closing pool open: every mail has its receipt, no connection is left', async () => {
+    const { random, relay, transport } = await fuzzed(4)
+    const sending = sendMany(transport, random)
+    await sleep(500)
+    const started = performance.now()
+    await transport.close()
+    expect(performance.now() - started).toBeLessThan(attemptMs + 1_500)
+    const { outcomes } = await sending
+    expect(untrue(outcomes, relay.arrivals)).toEqual([])
+    await expect.poll(relay.open).toBe(0)
+  })
+})
