@@ -164,6 +164,9 @@ async function main(options: Options): Promise<void> {
     await Promise.all(children.map((child) => child.stop()))
     rmSync(dir, { recursive: true, force: true })
   }
+  for (const signal of ['SIGINT', 'SIGTERM'] as const) {
+    process.once(signal, () => void clean().finally(() => process.exit(1)))
+  }
   try {
     const findings = await run(options, dir, children)
     await clean()
