@@ -25,26 +25,37 @@ export interface SelfTimes {
   readonly places: SelfTime[]
 }
 
-/** Reads the newest profile in `dir`, of the service in `root`. */
+/** Reads the newest profiles in `dir`, of all threads of the service in `root`. */
 export function readSelfTimes(dir: string, root: string): SelfTimes {
-  const [newest] = readdirSync(dir)
-    .filter((name) => name.endsWith('.cpuprofile'))
-    .toSorted()
-    .toReversed()
-  if (!newest) throw new Error(`no profile in ${dir}: the service did not end by itself`)
-  const { nodes, samples, timeDeltas }: Profile = JSON.parse(readFileSync(join(dir, newest), 'utf8'))
-  const frames = new Map(nodes.map(({ id, callFrame }) => [id, callFrame]))
   const functions = new Map<string, number>()
   const places = new Map<string, number>()
-  for (const [i, id] of samples.entries()) {
-    const frame = frames.get(id)
-    if (!frame || frame.functionName === '(idle)') continue
-    const file = frame.url.replace('file://', '').replace(`${root}/`, '')
-    const ms = (timeDeltas[i] ?? 0) / 1000
-    add(functions, `${frame.functionName || '(anonymous)'} ${file && `${file}:${frame.lineNumber + 1}`}`, ms)
-    add(places, placeOf(file, frame.functionName), ms)
+  for (const { nodes, samples, timeDeltas } of newestProfiles(dir)) {
+    const frames = new Map(nodes.map(({ id, callFrame }) => [id, callFrame]))
+    for (const [i, id] of samples.entries()) {
+      const frame = frames.get(id)
+      if (!frame || frame.functionName === '(idle)') continue
+      const file = frame.url.replace('file://', '').replace(`${root}/`, '')
+      const ms = (timeDeltas[i] ?? 0) / 1000
+      add(
+        functions,
+        `${frame.functionName || '(anonymous)'} ${file && `${file}:${frame.lineNumber + 1}`}`,
+        ms,
+      )
+      add(places, placeOf(file, frame.functionName), ms)
+    }
   }
   return { functions: sorted(functions), places: sorted(places) }
+}
+
+/** Node writes one file for each thread, `CPU.<day>.<time>.<pid>.<thread>.<number>.cpuprofile`. */
+function newestProfiles(dir: string): Profile[] {
+  const names = readdirSync(dir).filter((name) => name.endsWith('.cpuprofile'))
+  const pidOf = (name: string) => name.split('.')[3]
+  const newest = names.toSorted().at(-1)
+  if (newest === undefined) throw new Error(`no profile in ${dir}: the service did not end by itself`)
+  return names
+    .filter((name) => pidOf(name) === pidOf(newest))
+    .map((name): Profile => JSON.parse(readFileSync(join(dir, name), 'utf8')))
 }
 
 function placeOf(file: string, functionName: string): string {
