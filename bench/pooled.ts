@@ -19,7 +19,6 @@ const transport = createTransport({
   tls: { ca: readFileSync(target.certFile) },
 })
 
-process.on('SIGTERM', () => process.exit(0))
 const { from, subject, text, html } = sample
 
 takeOrders(async ({ tag, callers }) => {

@@ -53,11 +53,7 @@ export function startLoad(secret: string): Child {
 }
 
 export function startDriver(id: 'b' | 'c', target: RelayTarget): Sender {
-  const child = startNode([
-    ...(id === 'b' && process.env['BPROF'] ? ['--cpu-prof', '--cpu-prof-dir=/tmp/bprof'] : []),
-    here(id === 'b' ? 'pooled.ts' : 'raw.ts'),
-    JSON.stringify(target),
-  ])
+  const child = startNode([here(id === 'b' ? 'pooled.ts' : 'raw.ts'), JSON.stringify(target)])
   return { id, measured: child, driver: child }
 }
 
