@@ -8,10 +8,19 @@ import { pino, type DestinationStream, type Logger } from 'pino'
 
 export type Log = Logger
 
+const flushMs = 100
+
 /** Readable lines on a terminal, one JSON object a line everywhere else. */
 export async function openLog(level: string): Promise<Log> {
   const destination = process.stdout.isTTY ? await prettyStream() : undefined
-  return pino({ level, base: null }, destination ?? pino.destination({ dest: 1, sync: false }))
+  return pino({ level, base: null }, destination ?? bufferedOutput())
+}
+
+/** A write for many lines instead of one for each. Whoever ends the process flushes first. */
+function bufferedOutput(): DestinationStream {
+  const output = pino.destination({ dest: 1, sync: false, minLength: 8 * 1024 })
+  setInterval(() => output.flush(), flushMs).unref()
+  return output
 }
 
 /** pino-pretty is a development dependency; where it is missing, JSON is readable enough. */

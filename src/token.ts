@@ -51,7 +51,8 @@ export function verifySignature(
   keys: readonly KeyObject[],
   now = Date.now(),
 ): Record<string, unknown> {
-  let failure = new MailerError('token_signature', { reason: 'no key' })
+  // made only when it is thrown: a stack trace costs as much as the verification
+  let failure: MailerError | undefined
   for (const key of keys) {
     try {
       const { header, payload } = jwt.verify(token, key, {
@@ -69,7 +70,7 @@ export function verifySignature(
       if (failure.code !== 'token_signature') break
     }
   }
-  throw failure
+  throw failure ?? new MailerError('token_signature', { reason: 'no key' })
 }
 
 /** The payload must be a JSON object in strict UTF-8: `Buffer.toString` would quietly mend broken bytes. */

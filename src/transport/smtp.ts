@@ -5,7 +5,7 @@
  * has left, and that decides between "send it elsewhere" and "it may have arrived". nodemailer starts to read a
  * message stream after the relay's answer to DATA, so the stream we hand over notes that moment as `started`.
  */
-import type { Readable, Writable } from 'node:stream'
+import type { Readable, Transform } from 'node:stream'
 import SMTPConnection from 'nodemailer/lib/smtp-connection'
 import type { BuildMime } from '../mails/mime.ts'
 import type { Message, Outcome, Receipt, Transport } from '../message.ts'
@@ -184,11 +184,11 @@ export function smtpTransport(options: SmtpOptions): Transport {
    */
   function noting(bytes: Buffer, slot: Slot, job: Job): Readable {
     const stream = {
-      pipe(destination: Writable) {
+      pipe(destination: Transform) {
         if (!String(slot.connection.lastServerResponse).startsWith('354'))
           return connectionLost(slot, { reason: 'protocol' })
         job.started = true
-        destination.end(bytes)
+        writeAtOnce(destination, bytes)
       },
     }
     // oxlint-disable-next-line no-unsafe-type-assertion -- the rest of Readable is never touched
@@ -306,4 +306,14 @@ export function smtpTransport(options: SmtpOptions): Transport {
   }
 
   return { name, send, check, close }
+}
+
+/** Body and final dot in one write, and so in one TLS record: nodemailer's stream would write the dot by itself. */
+function writeAtOnce(destination: Transform, bytes: Buffer): void {
+  destination.pause()
+  destination.end(bytes)
+  setImmediate(() => {
+    destination.read()
+    destination.resume()
+  })
 }
