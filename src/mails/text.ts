@@ -164,11 +164,11 @@ function wrapLine(words: string, first: string, rest: string): string {
   const line = words.replace(/ {2,}/g, ' ').trim()
   let out = ''
   let start = 0
-  for (let margin = first; ; margin = rest) {
-    const room = textWidth - margin.length
+  for (let indent = first; ; indent = rest) {
+    const room = textWidth - indent.length
     const end = line.length - start <= room ? -1 : spaceNear(line, start, room)
-    if (end < 0) return `${out}${(margin + line.slice(start)).trimEnd()}\n`
-    out += `${margin}${line.slice(start, end)}\n`
+    if (end < 0) return `${out}${(indent + line.slice(start)).trimEnd()}\n`
+    out += `${indent}${line.slice(start, end)}\n`
     start = end + 1
   }
 }
