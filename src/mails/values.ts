@@ -92,11 +92,13 @@ export function formatMoney(cents: string, currency: string): string {
   return `${sign}${digits.slice(0, -2)}.${digits.slice(-2)} ${currency}`.trim()
 }
 
+const segmenter = new Intl.Segmenter()
+
 /** At most `max` characters, cut between graphemes, with an ellipsis where something is missing. */
 export function shorten(value: string, max: number): string {
   if (value.length <= max) return value
   let kept = ''
-  for (const { segment } of new Intl.Segmenter().segment(value.slice(0, max + 64))) {
+  for (const { segment } of segmenter.segment(value.slice(0, max + 64))) {
     if (kept.length + segment.length >= max) break
     kept += segment
   }
