@@ -57,9 +57,10 @@ export function batcher<Op, Result>(options: BatchOptions<Op, Result>): Batcher<
 
   function takeBatch(): Waiting<Op, Result>[] {
     let bytes = 0
-    const full = waiting.findIndex(
-      (one, at) => at >= maxOperations || (at > 0 && (bytes += one.bytes) > maxBytes),
-    )
+    const full = waiting.findIndex((one, at) => {
+      bytes += one.bytes
+      return at >= maxOperations || (at > 0 && bytes > maxBytes)
+    })
     const batch = full === -1 ? waiting : waiting.slice(0, full)
     waiting = full === -1 ? [] : waiting.slice(full)
     waitingBytes -= batch.reduce((sum, one) => sum + one.bytes, 0)

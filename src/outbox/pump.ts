@@ -28,30 +28,40 @@ export function startPump(options: PumpOptions): Pump {
   const { clock = Date.now, random = Math.random } = options
   const running = new Map<Due, Promise<void>>()
   const stopping = new AbortController()
+  let claiming = Promise.resolve(false)
   let purgedAt = clock()
 
   async function work(): Promise<void> {
     while (!stopping.signal.aborted) {
-      const more = await claimAll().catch(report)
-      if (more === true) await Promise.race(running.values())
+      claiming = claimAll().catch(report)
+      if (await claiming) await untilHalfFree()
       else await pause(everyMs * (0.75 + random() / 2), stopping.signal)
+      if (clock() - purgedAt >= purgeEveryMs) {
+        purgedAt = clock()
+        await outbox.purge().catch(report)
+      }
     }
   }
 
   /** Claims only what can start now, so that no lease runs out in a queue. True when there may be more. */
   async function claimAll(): Promise<boolean> {
-    if (clock() - purgedAt >= purgeEveryMs) {
-      purgedAt = clock()
-      await outbox.purge()
-    }
     const free = maxRunning - running.size
     const due = free > 0 ? await outbox.claimDue(free) : []
-    for (const mail of due)
-      running.set(
-        mail,
-        run(mail).finally(() => running.delete(mail)),
-      )
-    return running.size >= maxRunning
+    if (stopping.signal.aborted) await handBack(due)
+    else
+      for (const mail of due)
+        running.set(
+          mail,
+          run(mail).finally(() => running.delete(mail)),
+        )
+    return due.length === free
+  }
+
+  const handBack = (mails: Iterable<Due>) => Promise.all([...mails].map((mail) => outbox.handBack(mail)))
+
+  /** One claim for several mails costs what a claim for one does. */
+  async function untilHalfFree(): Promise<void> {
+    while (running.size > maxRunning / 2 && !stopping.signal.aborted) await Promise.race(running.values())
   }
 
   async function run(mail: Due): Promise<void> {
@@ -63,21 +73,22 @@ export function startPump(options: PumpOptions): Pump {
     await outbox.settle(mail, settlement)
   }
 
-  function report(error: unknown): void {
+  function report(error: unknown): false {
     // The store's own log line has said it.
-    if (error instanceof MailerError && error.code === 'store_unavailable') return
-    log.error({ reason: 'internal' }, 'the pump stumbled')
+    if (!(error instanceof MailerError && error.code === 'store_unavailable'))
+      log.error({ reason: 'internal' }, 'the pump stumbled')
+    return false
   }
 
-  const working = work()
+  void work()
   return {
     async stop(graceMs) {
       stopping.abort()
+      await claiming
       const enough = new AbortController()
-      const finished = working.then(() => Promise.all(running.values()))
-      await Promise.race([finished, pause(graceMs, enough.signal)])
+      await Promise.race([Promise.all(running.values()), pause(graceMs, enough.signal)])
       enough.abort()
-      await Promise.all([...running.keys()].map((mail) => outbox.handBack(mail)))
+      await handBack(running.keys())
     },
   }
 }

@@ -11,7 +11,10 @@ import type { Dialect, SqlValue, Statement, Steps } from './engine.ts'
  * move the row on. `recipient` is an HMAC, `body` the sealed token and null once sent.
  * outbox_quota: one row per limit, window length and subject; `ends` is the end of the window that `n` counts.
  */
-const migrations: readonly (readonly string[])[] = [
+/** Statements by the version they lead to, from 1. */
+export type Migrations = readonly (readonly string[])[]
+
+const migrations: Migrations = [
   [
     `create table outbox_mail (
       id text not null primary key,
@@ -40,22 +43,22 @@ const migrations: readonly (readonly string[])[] = [
 const statement = (sql: string, ...params: SqlValue[]): Statement => ({ sql, params })
 
 /** The transaction that brings an empty or older database to this program's schema. */
-export function* installSchema(dialect: Dialect): Steps<void> {
+export function* installSchema(dialect: Dialect, wanted: Migrations = migrations): Steps<void> {
   // The lock goes alone: without it two replicas creating the same table fail, `if not exists` or not.
   if (dialect.installLock !== undefined) yield [statement(dialect.installLock)]
   yield [statement('create table if not exists outbox_schema (version integer not null)')]
   const [rows] = yield [statement('select version from outbox_schema')]
   const found = rows?.[0] === undefined ? 0 : Number(rows[0]['version'])
-  if (found > migrations.length) throw schemaNewer(found)
-  if (found === migrations.length) return
-  for (const sql of migrations.slice(found).flat()) yield [statement(sql)]
+  if (found > wanted.length) throw schemaNewer(found, wanted.length)
+  if (found === wanted.length) return
+  for (const sql of wanted.slice(found).flat()) yield [statement(sql)]
   yield [statement('delete from outbox_schema')]
-  yield [statement('insert into outbox_schema (version) values ($1)', migrations.length)]
+  yield [statement('insert into outbox_schema (version) values ($1)', wanted.length)]
 }
 
-function schemaNewer(found: number): MailerError {
+function schemaNewer(found: number, known: number): MailerError {
   const sentence =
-    `The outbox was set up by a newer jwt-mailer (schema ${found}; this program knows ${migrations.length}). ` +
+    `The outbox was set up by a newer jwt-mailer (schema ${found}; this program knows ${known}). ` +
     'Start that version again, or give this one another DATABASE_URL or DATA_DIR.'
   return new MailerError('store_unavailable', { reason: 'schema_newer', cause: new Error(sentence) })
 }

@@ -2,6 +2,8 @@
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { DatabaseSync } from 'node:sqlite'
+import { Client } from 'pg'
 import type { Engine } from '../../src/outbox/engine.ts'
 import type { Limits } from '../../src/outbox/limit.ts'
 import { openOutbox } from '../../src/outbox/outbox.ts'
@@ -56,6 +58,21 @@ async function startOnPostgres(): Promise<Store> {
     close: () => server.close(),
   })
   return at(server.url)
+}
+
+/** Asks the store itself, past the outbox. */
+export async function query(address: string, sql: string): Promise<Record<string, unknown>[]> {
+  if (!address.startsWith('postgres:')) {
+    const database = new DatabaseSync(address)
+    const rows = database.prepare(sql).all()
+    database.close()
+    return rows
+  }
+  const client = new Client({ connectionString: address })
+  await client.connect()
+  const { rows } = await client.query<Record<string, unknown>>(sql)
+  await client.end()
+  return rows
 }
 
 export const silent = { info() {}, warn() {}, error() {} }

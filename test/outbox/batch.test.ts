@@ -1,0 +1,102 @@
+import { expect, test } from 'vitest'
+import { MailerError } from '../../src/errors.ts'
+import { type BatchOptions, batcher } from '../../src/outbox/batch.ts'
+
+/** A batcher over a store that doubles numbers, takes `ms` per transaction, and refuses what `check` throws at. */
+function doubling(
+  options: Partial<BatchOptions<number, number>> & { ms?: number; check?: (one: number) => void } = {},
+) {
+  const { ms = 0, check = () => undefined, ...bounds } = options
+  const batches: number[][] = []
+  const batch = batcher<number, number>({
+    weigh: (bytes) => bytes,
+    ...bounds,
+    run: async (numbers) => {
+      batches.push([...numbers])
+      if (ms > 0) await new Promise((resolve) => setTimeout(resolve, ms))
+      for (const one of numbers) check(one)
+      return numbers.map((one) => one * 2)
+    },
+  })
+  return { batch, batches }
+}
+const range = (count: number) => Array.from({ length: count }, (_, n) => n)
+
+test('what comes in one turn of the event loop goes as one transaction, each with its own answer', async () => {
+  const { batch, batches } = doubling()
+  expect(await Promise.all([1, 2, 3].map((n) => batch.submit(n)))).toEqual([2, 4, 6])
+  expect(batches).toEqual([[1, 2, 3]])
+})
+
+test('what gathers while a transaction runs goes together into the next', async () => {
+  const { batch, batches } = doubling({ ms: 20 })
+  const first = batch.submit(1)
+  await new Promise((resolve) => setTimeout(resolve, 5))
+  const later = [2, 3].map((n) => batch.submit(n))
+  await Promise.all([first, ...later])
+  expect(batches).toEqual([[1], [2, 3]])
+})
+
+test('a lone operation does not wait for company', async () => {
+  const { batch } = doubling()
+  const from = performance.now()
+  for (let n = 0; n < 50; n += 1) await batch.submit(n)
+  expect((performance.now() - from) / 50).toBeLessThan(1)
+})
+
+test('a batch ends at its number of operations and at its bytes', async () => {
+  const many = doubling({ maxOperations: 4 })
+  await Promise.all(range(10).map((n) => many.batch.submit(n)))
+  expect(many.batches.map(({ length }) => length)).toEqual([4, 4, 2])
+  const heavy = doubling({ maxBytes: 10 })
+  await Promise.all([6, 4, 1, 20, 3].map((n) => heavy.batch.submit(n)))
+  expect(heavy.batches).toEqual([[6, 4], [1], [20], [3]])
+})
+
+test('an operation at fault fails alone', async () => {
+  const { batch } = doubling({
+    check(one) {
+      if (one === 2) throw new Error('two')
+    },
+  })
+  const answers = await Promise.allSettled([1, 2, 3].map((n) => batch.submit(n)))
+  expect(answers.map((one) => (one.status === 'fulfilled' ? one.value : String(one.reason)))).toEqual([
+    2,
+    'Error: two',
+    6,
+  ])
+})
+
+test('when the store is gone all fail together, and none is tried again', async () => {
+  const { batch, batches } = doubling({
+    check() {
+      throw new MailerError('store_unavailable')
+    },
+  })
+  const answers = await Promise.allSettled([1, 2, 3].map((n) => batch.submit(n)))
+  expect(answers.every(({ status }) => status === 'rejected')).toBe(true)
+  expect(batches).toEqual([[1, 2, 3]])
+})
+
+test('beyond its line it refuses at once, by number and by bytes', async () => {
+  const busy = { code: 'store_unavailable', reason: 'busy' }
+  const { batch } = doubling({ ms: 20, maxWaiting: 3 })
+  const taken = range(3).map((n) => batch.submit(n))
+  await expect(batch.submit(4)).rejects.toMatchObject(busy)
+  await Promise.all(taken)
+  expect(await batch.submit(4)).toBe(8)
+  const heavy = doubling({ ms: 20, maxWaitingBytes: 100 })
+  const first = heavy.batch.submit(60)
+  await expect(heavy.batch.submit(60)).rejects.toMatchObject(busy)
+  expect(await first).toBe(120)
+  expect(await heavy.batch.submit(60)).toBe(120)
+})
+
+test('it is idle when everything has been answered', async () => {
+  const { batch } = doubling({ ms: 10 })
+  let answered = 0
+  for (const n of range(3)) void batch.submit(n).then(() => (answered += 1))
+  await batch.idle()
+  await batch.idle()
+  expect(answered).toBe(3)
+})

@@ -1,0 +1,55 @@
+import { describe, expect, test } from 'vitest'
+import { mailId, windowMs } from '../../src/outbox/key.ts'
+
+const minuteMs = 60_000
+const dayMs = 24 * 60 * minuteMs
+const identity = { app: 'default', kind: 'confirmation', token: 'header.payload.signature' }
+
+describe('the id of a mail', () => {
+  test('fits where a message id must fit', () => {
+    expect(mailId(identity)).toMatch(/^[\w-]{32}$/)
+  })
+
+  test('does not change with the spelling of the signature', () => {
+    expect(mailId({ ...identity, token: 'header.payload.another' })).toBe(mailId(identity))
+    expect(mailId({ ...identity, token: 'header.payload.' })).toBe(mailId(identity))
+  })
+
+  test('changes with what is signed, with app and with kind', () => {
+    const others = [{ token: 'header.other.signature' }, { app: 'shop' }, { kind: 'resetkey' }]
+    const ids = others.map((other) => mailId({ ...identity, ...other }))
+    expect(new Set([mailId(identity), ...ids]).size).toBe(4)
+  })
+
+  test('follows the jti alone when there is one', () => {
+    const first = mailId({ ...identity, jti: '1' })
+    expect(mailId({ ...identity, jti: '1', token: 'another.payload.signature' })).toBe(first)
+    expect(mailId({ ...identity, jti: '2' })).not.toBe(first)
+    expect(mailId({ ...identity, jti: 'header.payload' })).not.toBe(mailId(identity))
+  })
+
+  test('cannot be made the same by moving letters from one name to the next', () => {
+    expect(mailId({ ...identity, app: 'ab', kind: 'c' })).not.toBe(
+      mailId({ ...identity, app: 'a', kind: 'bc' }),
+    )
+  })
+})
+
+describe('the window in which a repeat is the same mail', () => {
+  const now = 1_800_000_000_000
+
+  test('is a day for a mail with a link or key and five minutes for a notification', () => {
+    expect(windowMs({ carriesSecret: true, now })).toBe(dayMs)
+    expect(windowMs({ carriesSecret: false, now })).toBe(5 * minuteMs)
+  })
+
+  test('lasts with a jti until the token ends, tolerance included, or a week', () => {
+    expect(windowMs({ jti: '1', exp: now / 1000 + 3600, carriesSecret: false, now })).toBe(61 * minuteMs)
+    expect(windowMs({ jti: '1', exp: now / 1000 - 30, carriesSecret: false, now })).toBe(minuteMs)
+    expect(windowMs({ jti: '1', carriesSecret: false, now })).toBe(7 * dayMs)
+  })
+
+  test('is not changed by an end of the token when there is no jti', () => {
+    expect(windowMs({ exp: now / 1000 + 3600, carriesSecret: true, now })).toBe(dayMs)
+  })
+})

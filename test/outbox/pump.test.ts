@@ -1,0 +1,137 @@
+import { afterEach, beforeEach, describe, expect, test } from 'vitest'
+import type { Due, Outbox, Settlement } from '../../src/outbox/port.ts'
+import { type Pump, type PumpOptions, startPump } from '../../src/outbox/pump.ts'
+import { mail, open, own, sent, silent, type Store, stores } from './stores.ts'
+
+describe('the pump', () => {
+  let store: Store
+  let outbox: Outbox
+  let pumps: Pump[]
+
+  beforeEach(async () => {
+    pumps = []
+    store = await (stores[0] ?? raise()).start()
+    outbox = await open(store)
+  })
+  afterEach(async () => {
+    await Promise.all(pumps.map((pump) => pump.stop(0)))
+    await outbox.close()
+    await store.close()
+  })
+
+  function start(attempt: (due: Due) => Promise<Settlement>, over: Partial<PumpOptions> = {}): Pump {
+    const pump = startPump({ outbox, attempt, log: silent, everyMs: 50, ...over })
+    pumps.push(pump)
+    return pump
+  }
+  const queue = async (count: number) => {
+    for (let n = 0; n < count; n += 1) await outbox.handBack(await own(outbox, mail(`m${n}`)))
+  }
+  const stats = () => outbox.stats()
+
+  test('tries each mail that is due once and writes down what became of it', async () => {
+    await queue(40)
+    const tried: string[] = []
+    start(async ({ id, token }) => {
+      tried.push(id)
+      expect(token).toBe(mail(id).token)
+      return id === 'm7' ? { state: 'dead', detail: '550' } : sent
+    })
+    await expect.poll(stats).toMatchObject({ sent: 39, dead: 1, queued: 0 })
+    expect(new Set(tried).size).toBe(40)
+    expect(tried).toHaveLength(40)
+  })
+
+  test('two pumps on one store share the work', async () => {
+    await queue(40)
+    const tried: string[] = []
+    const attempt = async ({ id }: Due) => {
+      tried.push(id)
+      await pause(5)
+      return sent
+    }
+    const other = await open(store)
+    start(attempt)
+    start(attempt, { outbox: other })
+    await expect.poll(stats).toMatchObject({ sent: 40 })
+    expect(tried).toHaveLength(40)
+    await Promise.all(pumps.map((pump) => pump.stop(1000)))
+    await other.close()
+  })
+
+  test('never runs more attempts at once than it may, and does not wait for the clock while there is more', async () => {
+    await queue(12)
+    let running = 0
+    let most = 0
+    start(
+      async () => {
+        most = Math.max(most, (running += 1))
+        await pause(20)
+        running -= 1
+        return sent
+      },
+      { maxRunning: 3, everyMs: 60_000 },
+    )
+    await expect.poll(stats, { timeout: 5000 }).toMatchObject({ sent: 12 })
+    expect(most).toBe(3)
+  })
+
+  test('an attempt that throws leaves its mail in line', async () => {
+    await queue(1)
+    start(async () => {
+      throw new Error('a bug')
+    })
+    await expect
+      .poll(() => outbox.find('m0'))
+      .toMatchObject({ state: 'queued', detail: 'internal', attempts: 1 })
+  })
+
+  test('a stop waits for running attempts and claims no more', async () => {
+    await queue(5)
+    const pump = start(
+      async () => {
+        await pause(100)
+        return sent
+      },
+      { maxRunning: 2 },
+    )
+    await expect.poll(stats).toMatchObject({ sending: 2 })
+    await pump.stop(5000)
+    expect(await stats()).toMatchObject({ sent: 2, queued: 3, sending: 0 })
+  })
+
+  test('a stop hands back what is not done in time, and a late success still counts', async () => {
+    await queue(1)
+    let finish: (settlement: Settlement) => void = raise
+    const pump = start(() => new Promise<Settlement>((resolve) => (finish = resolve)))
+    await expect.poll(stats).toMatchObject({ sending: 1 })
+    await pump.stop(50)
+    expect(await stats()).toMatchObject({ queued: 1, sending: 0 })
+    finish(sent)
+    await expect.poll(stats).toMatchObject({ sent: 1, queued: 0 })
+  })
+
+  test('goes on when the store was away for a while', async () => {
+    await queue(1)
+    let away = 3
+    const flaky: PumpOptions['outbox'] = {
+      ...outbox,
+      claimDue: (limit) => (away-- > 0 ? Promise.reject(new Error('away')) : outbox.claimDue(limit)),
+    }
+    start(async () => sent, { outbox: flaky })
+    await expect.poll(stats).toMatchObject({ sent: 1 })
+  })
+
+  test('forgets mails whose window is over', async () => {
+    await outbox.settle(await own(outbox, mail('old', { windowMs: 1 })), sent)
+    let now = Date.now()
+    start(async () => sent, { clock: () => (now += 61_000) })
+    await expect.poll(stats).toMatchObject({ sent: 0 })
+  })
+})
+
+const pause = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms))
+
+function raise(): never {
+  throw new Error('nothing there')
+}
