@@ -127,7 +127,7 @@ function gone(cause: unknown): MailerError {
   if (cause instanceof MailerError) return cause
   const code = cause instanceof Error && 'code' in cause ? String(cause.code) : ''
   return new MailerError('store_unavailable', {
-    reason: /^\w{5,20}$/.test(code) ? code : 'unreachable',
+    reason: /^\w{5,40}$/.test(code) ? code : 'unreachable',
     cause,
   })
 }

@@ -33,10 +33,14 @@ export function postgresMissing(): string | undefined {
   return reason
 }
 
-/** `settings` are lines of postgresql.conf; with any of them the server is always our own. */
-export async function startPostgres(settings: readonly string[] = []): Promise<TestPostgres> {
+export interface PostgresOptions {
+  /** A server of our own that offers TLS with a certificate nobody signed, as Heroku's do. */
+  readonly tls?: boolean
+}
+
+export async function startPostgres({ tls = false }: PostgresOptions = {}): Promise<TestPostgres> {
   const given = process.env['DATABASE_URL']
-  return given && settings.length === 0 ? useServer(given) : startServer(settings)
+  return given && !tls ? useServer(given) : startServer(tls)
 }
 
 function binaries(): string | undefined {
@@ -53,7 +57,7 @@ async function useServer(address: string): Promise<TestPostgres> {
   return { url, server: undefined, createDatabase: () => databases.create(), close: () => databases.drop() }
 }
 
-async function startServer(settings: readonly string[]): Promise<TestPostgres> {
+async function startServer(tls: boolean): Promise<TestPostgres> {
   const folder = binaries() ?? ''
   if (folder === '') throw new Error(postgresMissing())
   const account = await serverAccount()
@@ -69,7 +73,7 @@ async function startServer(settings: readonly string[]): Promise<TestPostgres> {
     `port=${port}`,
     'listen_addresses=127.0.0.1',
     `unix_socket_directories=${home}`,
-    ...settings,
+    ...(tls ? await tlsSettings(home, account) : []),
   ]
   const args = ['-D', data, ...options.flatMap((option) => ['-c', option])]
   let child: ChildProcess | undefined
@@ -116,8 +120,24 @@ async function startServer(settings: readonly string[]): Promise<TestPostgres> {
   }
 }
 
+async function tlsSettings(home: string, account: Account): Promise<string[]> {
+  const [key, certificate] = [join(home, 'server.key'), join(home, 'server.crt')]
+  const subject = ['-subj', '/CN=database.test', '-days', '2']
+  const files = ['-keyout', key, '-out', certificate]
+  await run('openssl', ['req', '-x509', '-newkey', 'rsa:2048', '-nodes', ...subject, ...files], {
+    ...account,
+    cwd: home,
+  })
+  return ['ssl=on', `ssl_key_file=${key}`, `ssl_cert_file=${certificate}`]
+}
+
+interface Account {
+  readonly uid?: number
+  readonly gid?: number
+}
+
 /** The server refuses to run as root. */
-async function serverAccount(): Promise<{ uid?: number; gid?: number }> {
+async function serverAccount(): Promise<Account> {
   if (process.getuid?.() !== 0) return {}
   return { uid: await idOf('-u'), gid: await idOf('-g') }
 }
