@@ -102,6 +102,7 @@ async function measureQuestions(outbox: Outbox) {
   return {
     claimMs: await timed(() => outbox.claimDue(16)),
     statsMs: await timed(() => outbox.stats()),
+    countSentMs: await timed(() => outbox.countSent()),
     listMs: await timed(() => outbox.list('dead', 50)),
     purgeMs: await timed(() => outbox.purge()),
   }
@@ -136,7 +137,7 @@ function sqliteStore() {
 }
 
 async function postgresStore() {
-  const server = await startPostgres()
+  const server = await startPostgres({ fsync: true })
   return {
     engine: postgresEngine({ url: server.url }),
     async fill(rows: number) {

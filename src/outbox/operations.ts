@@ -66,6 +66,7 @@ export type Operation =
   | FindOperation
   | { readonly op: 'list'; readonly state: MailState; readonly limit: number }
   | { readonly op: 'stats' }
+  | { readonly op: 'countSent' }
   | {
       readonly op: 'requeue'
       readonly id: string | null
@@ -85,7 +86,7 @@ export interface OperationResult {
   readonly until?: number
 }
 
-const readOnly = new Set(['find', 'list', 'stats'])
+const readOnly = new Set(['find', 'list', 'stats', 'countSent'])
 /** Does the operation leave the store as it is? */
 export const readsOnly = (operation: Operation) => readOnly.has(operation.op)
 
@@ -222,7 +223,9 @@ function* rowsOf(operation: Operation, sql: Sql): Steps<SqlRow[]> {
       ]).flat()
     }
     case 'stats':
-      return (yield [sql.stats(), sql.oldest()]).flat()
+      return (yield [sql.stats()]).flat()
+    case 'countSent':
+      return (yield [sql.countSent()]).flat()
     case 'undo':
       return (yield [sql.undo(operation.id, operation.lease)]).flat()
     case 'list':

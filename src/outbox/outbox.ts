@@ -8,7 +8,7 @@ import { batcher } from './batch.ts'
 import type { Engine, SqlRow } from './engine.ts'
 import { type Log, lifelineTo, pause } from './lifeline.ts'
 import { type Limits, quotasFor } from './limit.ts'
-import { type Operation, type OperationResult, readsOnly } from './operations.ts'
+import { type MailState, type Operation, type OperationResult, readsOnly } from './operations.ts'
 import {
   type Accepted,
   type Claim,
@@ -19,6 +19,7 @@ import {
   type Outbox,
   type Settlement,
   type Stats,
+  statsSchema,
   type StoredMail,
   storedMailSchema,
 } from './port.ts'
@@ -177,10 +178,11 @@ export async function openOutbox(options: OutboxOptions): Promise<Outbox> {
   }
 
   async function stats(): Promise<Stats> {
-    const rows = await rowsOf({ op: 'stats' })
-    const count = (state: string) => Number(rows.find((row) => row['state'] === state)?.['n'] ?? 0)
-    const [sending, queued, sent, dead] = [count('sending'), count('queued'), count('sent'), count('dead')]
-    return { sending, queued, sent, dead, oldest: count('oldest') || undefined }
+    const rows = statsSchema.parse(await rowsOf({ op: 'stats' }))
+    const count = (state: MailState) => rows.find((row) => row.state === state)?.n ?? 0
+    const unsent = rows.filter(({ state }) => state !== 'dead').map((row) => row.oldest)
+    const oldest = unsent.length > 0 ? Math.min(...unsent) : undefined
+    return { sending: count('sending'), queued: count('queued'), dead: count('dead'), oldest }
   }
 
   async function requeue(id: string | null): Promise<number> {
@@ -208,6 +210,7 @@ export async function openOutbox(options: OutboxOptions): Promise<Outbox> {
     claimDue,
     find,
     stats,
+    countSent: async () => Number((await rowsOf({ op: 'countSent' }))[0]?.['n'] ?? 0),
     purge,
     close,
     handBack: (claim) =>

@@ -8,7 +8,7 @@ import type { Dialect, SqlValue, Statement, Steps } from './engine.ts'
  *
  * outbox_mail: `due` is when somebody must look at the row again: the lease ends (sending), the next try (queued), the
  * day it is forgotten (sent, dead). `lease` is a random number chosen by whoever claims the row; only who knows it may
- * move the row on. `recipient` is an HMAC, `body` the sealed token and null once sent.
+ * move the row on. It is 0 unless the row is `sending`. `recipient` is an HMAC, `body` the sealed token and null once sent.
  * outbox_quota: one row per limit, window length and subject; `ends` is the end of the window that `n` counts.
  */
 /** Statements by the version they lead to, from 1. */
@@ -34,7 +34,7 @@ const migrations: Migrations = [
       relay text,
       stay_until bigint
     )`,
-    `create index outbox_mail_due on outbox_mail (state, due)`,
+    `create index outbox_mail_due on outbox_mail (state, due, created)`,
     `create table outbox_quota (key text not null primary key, ends bigint not null, n integer not null)`,
     `create index outbox_quota_ends on outbox_quota (ends)`,
   ],

@@ -9,6 +9,20 @@ export type Sql = ReturnType<typeof buildSql>
 type Claiming = Extract<Operation, { op: 'claim' }>
 type Requeueing = Extract<Operation, { op: 'requeue' }>
 
+export const sqliteDialect: Dialect = {
+  each: 'json_each($1)',
+  forUpdate: '',
+  skipLocked: '',
+  installLock: undefined,
+}
+
+export const postgresDialect: Dialect = {
+  each: 'jsonb_array_elements($1::jsonb)',
+  forUpdate: 'for update',
+  skipLocked: 'for update skip locked',
+  installLock: 'select pg_advisory_xact_lock(7823901156)',
+}
+
 const columns = 'id, app, kind, state, attempts, due, expires, created, done, detail, relay'
 
 const fate = 'outbox_mail.id, outbox_mail.state, outbox_mail.detail'
@@ -36,8 +50,9 @@ function buildSql({ each, forUpdate, skipLocked }: Dialect) {
     select ${text('id')}, ${text('app')}, ${text('kind')}, ${text('recipient')}, ${text('body')}, 'sending',
       ${whole('lease')}, 1, ${whole('due')}, ${whole('expires')}, ${whole('windowMs')}, ${whole('now')}
     from ${each} where true on conflict (id) do nothing returning id`
+  // `state || ''` keeps the planner from the index by state: when its statistics are old, "few are dead" can be wrong.
   const takeable = `select id from outbox_mail
-    where ${named} and (state = 'dead' or (state = 'sent' and due <= $2)) order by id ${forUpdate}`
+    where ${named} and (state || '' = 'dead' or (state || '' = 'sent' and due <= $2)) order by id ${forUpdate}`
   const takeOver = `update outbox_mail set recipient = s.recipient, body = s.body, state = 'sending', lease = s.lease,
       attempts = 1, due = s.due, expires = s.expires, window_ms = s.window_ms, created = s.now,
       done = null, detail = null, relay = null, stay_until = null
@@ -52,7 +67,7 @@ function buildSql({ each, forUpdate, skipLocked }: Dialect) {
     from (select ${text('id')} as mail, ${text('state')} as state, ${whole('lease')} as lease,
       ${whole('attempts')} as attempts, ${whole('due')} as due, ${text('detail')} as detail, ${text('relay')} as relay,
       ${whole('stayUntil')} as stay_until, ${whole('now')} as now from ${each}) as s
-    where outbox_mail.id = s.mail and outbox_mail.lease = s.lease and outbox_mail.state = 'sending'
+    where outbox_mail.id = s.mail and outbox_mail.lease = s.lease
     returning ${fate}`
   const settleSent = `update outbox_mail set state = 'sent', lease = 0, due = s.now + window_ms, done = s.now,
       detail = s.detail, relay = s.relay, stay_until = null, body = null
@@ -69,7 +84,7 @@ function buildSql({ each, forUpdate, skipLocked }: Dialect) {
       due = case when expires <= $2 then cast($5 as bigint) else cast($4 as bigint) end,
       detail = case when expires <= $2 then 'expired' else detail end,
       done = case when expires <= $2 then $2 end,
-      lease = $6
+      lease = case when expires <= $2 then 0 else cast($6 as bigint) end
     where id in (select id from mine) returning ${columns}, lease, body, stay_until`
   // Clocks of replicas differ: a window that has begun for one of them is the one that counts for all.
   const count = `insert into outbox_quota (key, ends, n) select ${text('key')}, ${whole('ends')}, ${whole('n')}
@@ -112,22 +127,17 @@ function buildSql({ each, forUpdate, skipLocked }: Dialect) {
     claim: ({ now, limit, due, forgetAt, lease }: Claiming, state: MailState) =>
       statement(claim, state, now, limit, due, forgetAt, lease),
     undo: (id: string, lease: number) =>
-      statement(
-        `delete from outbox_mail where id = $1 and lease = $2 and state = 'sending' returning id`,
-        id,
-        lease,
-      ),
+      statement(`delete from outbox_mail where id = $1 and lease = $2 returning id`, id, lease),
     list: (state: MailState, limit: number) =>
       statement(
         `select ${columns} from outbox_mail where state = $1 order by due desc limit $2`,
         state,
         limit,
       ),
-    stats: () => statement(`select state, count(*) as n from outbox_mail group by state`),
-    oldest: () =>
-      statement(
-        `select 'oldest' as state, min(created) as n from outbox_mail where state in ('sending', 'queued')`,
-      ),
+    stats: () =>
+      statement(`select state, count(*) as n, min(created) as oldest from outbox_mail
+        where state in ('sending', 'queued', 'dead') group by state`),
+    countSent: () => statement(`select count(*) as n from outbox_mail where state = 'sent'`),
     requeue: ({ id, now, expires, limit }: Requeueing) =>
       id === null
         ? statement(requeueAll, now, expires, limit)

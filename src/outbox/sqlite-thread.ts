@@ -7,9 +7,10 @@ import { dirname } from 'node:path'
 import { DatabaseSync, type StatementSync } from 'node:sqlite'
 import { parentPort } from 'node:worker_threads'
 import { MailerError } from '../errors.ts'
-import type { Dialect, SqlRow, Statement, Steps } from './engine.ts'
+import type { SqlRow, Statement, Steps } from './engine.ts'
 import { readsOnly, transact, type Operation, type OperationResult } from './operations.ts'
 import { installSchema } from './schema.ts'
+import { sqliteDialect } from './sql.ts'
 
 export type Request =
   | { readonly id: number; readonly open: string }
@@ -32,8 +33,6 @@ interface Failure {
 const busyTimeoutMs = 5000
 const cacheKiB = 16 * 1024
 
-const dialect: Dialect = { each: 'json_each($1)', forUpdate: '', skipLocked: '', installLock: undefined }
-
 let database: DatabaseSync | undefined
 const prepared = new Map<string, StatementSync>()
 
@@ -48,7 +47,7 @@ function open(path: string): void {
   opened.exec('pragma journal_mode = wal')
   opened.exec('pragma synchronous = full')
   opened.exec(`pragma cache_size = -${cacheKiB}`)
-  transaction(opened, 'begin immediate', installSchema(dialect))
+  transaction(opened, 'begin immediate', installSchema(sqliteDialect))
 }
 
 function close(): void {
@@ -61,7 +60,7 @@ function close(): void {
 function run(operations: readonly Operation[]): OperationResult[] {
   if (database === undefined) throw new MailerError('store_unavailable', { reason: 'closed' })
   const begin = operations.every(readsOnly) ? 'begin' : 'begin immediate'
-  return transaction(database, begin, transact(operations, dialect))
+  return transaction(database, begin, transact(operations, sqliteDialect))
 }
 
 function transaction<T>(db: DatabaseSync, begin: string, steps: Steps<T>): T {

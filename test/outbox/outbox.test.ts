@@ -1,6 +1,6 @@
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import type { Outbox } from '../../src/outbox/port.ts'
-import { mail, open, type OpenOptions, own, sent, type Store, stores, token } from './stores.ts'
+import { countAll, mail, open, type OpenOptions, own, sent, type Store, stores, token } from './stores.ts'
 
 const minuteMs = 60_000
 const hourMs = 60 * minuteMs
@@ -104,7 +104,7 @@ for (const { name, skipped, start } of stores)
       test('three hundred different mails at once are all accepted', async () => {
         const accepted = await Promise.all(Array.from({ length: 300 }, (_, n) => outbox.accept(at(`m${n}`))))
         expect(accepted.every(({ state }) => state === 'owner')).toBe(true)
-        expect(await outbox.stats()).toEqual({ sending: 300, queued: 0, sent: 0, dead: 0, oldest: now })
+        expect(await countAll(outbox)).toEqual({ sending: 300, queued: 0, sent: 0, dead: 0, oldest: now })
       })
 
       test('a mail the store cannot take fails alone, those beside it are stored', async () => {
@@ -112,7 +112,7 @@ for (const { name, skipped, start } of stores)
           ['a', 'b', 'c'].map((id) => outbox.accept(at(id, id === 'b' ? { windowMs: Number.NaN } : {}))),
         )
         expect(accepted.map(({ status }) => status)).toEqual(['fulfilled', 'rejected', 'fulfilled'])
-        expect(await outbox.stats()).toMatchObject({ sending: 2 })
+        expect(await countAll(outbox)).toMatchObject({ sending: 2 })
         expect(outbox.trouble()).toBeUndefined()
       })
     })
@@ -126,7 +126,7 @@ for (const { name, skipped, start } of stores)
           Array.from({ length: 32 }, (_, n) => (n % 2 === 0 ? one : two).accept(at(`m${n}`))),
         )
         expect(accepted.filter(({ state }) => state === 'owner')).toHaveLength(5)
-        expect(await outbox.stats()).toMatchObject({ sending: 5 })
+        expect(await countAll(outbox)).toMatchObject({ sending: 5 })
       })
 
       test('a refused mail leaves nothing behind and says when to come back', async () => {
@@ -400,7 +400,7 @@ for (const { name, skipped, start } of stores)
         await outbox.settle(await own(outbox, at('refused')), { state: 'dead', detail: '550' })
         now += 1000
         await outbox.settle(await own(outbox, at('later')), { state: 'queued', detail: 'connect' })
-        expect(await outbox.stats()).toEqual({ sending: 0, queued: 1, sent: 1, dead: 1, oldest: now })
+        expect(await countAll(outbox)).toEqual({ sending: 0, queued: 1, sent: 1, dead: 1, oldest: now })
         expect(await outbox.list('dead', 10)).toEqual([
           {
             id: 'refused',
@@ -439,7 +439,7 @@ for (const { name, skipped, start } of stores)
           ),
         )
         expect(await outbox.requeueDead()).toBe(610)
-        expect(await outbox.stats()).toMatchObject({ queued: 610, sent: 10, dead: 0 })
+        expect(await countAll(outbox)).toMatchObject({ queued: 610, sent: 10, dead: 0 })
       })
 
       test('sent mails go when their window is over, dead ones after a week, waiting ones never', async () => {
@@ -455,7 +455,7 @@ for (const { name, skipped, start } of stores)
         expect(await outbox.purge()).toBe(1)
         now += 6 * dayMs
         expect(await outbox.purge()).toBe(1)
-        expect(await outbox.stats()).toMatchObject({ sent: 0, dead: 0, queued: 1 })
+        expect(await countAll(outbox)).toMatchObject({ sent: 0, dead: 0, queued: 1 })
       })
 
       test('a purge gets through more than one page', async () => {

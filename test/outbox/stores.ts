@@ -90,6 +90,12 @@ export function open(store: Pick<Store, 'engine'>, options: OpenOptions = {}): P
   return openOutbox({ engine: store.engine(), limits, secrets, log: silent, ...rest })
 }
 
+/** How many mails are in each state. */
+export const countAll = async (outbox: Outbox) => ({
+  ...(await outbox.stats()),
+  sent: await outbox.countSent(),
+})
+
 const dayMs = 86_400_000
 export const token = 'eyJhbGciOiJIUzI1NiJ9.eyJ1c2VyX2VtYWlsIjoiYWRhQGV4YW1wbGUub3JnIn0.signature'
 

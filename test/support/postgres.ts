@@ -34,13 +34,18 @@ export function postgresMissing(): string | undefined {
 }
 
 export interface PostgresOptions {
+  /** Wait for the disk as in production. Killing the server loses nothing either way; only a dead machine would. */
+  readonly fsync?: boolean
   /** A server of our own that offers TLS with a certificate nobody signed, as Heroku's do. */
   readonly tls?: boolean
 }
 
-export async function startPostgres({ tls = false }: PostgresOptions = {}): Promise<TestPostgres> {
+export async function startPostgres({
+  tls = false,
+  fsync = false,
+}: PostgresOptions = {}): Promise<TestPostgres> {
   const given = process.env['DATABASE_URL']
-  return given && !tls ? useServer(given) : startServer(tls)
+  return given && !tls ? useServer(given) : startServer(tls, fsync)
 }
 
 function binaries(): string | undefined {
@@ -57,7 +62,7 @@ async function useServer(address: string): Promise<TestPostgres> {
   return { url, server: undefined, createDatabase: () => databases.create(), close: () => databases.drop() }
 }
 
-async function startServer(tls: boolean): Promise<TestPostgres> {
+async function startServer(tls: boolean, fsync: boolean): Promise<TestPostgres> {
   const folder = binaries() ?? ''
   if (folder === '') throw new Error(postgresMissing())
   const account = await serverAccount()
@@ -73,6 +78,7 @@ async function startServer(tls: boolean): Promise<TestPostgres> {
     `port=${port}`,
     'listen_addresses=127.0.0.1',
     `unix_socket_directories=${home}`,
+    `fsync=${fsync ? 'on' : 'off'}`,
     ...(tls ? await tlsSettings(home, account) : []),
   ]
   const args = ['-D', data, ...options.flatMap((option) => ['-c', option])]

@@ -1,0 +1,119 @@
+import { DatabaseSync } from 'node:sqlite'
+import { Client } from 'pg'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import type { Dialect, Statement } from '../../src/outbox/engine.ts'
+import type { AcceptOperation, SettleOperation } from '../../src/outbox/operations.ts'
+import { postgresDialect, sqlFor, sqliteDialect } from '../../src/outbox/sql.ts'
+import { open, type Store, stores } from './stores.ts'
+
+const now = 1_800_000_000_000
+const accept: AcceptOperation = {
+  op: 'accept',
+  id: '7',
+  app: 'default',
+  kind: 'confirmation',
+  recipient: 'hidden',
+  body: 'sealed',
+  lease: 1,
+  due: now,
+  expires: now,
+  windowMs: 1,
+  now,
+  quotas: [],
+}
+const settle: SettleOperation = {
+  op: 'settle',
+  id: '7',
+  lease: 1,
+  state: 'queued',
+  attempts: 1,
+  due: now,
+  detail: 'connect',
+  relay: null,
+  stayUntil: null,
+  now,
+}
+
+/** Everything that is asked while mails come and go, or regularly. */
+function statements(dialect: Dialect): Record<string, Statement> {
+  const sql = sqlFor(dialect)
+  const claiming = { op: 'claim', lease: 1, due: now, forgetAt: now, limit: 16, now } as const
+  return {
+    insert: sql.insert([accept]),
+    takeable: sql.takeable([accept]),
+    takeOver: sql.takeOver([accept]),
+    remove: sql.remove([accept]),
+    standing: sql.standing([accept]),
+    count: sql.count([{ key: 'recipient:7:1', ends: now, n: 1 }]),
+    uncount: sql.uncount([{ key: 'recipient:7:1', n: 1 }]),
+    settle: sql.settle([settle]),
+    settleSent: sql.settleSent([settle]),
+    claimQueued: sql.claim(claiming, 'queued'),
+    claimSending: sql.claim(claiming, 'sending'),
+    undo: sql.undo('7', 1),
+    list: sql.list('dead', 50),
+    stats: sql.stats(),
+    requeue: sql.requeue({ op: 'requeue', id: '7', expires: now, limit: 500, now }),
+    requeueAll: sql.requeue({ op: 'requeue', id: null, expires: now, limit: 500, now }),
+    purgeSent: sql.purge('sent', now, 500),
+    purgeQuota: sql.purgeQuota(now, 500),
+  }
+}
+
+const filled = 20_000
+const fillMail = (numbers: string, id: string) => `insert into outbox_mail
+  (id, app, kind, recipient, state, lease, attempts, due, expires, window_ms, created)
+  select ${id}, 'default', 'confirmation', 'hidden', case when n % 1000 = 0 then 'queued' else 'sent' end, 0, 1,
+  ${now} + n, ${now}, 1, ${now} from ${numbers}`
+const fillQuota = (numbers: string, id: string) =>
+  `insert into outbox_quota (key, ends, n) select ${id}, ${now} + n, 1 from ${numbers}`
+
+for (const { name, skipped, start } of stores)
+  describe.skipIf(skipped)(`with twenty thousand mails in ${name}`, () => {
+    let store: Store
+    let explain: (statement: Statement) => Promise<string>
+    let done: () => Promise<void> | void
+
+    beforeAll(async () => {
+      store = await start()
+      await (await open(store)).close()
+      ;({ explain, done } = await (name === 'SQLite' ? explainSqlite(store) : explainPostgres(store)))
+    })
+    afterAll(async () => {
+      await done()
+      await store.close()
+    })
+
+    const dialect = name === 'SQLite' ? sqliteDialect : postgresDialect
+    test.each(Object.entries(statements(dialect)))(
+      '%s finds its rows without reading them all',
+      async (_, statement) => {
+        expect(await explain(statement)).not.toMatch(/SCAN outbox_|Seq Scan on outbox_|Hash Cond|Merge Cond/)
+      },
+    )
+  })
+
+async function explainSqlite(store: Store) {
+  const database = new DatabaseSync(store.address)
+  const numbers = `(with recursive s(n) as (select 1 union all select n + 1 from s where n < ${filled}) select n from s)`
+  for (const fill of [fillMail, fillQuota]) database.exec(fill(numbers, `'x' || n`))
+  const explain = async ({ sql, params }: Statement) => {
+    const plan = database.prepare(`explain query plan ${sql.replaceAll(/\$(\d)/g, '?$1')}`).all(...params)
+    return plan.map(({ detail }) => detail).join('\n')
+  }
+  return { explain, done: () => database.close() }
+}
+
+async function explainPostgres(store: Store) {
+  const client = new Client({ connectionString: store.address })
+  await client.connect()
+  for (const fill of [fillMail, fillQuota])
+    await client.query(fill(`generate_series(1, ${filled}) s(n)`, `'x' || n`))
+  await client.query('analyze')
+  await client.query('set enable_seqscan = off')
+  const explain = async ({ sql, params }: Statement) => {
+    const { rows } = await client.query<{ 'QUERY PLAN': string }>(`explain ${sql}`, [...params])
+    return rows.map((row) => row['QUERY PLAN']).join('\n')
+  }
+  return { explain, done: () => client.end() }
+}
