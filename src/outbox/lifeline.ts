@@ -4,6 +4,7 @@ import { MailerError } from '../errors.ts'
 import type { Engine } from './engine.ts'
 import type { Operation, OperationResult } from './operations.ts'
 
+const firstTryMs = 3000
 const retryMinMs = 100
 const retryMaxMs = 1000
 
@@ -19,8 +20,8 @@ export interface Lifeline {
 }
 
 /**
- * Opens the engine and keeps it open. Resolves after the first try whether it succeeded or not; rejects, with a
- * sentence for the operator, only when this program is too old for the schema it found.
+ * Opens the engine and keeps it open. Resolves after the first try whether it succeeded or not, and when that takes
+ * long; rejects, with a sentence for the operator, only when this program is too old for the schema it found.
  */
 export async function lifelineTo(engine: Engine, log: Log): Promise<Lifeline> {
   let trouble: string | undefined = 'starting'
@@ -64,10 +65,11 @@ export async function lifelineTo(engine: Engine, log: Log): Promise<Lifeline> {
     }
   }
 
-  await tryOpen().catch((error: MailerError) => {
+  const opening = tryOpen().catch((error: MailerError) => {
     throw error.cause
   })
-  if (trouble !== undefined) restoring = restore()
+  await Promise.race([opening, pause(firstTryMs)])
+  if (trouble !== undefined) restoring = opening.catch(() => undefined).then(restore)
   return {
     run,
     trouble: () => trouble,

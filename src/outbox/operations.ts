@@ -46,7 +46,7 @@ export interface SettleOperation {
   readonly now: number
 }
 
-export interface FindOperation {
+interface FindOperation {
   readonly op: 'find'
   readonly id: string
 }

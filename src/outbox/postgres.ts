@@ -2,27 +2,30 @@
  * Owns the way to Postgres: a small pool, TLS as the address asks for it, timeouts, and what an error means. Made for
  * PgBouncer in transaction mode as well: no named statements, no session state.
  */
-import { DatabaseError, Pool, type PoolClient, type PoolConfig, types } from 'pg'
+import { DatabaseError, Pool, type PoolClient, type PoolConfig, type QueryConfig, types } from 'pg'
 import { MailerError } from '../errors.ts'
-import type { Engine, SqlRow, Steps } from './engine.ts'
+import type { Engine, SqlRow, SqlValue, Steps } from './engine.ts'
 import { transact } from './operations.ts'
 import { installSchema } from './schema.ts'
 import { postgresDialect } from './sql.ts'
 
 const connectTimeoutMs = 2000
 const answerTimeoutMs = 5000
+/** Another replica may be migrating a large table. */
+const installTimeoutMs = 60_000
 const int8 = 20
 
 /**
  * A replica that freezes inside a transaction must not hold its locks for long. And the planner takes every list of
  * mails for a hundred, for which it would rather read a table of twenty thousand rows than look up one.
  */
-const begin = [
-  'begin',
-  'set local statement_timeout = 4000',
-  'set local idle_in_transaction_session_timeout = 4000',
-  'set local enable_seqscan = off',
-].join(';')
+const beginWithin = (timeoutMs: number) =>
+  [
+    'begin',
+    `set local statement_timeout = ${timeoutMs - 1000}`,
+    `set local idle_in_transaction_session_timeout = ${timeoutMs - 1000}`,
+    'set local enable_seqscan = off',
+  ].join(';')
 
 export interface PostgresOptions {
   readonly url: string
@@ -39,7 +42,6 @@ export function postgresEngine({ url, onHeroku = false, maxConnections = 3 }: Po
     keepAlive: true,
     application_name: 'jwt-mailer',
     connectionTimeoutMillis: connectTimeoutMs,
-    query_timeout: answerTimeoutMs,
     idleTimeoutMillis: 60_000,
     allowExitOnIdle: true,
     types: { getTypeParser: (oid: number) => (oid === int8 ? Number : types.getTypeParser(oid, 'text')) },
@@ -48,11 +50,11 @@ export function postgresEngine({ url, onHeroku = false, maxConnections = 3 }: Po
   pool.on('error', () => undefined)
   pool.on('connect', (client) => client.on('error', () => undefined))
 
-  async function transaction<T>(makeSteps: () => Steps<T>): Promise<T> {
+  async function transaction<T>(makeSteps: () => Steps<T>, timeoutMs = answerTimeoutMs): Promise<T> {
     for (let attempt = 1; ; attempt += 1) {
       const progress: Progress = { at: 'connecting' }
       try {
-        return await once(pool, makeSteps(), progress)
+        return await once(pool, makeSteps(), timeoutMs, progress)
       } catch (error) {
         if (attempt === 1 && worthRepeating(error, progress)) continue
         throw isOperationsFault(error) ? error : gone(error)
@@ -62,7 +64,7 @@ export function postgresEngine({ url, onHeroku = false, maxConnections = 3 }: Po
 
   return {
     name: 'postgres',
-    open: () => transaction(() => installSchema(postgresDialect)),
+    open: () => transaction(() => installSchema(postgresDialect), installTimeoutMs),
     run: (operations) => transaction(() => transact(operations, postgresDialect)),
     close: () => pool.end(),
   }
@@ -72,23 +74,25 @@ interface Progress {
   at: 'connecting' | 'working' | 'committing'
 }
 
-async function once<T>(pool: Pool, steps: Steps<T>, progress: Progress): Promise<T> {
+async function once<T>(pool: Pool, steps: Steps<T>, timeoutMs: number, progress: Progress): Promise<T> {
   const client = await pool.connect()
+  const ask = (sql: string, params: readonly SqlValue[] = []) =>
+    client.query<SqlRow>(timed(sql, params, timeoutMs))
   progress.at = 'working'
   let usable = false
   try {
     // `begin` leaves together with the first flight: a round trip less.
-    let sent: Promise<unknown>[] = [client.query(begin)]
     let step = steps.next()
+    let sent: Promise<unknown>[] = [ask(beginWithin(timeoutMs))]
     while (!step.done) {
-      const rows = step.value.map(({ sql, params }) => client.query<SqlRow>(sql, [...params]))
+      const rows = step.value.map(({ sql, params }) => ask(sql, params))
       await allOf([...sent, ...rows])
       sent = []
       step = steps.next((await Promise.all(rows)).map((result) => result.rows))
     }
     await allOf(sent)
     progress.at = 'committing'
-    await client.query('commit')
+    await ask('commit')
     usable = true
     return step.value
   } catch (error) {
@@ -99,6 +103,15 @@ async function once<T>(pool: Pool, steps: Steps<T>, progress: Progress): Promise
   }
 }
 
+/** pg gives up on a query after `query_timeout` and then closes the connection. Its types know that for a whole pool only. */
+function timed(
+  text: string,
+  params: readonly SqlValue[],
+  timeoutMs: number,
+): QueryConfig & { query_timeout: number } {
+  return { text, values: [...params], query_timeout: timeoutMs }
+}
+
 /** Waits for all, so that nothing is left running or unheard, then throws the first failure. */
 async function allOf(queries: readonly Promise<unknown>[]): Promise<void> {
   const failed = (await Promise.allSettled(queries)).find((one) => one.status === 'rejected')
@@ -106,7 +119,7 @@ async function allOf(queries: readonly Promise<unknown>[]): Promise<void> {
 }
 
 const rolledBack = (client: PoolClient) =>
-  client.query('rollback').then(
+  client.query(timed('rollback', [], answerTimeoutMs)).then(
     () => true,
     () => false,
   )

@@ -41,7 +41,11 @@ function open(path: string): void {
   mkdirSync(dirname(path), { recursive: true, mode: 0o700 })
   // SQLite gives its -wal and -shm files the mode of the main file.
   closeSync(openSync(path, 'a', 0o600))
-  chmodSync(path, 0o600)
+  try {
+    chmodSync(path, 0o600)
+  } catch {
+    // A mounted folder may belong to another user. What the file holds is sealed all the same.
+  }
   const opened = new DatabaseSync(path, { timeout: busyTimeoutMs })
   database = opened
   opened.exec('pragma journal_mode = wal')

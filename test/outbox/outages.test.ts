@@ -92,6 +92,18 @@ describe.skipIf(restartable !== undefined)(
       await own(outbox, mail('early'))
     })
 
+    test('the service starts while its database hangs, and uses it when it goes on', async () => {
+      const { pid } = server()
+      process.kill(pid, 'SIGSTOP')
+      const from = performance.now()
+      outbox = await openPostgres()
+      expect(performance.now() - from).toBeLessThan(4000)
+      expect(await refusal(outbox.accept(mail('hanging')))).toEqual(unavailable)
+      process.kill(pid, 'SIGCONT')
+      await expect.poll(() => outbox.trouble(), { timeout: 8000 }).toBeUndefined()
+      expect(await outbox.accept(mail('hanging'))).toMatchObject({ state: 'owner' })
+    })
+
     test('a restart between two mails is not noticed', async () => {
       outbox = await openPostgres()
       await own(outbox, mail('one'))
