@@ -18,7 +18,7 @@ export interface TestPostgres {
   readonly url: string
   /** Another empty database on the same server. */
   createDatabase(): Promise<string>
-  /** Stops and starts the server; `undefined` when it is not ours to stop. */
+  /** Stops and starts the server, `immediate` without a word to its clients; `undefined` when it is not ours to stop. */
   readonly server:
     | { stop(how?: 'fast' | 'immediate'): Promise<void>; start(): Promise<void>; readonly pid: number }
     | undefined
@@ -84,7 +84,10 @@ async function startServer(tls: boolean, fsync: boolean): Promise<TestPostgres> 
   const args = ['-D', data, ...options.flatMap((option) => ['-c', option])]
   let child: ChildProcess | undefined
 
+  const isRunning = (one = child) => one !== undefined && one.exitCode === null && one.signalCode === null
+
   async function start(): Promise<void> {
+    if (isRunning()) return
     child = spawn(join(folder, 'postgres'), args, { ...account, cwd: home, stdio: 'ignore' })
     const isReady = join(folder, 'pg_isready')
     for (let tries = 0; tries < 200; tries += 1) {
@@ -93,7 +96,7 @@ async function startServer(tls: boolean, fsync: boolean): Promise<TestPostgres> 
         () => false,
       )
       if (ready) return
-      if (child.exitCode !== null) break
+      if (!isRunning()) break
       await new Promise((resolve) => setTimeout(resolve, 50))
     }
     throw new Error('Postgres did not start')
@@ -101,7 +104,7 @@ async function startServer(tls: boolean, fsync: boolean): Promise<TestPostgres> 
 
   async function stop(how: 'fast' | 'immediate' = 'fast'): Promise<void> {
     const stopping = child
-    if (stopping === undefined || stopping.exitCode !== null || stopping.signalCode !== null) return
+    if (stopping === undefined || !isRunning()) return
     const exited = new Promise((resolve) => stopping.once('exit', resolve))
     stopping.kill(how === 'fast' ? 'SIGINT' : 'SIGQUIT')
     await exited
