@@ -5,25 +5,35 @@ import closeWithGrace from 'close-with-grace'
 import { buildApp } from './app.ts'
 import { retrier } from './attempt.ts'
 import { type Config, ConfigError, type RelayConfig, readConfig } from './config.ts'
-import { deliverer } from './deliver.ts'
+import { type DeliverParts, deliverer } from './deliver.ts'
 import { describeError, type Log, openLog } from './log.ts'
 import { CatalogueError, loadCatalogue } from './mails/catalogue.ts'
 import { liveCatalogue } from './mails/live.ts'
 import { mimeBuilder } from './mails/mime.ts'
 import { openOutbox } from './outbox/outbox.ts'
 import { postgresEngine } from './outbox/postgres.ts'
-import { startPump } from './outbox/pump.ts'
+import { type PumpOptions, startPump } from './outbox/pump.ts'
 import { sqliteEngine } from './outbox/sqlite.ts'
 import { openInbox } from './transport/inbox.ts'
-import { smtpTransport } from './transport/smtp.ts'
+import { type SmtpOptions, smtpTransport } from './transport/smtp.ts'
 import { localUrl, sampleCommand, welcome } from './welcome.ts'
 
 const builtInMails = fileURLToPath(new URL('../mails', import.meta.url))
-/** Heroku kills 30 s after SIGTERM; a mail on its way takes 20 s at most. */
-const graceMs = 24_000
-const pumpGraceMs = 19_000
+/** Heroku kills 30 s after SIGTERM. A mail on its way takes 20 s at most, and its end must still reach the store. */
+const graceMs = 24_500
+const attemptGraceMs = 20_500
 
-async function start(config: Config, log: Log): Promise<void> {
+/** How fast time passes and how long things may take. A test hurries; the service itself never does. */
+export interface Pace {
+  readonly clock?: () => number
+  readonly flow?: Pick<DeliverParts, 'inlineMs'>
+  readonly pump?: Pick<PumpOptions, 'everyMs'>
+  readonly smtp?: Pick<SmtpOptions, 'attemptMs' | 'connectMs'>
+}
+
+/** Resolves when the service listens; from then on it ends itself, and the process, on SIGTERM. */
+export async function start(config: Config, log: Log, pace: Pace = {}): Promise<void> {
+  const { clock = Date.now } = pace
   for (const warning of config.warnings) log.warn(warning)
   const readCatalogue = config.production ? loadCatalogue : liveCatalogue
   const catalogue = readCatalogue({
@@ -39,6 +49,7 @@ async function start(config: Config, log: Log): Promise<void> {
     ...(config.relay ?? inboxRelay(inbox?.port ?? 0)),
     ehloName: config.sender.address.slice(config.sender.address.indexOf('@') + 1),
     buildMime,
+    ...pace.smtp,
   })
   const outbox = await openOutbox({
     engine: config.databaseUrl
@@ -47,12 +58,14 @@ async function start(config: Config, log: Log): Promise<void> {
     secrets: config.sealSecrets,
     limits: config.limits,
     log,
+    clock,
   })
-  const pump = startPump({ outbox, attempt: retrier({ catalogue, transport, log }), log })
+  const attempt = retrier({ catalogue, transport, log, now: clock })
+  const pump = startPump({ outbox, attempt, log, clock, ...pace.pump })
   const [key] = config.keysOf('default')
   let url = localUrl(config.host, config.port)
   const app = await buildApp({
-    deliver: deliverer({ keysOf: config.keysOf, catalogue, outbox, transport, log }),
+    deliver: deliverer({ keysOf: config.keysOf, catalogue, outbox, transport, log, now: clock, ...pace.flow }),
     keysOf: config.keysOf,
     outbox,
     transport,
@@ -68,12 +81,14 @@ async function start(config: Config, log: Log): Promise<void> {
   closeWithGrace({ delay: graceMs, logger }, async ({ err, signal }) => {
     if (err) log.fatal({ bug: describeError(err) }, 'crash')
     else log.info({ signal }, 'stopping')
-    // the pump stops claiming while requests are still being answered; what it cannot end goes to another replica
-    await Promise.all([app.close(), pump.stop(pumpGraceMs)])
-    await transport.close()
-    await outbox.close()
+    const stopped = Date.now()
+    // nothing begins any more: what had not reached the relay yet goes to another replica, what runs ends in its time
+    await Promise.all([app.close(), pump.stop(attemptGraceMs), transport.close()])
+    // the last receipts are on their way to `settle`
+    await new Promise(setImmediate)
+    await outbox.close(graceMs - 500 - (Date.now() - stopped))
     await inbox?.close()
-    log.flush()
+    await new Promise((flushed) => log.flush(flushed))
   })
   await app.listen({ host: config.host, port: config.port })
   const address = app.server.address()
@@ -87,12 +102,15 @@ function inboxRelay(port: number): RelayConfig {
   return { name: 'inbox', host: '127.0.0.1', port, tls: 'off', auth: undefined, connections: 4 }
 }
 
-try {
-  const config = readConfig()
-  await start(config, await openLog(config.logLevel))
-} catch (error) {
-  console.error(startFailure(error))
-  process.exit(1)
+/** Starts as the environment says; what stands in the way is told in a sentence, with exit code 1. */
+export async function main(pace?: Pace): Promise<void> {
+  try {
+    const config = readConfig()
+    await start(config, await openLog(config.logLevel), pace)
+  } catch (error) {
+    console.error(startFailure(error))
+    process.exit(1)
+  }
 }
 
 /** What a person can do something about is told in a sentence; the rest is a bug and shows its stack. */

@@ -12,4 +12,5 @@ if (major < 24) {
 // halves the start from the second time on; where there is no room for it, nothing happens
 module.enableCompileCache()
 if (existsSync('.env')) process.loadEnvFile('.env')
-await import('./server.ts')
+const { main } = await import('./server.ts')
+await main()

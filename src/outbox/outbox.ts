@@ -196,10 +196,10 @@ export async function openOutbox(options: OutboxOptions): Promise<Outbox> {
     return countPages(async () => (await rowsOf({ op: 'purge', now, limit: pageSize })).length)
   }
 
-  async function close(): Promise<void> {
+  async function close(graceMs = closeMs): Promise<void> {
     const enough = new AbortController()
     const allLanded = Promise.allSettled(landing).then(() => Promise.all([writing.idle(), reading.idle()]))
-    await Promise.race([allLanded, pause(closeMs, enough.signal)])
+    await Promise.race([allLanded, pause(graceMs, enough.signal)])
     enough.abort()
     await lifeline.close()
   }

@@ -131,6 +131,6 @@ export interface Outbox {
   purge(): Promise<number>
   /** Why the store cannot be used just now, as a fixed word; `undefined` when all is well. */
   trouble(): string | undefined
-  /** Lets what is under way land (at most 5 s) and closes the store. */
-  close(): Promise<void>
+  /** Lets what is under way land, for `graceMs` at most (5 s), and closes the store. */
+  close(graceMs?: number): Promise<void>
 }
