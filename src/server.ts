@@ -65,7 +65,15 @@ export async function start(config: Config, log: Log, pace: Pace = {}): Promise<
   const [key] = config.keysOf('default')
   let url = localUrl(config.host, config.port)
   const app = await buildApp({
-    deliver: deliverer({ keysOf: config.keysOf, catalogue, outbox, transport, log, now: clock, ...pace.flow }),
+    deliver: deliverer({
+      keysOf: config.keysOf,
+      catalogue,
+      outbox,
+      transport,
+      log,
+      now: clock,
+      ...pace.flow,
+    }),
     keysOf: config.keysOf,
     outbox,
     transport,

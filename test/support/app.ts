@@ -35,6 +35,8 @@ export interface TestApp {
   readonly mails: () => Promise<ReadMail[]>
 }
 export interface ReadMail {
+  /** With its angle brackets. */
+  readonly messageId: string
   readonly recipients: readonly string[]
   readonly subject: string
   readonly text: string
@@ -54,10 +56,19 @@ export interface TestAppOptions {
   readonly pump?: Partial<PumpOptions>
   readonly mailsDir?: string
   readonly allowHttpLinks?: boolean
+  /** What opens and seals, the current one first. */
+  readonly secrets?: readonly string[]
+  /** Secrets of apps that have one of their own. */
+  readonly appSecrets?: Readonly<Record<string, string>>
+  /** The clock of everything but the connections to the relay. */
+  readonly now?: () => number
+  /** A relay that several apps share; whoever started it closes it. */
+  readonly relay?: ScriptedRelay
 }
 
 export async function testApp(options: TestAppOptions = {}): Promise<TestApp> {
-  const relay = await scriptedRelay(options.script)
+  const relay = options.relay ?? (await scriptedRelay(options.script))
+  const { secrets = [secret], appSecrets = {}, now = Date.now } = options
   let log = ''
   const sink = new Writable({
     write(chunk: Buffer, _encoding, done) {
@@ -86,22 +97,27 @@ export async function testApp(options: TestAppOptions = {}): Promise<TestApp> {
   const folder = await mkdtemp(join(tmpdir(), 'jwt-mailer-test-'))
   const outbox = await openOutbox({
     engine: options.engine ?? sqliteEngine({ path: join(folder, 'outbox.sqlite') }),
-    secrets: [secret],
+    secrets,
     limits: options.limits ?? {},
     log: logger,
+    clock: now,
   })
-  const keysOf = () => [tokenKey(secret)]
-  const flow = { keysOf, catalogue, outbox, transport, log: logger }
+  const keysOf = (name: string) => {
+    const own = appSecrets[name]
+    return (own === undefined ? secrets : [own]).map((one) => tokenKey(one))
+  }
+  const flow = { keysOf, catalogue, outbox, transport, log: logger, now }
   const deliver = deliverer({ ...flow, ...options.flow })
   const app = await buildApp({ deliver, keysOf, outbox, transport, log: logger, ...options.parts })
-  const pump = options.pump && startPump({ outbox, attempt: retrier(flow), log: logger, ...options.pump })
+  const pump =
+    options.pump && startPump({ outbox, attempt: retrier(flow), log: logger, clock: now, ...options.pump })
   onTestFinished(async () => {
     await app.close()
     await pump?.stop(1_000)
     await transport.close()
     await outbox.close()
     await rm(folder, { recursive: true })
-    await relay.close()
+    if (!options.relay) await relay.close()
   })
   return {
     app,
@@ -129,6 +145,7 @@ async function readSource(source: string): Promise<Omit<ReadMail, 'recipients'>>
   const box = (mailbox: { name?: string; address?: string | undefined } | undefined) =>
     mailbox && { name: mailbox.name ?? '', address: mailbox.address ?? '' }
   return {
+    messageId: mail.messageId ?? '',
     subject: mail.subject ?? '',
     text: mail.text ?? '',
     html: mail.html ?? '',

@@ -20,6 +20,10 @@ interface ServiceOptions {
   readonly uid?: number | undefined
   /** The Node to run it with, by default the one that runs the test. */
   readonly node?: string
+  /** A file to run in place of `src/start.js`, and its arguments. */
+  readonly program?: readonly string[]
+  /** By default a free one. */
+  readonly port?: number
 }
 
 export interface Service {
@@ -30,6 +34,8 @@ export interface Service {
   readonly output: () => string
   /** Sends SIGTERM and resolves with the exit code, `null` when it had to be killed. */
   stop(): Promise<number | null>
+  /** `kill -9`; resolves when the process is gone. */
+  kill(): Promise<void>
 }
 
 /**
@@ -37,12 +43,12 @@ export interface Service {
  * reaches it but PATH. Rejects with its output when it ends first or does not answer in time.
  */
 export async function startService(options: ServiceOptions): Promise<Service> {
-  const port = await freePort()
+  const port = options.port ?? (await freePort())
   const url = `http://127.0.0.1:${port}`
   // Started in the project it would read a developer's own .env.
   const cwd = options.folder ?? (await mkdtemp(join(tmpdir(), 'jwt-mailer-service-')))
-  const program = join(options.folder ?? project, 'src/start.js')
-  const child = spawn(options.node ?? process.execPath, [program], {
+  const program = options.program ?? [join(options.folder ?? project, 'src/start.js')]
+  const child = spawn(options.node ?? process.execPath, program, {
     cwd,
     env: {
       PATH: process.env['PATH'],
@@ -67,13 +73,17 @@ export async function startService(options: ServiceOptions): Promise<Service> {
     if (options.folder === undefined) await rm(cwd, { recursive: true, force: true })
     return code
   }
+  const kill = async () => {
+    const ended = once(child, 'exit')
+    if (child.kill('SIGKILL')) await ended
+  }
   try {
     await untilLive(url, child)
   } catch (cause) {
     await stop()
     throw new Error(`The service did not start:\n${output()}`, { cause })
   }
-  return { url, port, child, output, stop }
+  return { url, port, child, output, stop, kill }
 }
 
 /** A port of the loopback interface that nobody listens on at this moment. */

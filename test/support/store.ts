@@ -1,0 +1,117 @@
+/** Owns the store of a whole service in a test, on either engine: where it is, what stands in it, and how to hold it up. */
+import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { DatabaseSync } from 'node:sqlite'
+import { Client } from 'pg'
+import type { Engine } from '../../src/outbox/engine.ts'
+import { postgresEngine } from '../../src/outbox/postgres.ts'
+import { sqliteEngine } from '../../src/outbox/sqlite.ts'
+import { postgresMissing, startPostgres, type TestPostgres } from './postgres.ts'
+
+export interface ServiceStore {
+  /** What a service needs in its environment to use it. */
+  readonly env: Readonly<Record<string, string>>
+  /** A connection of its own, as another replica would have it. */
+  engine(): Engine
+  /** Rows of a plain question, past all of our own code. */
+  rows(sql: string): Promise<Record<string, unknown>[]>
+  /** Everything that is written down, as it could be read from a stolen disk or dump. */
+  content(): Promise<string>
+  /** Lets nobody write until the returned function is called. */
+  hold(): Promise<() => Promise<void>>
+}
+
+export interface ServiceStores {
+  /** An empty store. */
+  fresh(): Promise<ServiceStore>
+  /** Postgres only: the server, to stop and start. */
+  readonly server: TestPostgres['server']
+  close(): Promise<void>
+}
+
+export const engines = [
+  { engine: 'SQLite', missing: undefined, startStores: startFiles },
+  { engine: 'Postgres', missing: postgresMissing(), startStores: startServer },
+] as const
+
+async function startFiles(): Promise<ServiceStores> {
+  const folder = mkdtempSync(join(tmpdir(), 'jwt-mailer-store-'))
+  let count = 0
+  return {
+    server: undefined,
+    fresh: async () => fileStore(join(folder, `${(count += 1)}`)),
+    close: async () => rmSync(folder, { recursive: true, force: true }),
+  }
+}
+
+function fileStore(dir: string): ServiceStore {
+  const path = join(dir, 'outbox.sqlite')
+  const withFile = <T>(work: (database: DatabaseSync) => T): T => {
+    const database = new DatabaseSync(path, { timeout: 5000 })
+    try {
+      return work(database)
+    } finally {
+      database.close()
+    }
+  }
+  return {
+    env: { DATA_DIR: dir },
+    engine: () => sqliteEngine({ path }),
+    rows: async (sql) => withFile((database) => database.prepare(sql).all()),
+    content: async () =>
+      readdirSync(dir)
+        .map((name) => readFileSync(join(dir, name), 'latin1'))
+        .join('\n'),
+    async hold() {
+      const database = new DatabaseSync(path, { timeout: 5000 })
+      database.exec('begin immediate')
+      return async () => {
+        database.exec('rollback')
+        database.close()
+      }
+    },
+  }
+}
+
+async function startServer(): Promise<ServiceStores> {
+  const postgres = await startPostgres()
+  return {
+    server: postgres.server,
+    fresh: async () => serverStore(await postgres.createDatabase()),
+    close: () => postgres.close(),
+  }
+}
+
+function serverStore(url: string): ServiceStore {
+  const connect = async () => {
+    const client = new Client({ connectionString: url })
+    // a server that is stopped under it says so here
+    client.on('error', () => undefined)
+    await client.connect()
+    return client
+  }
+  const rows = async (sql: string) => {
+    const client = await connect()
+    try {
+      return (await client.query<Record<string, unknown>>(sql)).rows
+    } finally {
+      await client.end()
+    }
+  }
+  return {
+    env: { DATABASE_URL: url },
+    engine: () => postgresEngine({ url }),
+    rows,
+    content: async () =>
+      JSON.stringify([await rows('select * from outbox_mail'), await rows('select * from outbox_quota')]),
+    async hold() {
+      const client = await connect()
+      await client.query('begin; lock table outbox_mail in exclusive mode')
+      return async () => {
+        await client.query('rollback').catch(() => undefined)
+        await client.end()
+      }
+    },
+  }
+}
