@@ -4,7 +4,7 @@ import type { Catalogue } from './mails/catalogue.ts'
 import { renderMail } from './mails/render.ts'
 import type { Message, Receipt, Transport } from './message.ts'
 import { MailerError } from './errors.ts'
-import type { Due, Settlement } from './outbox/port.ts'
+import type { Claim, Due, Settlement } from './outbox/port.ts'
 import { claimsOfSealed } from './token.ts'
 
 /** Sent and refused are the end. Everything else is tried again, an unknown outcome first at the same relay. */
@@ -22,6 +22,14 @@ export function settlementOf({ outcome, relay, reason }: Receipt): Settlement {
         ? { state: 'queued', detail: reason, uncounted: true, waitMs: 0 }
         : { state: 'queued', detail: reason }
   }
+}
+
+/**
+ * The message's own id, and so its Message-ID: equal for every try of one mail, so that a rare duplicate is recognised
+ * as one; another when the same token begins a new mail, or mailboxes that drop duplicates would swallow that.
+ */
+export function messageIdOf({ id, created }: Pick<Claim, 'id' | 'created'>): string {
+  return `${id}-${created.toString(36)}`
 }
 
 /** The fields of a log line about a try: nothing in them identifies the recipient. */
@@ -70,8 +78,9 @@ export function retrier({
     }
   }
 
-  function messageOf({ id, app, kind, token }: Due): Message {
-    const claims = claimsOfSealed(token)
-    return renderMail(catalogue.find(app, kind, claims.locale), claims, { id, date: new Date(now()) })
+  function messageOf(due: Due): Message {
+    const claims = claimsOfSealed(due.token)
+    const mail = catalogue.find(due.app, due.kind, claims.locale)
+    return renderMail(mail, claims, { id: messageIdOf(due), date: new Date(now()) })
   }
 }

@@ -1,6 +1,6 @@
 /** Owns the story of one request: token → claims → message → stored → receipt. */
 import type { KeyObject } from 'node:crypto'
-import { receiptFacts, settlementOf } from './attempt.ts'
+import { messageIdOf, receiptFacts, settlementOf } from './attempt.ts'
 import type { Claims } from './contract.ts'
 import { MailerError } from './errors.ts'
 import type { Log } from './log.ts'
@@ -69,7 +69,10 @@ export function deliverer(parts: DeliverParts): Deliver {
     })
     if (accepted.state === 'limited')
       throw new MailerError('rate_limited', { retryAfterS: accepted.retryAfterS })
-    if (accepted.state === 'owner') return answerFate(await sendNow(accepted.claim, message, facts), id)
+    if (accepted.state === 'owner') {
+      const { claim } = accepted
+      return answerFate(await sendNow(claim, { ...message, id: messageIdOf(claim) }, facts), id)
+    }
     facts['repeated'] = true
     return answerFate(await outbox.waitFor(accepted.mail, inlineMs), id)
   }

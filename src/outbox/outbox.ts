@@ -90,7 +90,7 @@ export async function openOutbox(options: OutboxOptions): Promise<Outbox> {
       throw error
     })
     if (result.outcome === 'owner')
-      return { state: 'owner', claim: { id, app, kind, expires, attempts: 1, lease } }
+      return { state: 'owner', claim: { id, app, kind, created: now, expires, attempts: 1, lease } }
     if (result.outcome === 'standing')
       return { state: 'standing', mail: storedMailSchema.parse(result.rows[0]) }
     if (result.outcome === 'gone') return accept(mail)
@@ -156,13 +156,14 @@ export async function openOutbox(options: OutboxOptions): Promise<Outbox> {
     const times = { now, due: now + leaseMs, forgetAt: now + deadKeptMs }
     const rows = await rowsOf({ op: 'claim', lease, limit, ...times })
     return rows.flatMap((row) => {
-      const { id, app, kind, expires, attempts, body, relay, stay_until, ...stored } = dueSchema.parse(row)
+      const { id, app, kind, created, expires, attempts, body, relay, stay_until, ...stored } =
+        dueSchema.parse(row)
       if (stored.state === 'dead') {
         watching.tell(id, { state: 'dead', detail: 'expired' })
         return []
       }
       const stayWith = (stay_until ?? 0) > now && relay !== null ? relay : undefined
-      const claim: Claim = { id, app, kind, expires, attempts, lease, stayWith }
+      const claim: Claim = { id, app, kind, created, expires, attempts, lease, stayWith }
       const token = seal.open(body ?? '', `${id} ${app} ${kind}`)
       if (token !== undefined) return [{ ...claim, token }]
       // The secret that sealed it is not configured any more; perhaps the operator notices before the mail expires.

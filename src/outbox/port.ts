@@ -23,6 +23,8 @@ export interface Claim {
   readonly id: string
   readonly app: string
   readonly kind: string
+  /** When the mail was accepted, epoch ms: stable over its tries, another for an intended repeat. */
+  readonly created: number
   readonly expires: number
   /** Tries so far, this one included. */
   readonly attempts: number
