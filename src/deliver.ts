@@ -53,13 +53,15 @@ export function deliverer(parts: DeliverParts): Deliver {
     const id = mailId({ app, kind: mail.kind, jti: claims.jti, token })
     Object.assign(facts, { app, kind: mail.kind, locale: mail.locale, id, domain: domainOf(claims) })
     const message = renderMail(mail, claims, { id, date: new Date(now()) })
+    const expires = expiryOf(mail, claims)
+    if (expires <= now()) return answerLate(id, facts)
     const accepted = await outbox.accept({
       id,
       app,
       kind: mail.kind,
       recipient: claims.user_email,
       token,
-      expires: expiryOf(mail, claims),
+      expires,
       windowMs: windowMs({
         jti: claims.jti,
         exp,
@@ -77,11 +79,17 @@ export function deliverer(parts: DeliverParts): Deliver {
     return answerFate(await outbox.waitFor(accepted.mail, inlineMs), id)
   }
 
-  /** A link that is dead on arrival is worse than no mail. */
   function expiryOf(mail: Mail, claims: Claims): number {
-    const ends = mail.showsLink ? linkExpiry(claims.email_link_token ?? '') : undefined
-    if (ends !== undefined && ends <= now()) throw new MailerError('expired', { reason: 'link' })
-    return ends ?? now() + dayMs
+    return (mail.showsLink ? linkExpiry(claims.email_link_token ?? '') : undefined) ?? now() + dayMs
+  }
+
+  /** A link that is dead on arrival is worse than no mail; but a repeat hears of the mail that left in time. */
+  async function answerLate(id: string, facts: Facts): Promise<Delivered> {
+    const standing = await outbox.find(id)
+    const stands = standing?.state === 'sending' || (standing?.state === 'sent' && now() < standing.due)
+    if (!standing || !stands) throw new MailerError('expired', { reason: 'link' })
+    facts['repeated'] = true
+    return answerFate(await outbox.waitFor(standing, inlineMs), id)
   }
 
   /** The try goes on when the caller does not wait for its end, and is never made a second time beside it. */
