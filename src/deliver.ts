@@ -2,7 +2,7 @@
 import type { KeyObject } from 'node:crypto'
 import { messageIdOf, receiptFacts, settlementOf } from './attempt.ts'
 import type { Claims } from './contract.ts'
-import { MailerError } from './errors.ts'
+import { type FailureCode, MailerError } from './errors.ts'
 import type { Log } from './log.ts'
 import type { Catalogue, Mail } from './mails/catalogue.ts'
 import { linkExpiry } from './mails/claims.ts'
@@ -116,8 +116,15 @@ export function deliverer(parts: DeliverParts): Deliver {
   }
 }
 
+/** Why a mail is dead, where that is not the relay's doing. `undone`: the store failed whoever asked first. */
+const failureIn = new Map<string, FailureCode>([
+  ['expired', 'expired'],
+  ['undone', 'store_unavailable'],
+])
+
 function answerFate({ state, detail }: Fate, id: string): Delivered {
-  if (state === 'dead') throw new MailerError(detail === 'expired' ? 'expired' : 'refused')
+  if (state === 'dead')
+    throw new MailerError(failureIn.get(detail ?? '') ?? 'refused', { reason: detail ?? '' })
   return { code: state === 'sent' ? 'sent' : 'queued', id }
 }
 

@@ -236,11 +236,11 @@ const isUnavailable = (error: unknown): error is MailerError =>
 
 const weigh = (operation: Operation) => (operation.op === 'accept' ? operation.body.length : 0) + 500
 
-/** A row that is gone was purged after its window: sent, as far as anybody can still tell. */
-const fateIn = (mail: Pick<StoredMail, 'state' | 'detail'> | undefined): Fate => ({
-  state: mail?.state ?? 'sent',
-  detail: mail?.detail ?? undefined,
-})
+/** A row that vanishes while somebody waits was taken back: whoever stored it has heard that the store failed. */
+const fateIn = (mail: Pick<StoredMail, 'state' | 'detail'> | undefined): Fate =>
+  mail === undefined
+    ? { state: 'dead', detail: 'undone' }
+    : { state: mail.state, detail: mail.detail ?? undefined }
 
 /** Repeats a paged change until a page is not full. */
 async function countPages(page: () => Promise<number>): Promise<number> {

@@ -115,7 +115,10 @@ export interface Outbox {
   settle(claim: Claim, settlement: Settlement): Promise<Fate>
   /** Gives an unfinished claim to any replica at once. */
   handBack(claim: Claim): Promise<Fate>
-  /** Waits while somebody else is sending this mail; still `sending` after `timeoutMs`. Never rejects. */
+  /**
+   * Waits while somebody else is sending this mail; still `sending` after `timeoutMs`, dead and `undone` when its accept
+   * was taken back. Never rejects.
+   */
   waitFor(mail: StoredMail, timeoutMs: number): Promise<Fate>
   /** Claims up to `limit` mails whose time has come; those past their `expires` become dead instead. */
   claimDue(limit: number): Promise<Due[]>
