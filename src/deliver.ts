@@ -3,7 +3,7 @@ import type { KeyObject } from 'node:crypto'
 import { messageIdOf, receiptFacts, settlementOf } from './attempt.ts'
 import type { Claims } from './contract.ts'
 import { type FailureCode, MailerError } from './errors.ts'
-import type { Log } from './log.ts'
+import { describeError, type Log } from './log.ts'
 import type { Catalogue, Mail } from './mails/catalogue.ts'
 import { linkExpiry } from './mails/claims.ts'
 import { renderMail } from './mails/render.ts'
@@ -96,16 +96,26 @@ export function deliverer(parts: DeliverParts): Deliver {
   async function sendNow(claim: Claim, message: Message, facts: Facts): Promise<Fate> {
     const started = now()
     const sending = transport.send(message)
-    const receipt = await within(inlineMs, sending)
+    const receipt = await within(inlineMs, sending).catch((bug: unknown) => {
+      // the caller hears error 2, so nothing may be sent later
+      void outbox.settle(claim, { state: 'dead', detail: 'internal' })
+      throw bug
+    })
     if (receipt) {
       Object.assign(facts, receiptFacts(receipt))
       return settle(claim, receipt)
     }
-    void sending.then((late) => {
-      const { id, app, kind } = claim
-      log.info({ id, app, kind, ...receiptFacts(late), ms: now() - started }, 'mail took long')
-      return settle(claim, late)
-    })
+    const { id, app, kind } = claim
+    void sending.then(
+      (late) => {
+        log.info({ id, app, kind, ...receiptFacts(late), ms: now() - started }, 'mail took long')
+        return settle(claim, late)
+      },
+      (bug: unknown) => {
+        log.error({ id, app, kind, bug: describeError(bug) }, 'bug')
+        return outbox.settle(claim, { state: 'queued', detail: 'internal' })
+      },
+    )
     return { state: 'sending' }
   }
 
