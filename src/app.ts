@@ -27,7 +27,7 @@ export interface AppParts {
   readonly deliver: Deliver
   readonly transport: Transport
   readonly outbox: Outbox
-  readonly keysOf: (app: string) => readonly KeyObject[]
+  readonly keysOf: (app?: string) => readonly KeyObject[]
   readonly log: Log
   /** Only on a machine of one's own. */
   readonly inbox?: InboxRoutesOptions | undefined

@@ -26,8 +26,8 @@ export interface Config {
   readonly heroku: boolean
   readonly trustedProxies: number
   readonly logLevel: string
-  /** The keys that open an app's tokens, the current one first. */
-  readonly keysOf: (app: string) => readonly KeyObject[]
+  /** The keys that open an app's tokens, the current one first; without an app, every key there is. */
+  readonly keysOf: (app?: string) => readonly KeyObject[]
   /** What seals the outbox, the current one first. */
   readonly sealSecrets: readonly string[]
   /** Postgres, when several replicas share one outbox; else a file in `dataDir`. */
@@ -331,6 +331,8 @@ function readSecrets(env: NodeJS.ProcessEnv, values: Environment, production: bo
     if (app && name !== 'JWT_MAILER_SECRET_PREVIOUS') add(app, name, env[name])
   }
   const shared = keys.get('') ?? []
-  const keysOf = (app: string) => keys.get(app.toUpperCase().replaceAll('-', '_')) ?? shared
+  const all = [...keys.values()].flat()
+  const keysOf = (app?: string) =>
+    app === undefined ? all : (keys.get(app.toUpperCase().replaceAll('-', '_')) ?? shared)
   return { keysOf, sealSecrets, warnings }
 }

@@ -7,24 +7,37 @@ import { verifySignature } from '../token.ts'
 
 export interface DeliveriesOptions {
   readonly outbox: Outbox
-  readonly keysOf: (app: string) => readonly KeyObject[]
+  /** Without an app: every key there is. */
+  readonly keysOf: (app?: string) => readonly KeyObject[]
 }
 
-/** `GET /deliveries/:id` with `Authorization: Bearer` and any token in its time that the mail's app has signed. */
+/**
+ * `GET /deliveries/:id` with `Authorization: Bearer` and any token in its time that the mail's app has signed. To every
+ * other app that is known here, a mail that is not its own does not exist.
+ */
 export async function deliveriesRoutes(
   app: FastifyInstance,
   { outbox, keysOf }: DeliveriesOptions,
 ): Promise<void> {
   app.get('/deliveries/:id', async (request: FastifyRequest<{ Params: { id: string } }>) => {
     const token = bearerOf(request)
+    verifySignature(token, keysOf())
     const mail = /^[\w-]{1,64}$/.test(request.params.id) ? await outbox.find(request.params.id) : undefined
-    verifySignature(token, keysOf(mail?.app ?? 'default'))
-    if (!mail) throw new MailerError('not_found')
+    if (!mail || !isSignedBy(token, keysOf(mail.app))) throw new MailerError('not_found')
     const { id, app: name, kind, state, attempts, detail, relay } = mail
     const time = (ms: number | null) => (ms === null ? null : new Date(ms).toISOString())
     const times = { created: time(mail.created), done: time(mail.done), expires: time(mail.expires) }
     return { error: 0, msg: 'Ok', code: state, id, app: name, kind, state, attempts, detail, relay, ...times }
   })
+}
+
+function isSignedBy(token: string, keys: readonly KeyObject[]): boolean {
+  try {
+    verifySignature(token, keys)
+    return true
+  } catch {
+    return false
+  }
 }
 
 function bearerOf({ headers }: FastifyRequest): string {

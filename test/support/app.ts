@@ -102,9 +102,10 @@ export async function testApp(options: TestAppOptions = {}): Promise<TestApp> {
     log: logger,
     clock: now,
   })
-  const keysOf = (name: string) => {
-    const own = appSecrets[name]
-    return (own === undefined ? secrets : [own]).map((one) => tokenKey(one))
+  const keysOf = (name?: string) => {
+    const own = appSecrets[name ?? '']
+    const all = name === undefined ? [...secrets, ...Object.values(appSecrets)] : secrets
+    return (own === undefined ? all : [own]).map((one) => tokenKey(one))
   }
   const flow = { keysOf, catalogue, outbox, transport, log: logger, now }
   const deliver = deliverer({ ...flow, ...options.flow })
