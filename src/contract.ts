@@ -38,28 +38,59 @@ interface Failure {
   readonly status: number
   readonly error: 1 | 2
   readonly msg: string
+  /** For people, in the README and in the API description. */
+  readonly meaning: string
 }
 
 const badToken = { status: 401, error: 1, msg: 'Problem with token' } as const
 const notSent = { error: 2, msg: 'Could not send' } as const
 
 export const failures = {
-  token_malformed: badToken,
-  token_signature: badToken,
-  token_expired: badToken,
-  token_not_yet_valid: badToken,
-  claims_invalid: { status: 422, error: 1, msg: 'Problem with token' },
-  mail_unknown: { status: 404, error: 1, msg: 'Unknown mail' },
-  not_found: { status: 404, error: 1, msg: 'Not found' },
-  method_not_allowed: { status: 405, error: 1, msg: 'Method not allowed' },
-  bad_request: { status: 400, error: 1, msg: 'Bad request' },
-  too_large: { status: 413, error: 1, msg: 'Too large' },
-  rate_limited: { status: 429, error: 2, msg: 'Too many mails' },
-  refused: { status: 502, ...notSent },
-  expired: { status: 502, ...notSent },
-  relay_unavailable: { status: 503, ...notSent },
-  store_unavailable: { status: 503, ...notSent },
-  internal: { status: 500, ...notSent },
+  token_malformed: { ...badToken, meaning: 'not a JWT, or one with a header or a payload we refuse' },
+  token_signature: { ...badToken, meaning: 'signed with another secret or not with HS256' },
+  token_expired: { ...badToken, meaning: '`exp` has passed' },
+  token_not_yet_valid: { ...badToken, meaning: '`nbf` or `iat` lies in the future' },
+  claims_invalid: {
+    status: 422,
+    error: 1,
+    msg: 'Problem with token',
+    meaning: 'a claim is missing or wrong; `msg` names it',
+  },
+  mail_unknown: { status: 404, error: 1, msg: 'Unknown mail', meaning: 'there is no such app or kind' },
+  not_found: { status: 404, error: 1, msg: 'Not found', meaning: 'no such path' },
+  method_not_allowed: {
+    status: 405,
+    error: 1,
+    msg: 'Method not allowed',
+    meaning: 'only GET with a token in the path, only POST without',
+  },
+  bad_request: {
+    status: 400,
+    error: 1,
+    msg: 'Bad request',
+    meaning: 'not HTTP, no JSON body with `token`, or a prefetch',
+  },
+  too_large: {
+    status: 413,
+    error: 1,
+    msg: 'Too large',
+    meaning: 'more than 12 KiB in the URL or 64 KiB in the body',
+  },
+  rate_limited: {
+    status: 429,
+    error: 2,
+    msg: 'Too many mails',
+    meaning: 'too many mails to this recipient or of this app',
+  },
+  refused: { status: 502, ...notSent, meaning: 'the relay refused sender, recipient or message for good' },
+  expired: { status: 502, ...notSent, meaning: "the mail's link had died before the mail could be sent" },
+  relay_unavailable: {
+    status: 503,
+    ...notSent,
+    meaning: 'the service is stopping and has not stored the mail',
+  },
+  store_unavailable: { status: 503, ...notSent, meaning: 'the outbox could not be written' },
+  internal: { status: 500, ...notSent, meaning: 'a bug of ours' },
 } as const satisfies Record<FailureCode, Failure>
 
 /** The answer to anything thrown. What is not a `MailerError` is a bug of ours, and says nothing. */
