@@ -21,6 +21,7 @@ import { deliveriesRoutes } from './routes/deliveries.ts'
 import { emailserviceRoutes, logFailure } from './routes/emailservice.ts'
 import { healthRoutes } from './routes/health.ts'
 import { inboxRoutes, type InboxRoutesOptions } from './routes/inbox.ts'
+import { openApiRoutes } from './routes/openapi.ts'
 import { previewRoutes, type PreviewRoutesOptions } from './routes/preview.ts'
 
 export interface AppParts {
@@ -32,6 +33,8 @@ export interface AppParts {
   /** Only on a machine of one's own. */
   readonly inbox?: InboxRoutesOptions | undefined
   /** Behind Heroku's router: plain http is sent on to https. */
+  /** `/docs`, for development. */
+  readonly docs?: boolean
   /** In development, and in production behind a token. */
   readonly preview?: PreviewRoutesOptions | undefined
   readonly redirectHttp?: boolean
@@ -90,6 +93,7 @@ export async function buildApp(parts: AppParts): Promise<FastifyInstance> {
   await app.register(emailserviceRoutes, parts)
   await app.register(healthRoutes, parts)
   await app.register(deliveriesRoutes, parts)
+  await app.register(openApiRoutes, { withPage: parts.docs ?? false })
   if (parts.inbox) await app.register(inboxRoutes, parts.inbox)
   if (parts.preview) await app.register(previewRoutes, parts.preview)
   refuseOtherMethods(app)
@@ -149,6 +153,7 @@ function refuseOtherMethods(app: FastifyInstance): void {
     '/deliveries/:id': ['GET'],
     '/health/live': ['GET'],
     '/health/ready': ['GET'],
+    '/openapi.json': ['GET'],
   }
   for (const [url, methods] of Object.entries(allowed)) {
     const others = app.supportedMethods.filter((method) => !methods.includes(method))

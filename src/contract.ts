@@ -6,33 +6,24 @@ import { type FailureCode, MailerError } from './errors.ts'
 
 /** `null` and `""` mean absent everywhere in a token. */
 const absent = (value: unknown) => (value === null || value === '' ? undefined : value)
-const optionalText = z.preprocess(absent, z.string().optional())
+const optionalText = (description: string) =>
+  z.preprocess(absent, z.string().optional()).describe(description)
 
 /** The claims the service itself knows. Everything else is free data for the mail's own contract. */
 export const claimsSchema = z.looseObject({
-  user_email: z.string().min(1),
-  user_aut_key: optionalText,
-  user_aut_key_or_otp: optionalText,
-  email_link_url: optionalText,
-  email_link_token: optionalText,
-  user_name: optionalText,
-  locale: optionalText,
-  jti: optionalText,
+  user_email: z.string().min(1).describe('one plain address: refused rather than repaired'),
+  user_aut_key: optionalText('the access key or one-time code in the mail'),
+  user_aut_key_or_otp: optionalText('the same as `user_aut_key`'),
+  email_link_url: optionalText('the first half of the link, https'),
+  email_link_token: optionalText('the second half, of `A-Za-z0-9._~-`'),
+  user_name: optionalText('how to address the reader'),
+  locale: optionalText('the language of the mail, such as `it` or `it-IT`'),
+  jti: optionalText('what makes the token one of a kind; without it the whole token does'),
 })
 export type Claims = z.infer<typeof claimsSchema>
 
 /** Body of a POST. */
 export const postSchema = z.object({ token: z.string().min(1) })
-
-/** 0 accepted · 1 problem with the request · 2 could not send. */
-export type WireCode = 0 | 1 | 2
-
-export interface Answer {
-  readonly error: WireCode
-  readonly msg: string
-  readonly code: FailureCode | 'sent' | 'queued'
-  readonly id?: string
-}
 
 interface Failure {
   readonly status: number
@@ -92,6 +83,35 @@ export const failures = {
   store_unavailable: { status: 503, ...notSent, meaning: 'the outbox could not be written' },
   internal: { status: 500, ...notSent, meaning: 'a bug of ours' },
 } as const satisfies Record<FailureCode, Failure>
+
+// oxlint-disable-next-line no-unsafe-type-assertion -- `satisfies` above holds the keys to the union
+export const failureCodes = Object.keys(failures) as FailureCode[]
+
+export const answerSchema = z.object({
+  error: z
+    .union([z.literal(0), z.literal(1), z.literal(2)])
+    .describe('0 accepted, 1 wrong request, 2 not sent'),
+  msg: z.string().describe('a fixed sentence for people'),
+  code: z.enum(['sent', 'queued', ...failureCodes]).describe('what programs decide by'),
+  id: z.string().optional().describe('when a mail exists: its name under `/deliveries`'),
+})
+export type Answer = Readonly<z.infer<typeof answerSchema>>
+
+const time = z.iso.datetime().nullable()
+const state = z.enum(['sending', 'queued', 'sent', 'dead'])
+export const deliverySchema = answerSchema.extend({
+  code: state,
+  id: z.string(),
+  app: z.string(),
+  kind: z.string(),
+  state,
+  attempts: z.number().int(),
+  detail: z.string().nullable().describe('why it stands like this, in one fixed word'),
+  relay: z.string().nullable(),
+  created: time,
+  done: time,
+  expires: time,
+})
 
 /** The answer to anything thrown. What is not a `MailerError` is a bug of ours, and says nothing. */
 export function failureAnswer(error: unknown): { status: number; answer: Answer } {

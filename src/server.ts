@@ -78,6 +78,7 @@ export async function start(config: Config, log: Log, pace: Pace = {}): Promise<
     outbox,
     transport,
     log,
+    docs: !config.production,
     preview: config.preview
       ? { catalogue, buildMime, sendToInbox: inbox && transport.send, adminToken: config.adminToken }
       : undefined,

@@ -1,0 +1,26 @@
+/** Owns `/openapi.json`, and in development `/docs`: the same description as a page for people. */
+import type { FastifyInstance } from 'fastify'
+import packageJson from '../../package.json' with { type: 'json' }
+import { openApi } from '../openapi.ts'
+import { loadPage } from './page.ts'
+
+export interface OpenApiOptions {
+  readonly withPage: boolean
+}
+
+export async function openApiRoutes(app: FastifyInstance, { withPage }: OpenApiOptions): Promise<void> {
+  const description = openApi(packageJson.version)
+  app.get('/openapi.json', () => description)
+  if (!withPage) return
+  const page = await loadPage('docs.html', ["connect-src 'self'"])
+  app.get('/docs', (_request, reply) =>
+    reply
+      .type('text/html; charset=utf-8')
+      .headers({
+        'content-security-policy': page.policy,
+        'x-content-type-options': 'nosniff',
+        'referrer-policy': 'no-referrer',
+      })
+      .send(page.html),
+  )
+}

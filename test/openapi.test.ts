@@ -1,0 +1,73 @@
+import { describe, expect, it } from 'vitest'
+import { answerSchema, deliverySchema, failures } from '../src/contract.ts'
+import { openApi } from '../src/openapi.ts'
+import { testApp } from './support/app.ts'
+import { signToken } from './support/tokens.ts'
+
+interface Operation {
+  readonly parameters?: { name: string }[]
+  readonly responses: Record<string, { description: string }>
+}
+const description = openApi('1.2.3') as { openapi: string; paths: Record<string, Record<string, Operation>> }
+const operations = Object.entries(description.paths).flatMap(([path, verbs]) =>
+  Object.entries(verbs).map(([verb, operation]) => ({ path, verb, operation })),
+)
+
+describe('the description of the API', () => {
+  it('is served as JSON to anybody', async () => {
+    const { app } = await testApp()
+    const response = await app.inject('/openapi.json')
+    expect(response.statusCode).toBe(200)
+    expect(response.json()).toMatchObject({ openapi: '3.1.0', paths: description.paths })
+  })
+
+  it('has every failure code of the contract, at its status and with its meaning', () => {
+    const said = operations.flatMap(({ operation }) =>
+      Object.entries(operation.responses).flatMap(([status, { description: text }]) =>
+        [...text.matchAll(/^`(\w+)`: (.+)\.$/gm)].map(([, code, meaning]) => `${status} ${code}: ${meaning}`),
+      ),
+    )
+    const known = Object.entries(failures).map(
+      ([code, { status, meaning }]) => `${status} ${code}: ${meaning}`,
+    )
+    const answers = ['200 sent', '202 queued'].map((start) => said.filter((line) => line.startsWith(start)))
+    expect(answers.every((lines) => lines.length > 0)).toBe(true)
+    expect(known.filter((line) => !said.includes(line))).toEqual([])
+  })
+
+  it.each(operations)('names a route that is there: $verb $path', async ({ path, verb, operation }) => {
+    const { app } = await testApp()
+    const url = path.replaceAll(/\{(\w+)\}/g, (_, name: string) =>
+      name === 'app' ? 'default' : name === 'kind' ? 'signup' : 'x',
+    )
+    const method = verb === 'post' ? 'POST' : 'GET'
+    const response = await app.inject({ method, url, ...(method === 'POST' && { payload: { token: 'x' } }) })
+    expect(response.json<{ code: string }>().code).not.toMatch(/^(?:not_found|method_not_allowed)$/)
+    expect(Object.keys(operation.responses)).toContain(String(response.statusCode))
+    expect((operation.parameters ?? []).map(({ name }) => `{${name}}`)).toEqual(path.match(/\{\w+\}/g) ?? [])
+  })
+
+  it('says of answers what they are', async () => {
+    const { app } = await testApp()
+    const sent = await app.inject(`/emailservice/${signToken()}`)
+    expect(answerSchema.strict().parse(sent.json())).toMatchObject({ code: 'sent' })
+    expect(answerSchema.strict().parse((await app.inject('/emailservice/x')).json())).toMatchObject({
+      error: 1,
+    })
+    const { id } = sent.json<{ id: string }>()
+    const headers = { authorization: `Bearer ${signToken({ sub: 'status' })}` }
+    const state = await app.inject({ url: `/deliveries/${id}`, headers })
+    expect(deliverySchema.strict().parse(state.json())).toMatchObject({
+      id,
+      app: 'default',
+      kind: 'confirmation',
+    })
+  })
+
+  it('is a page for people only where it is wanted', async () => {
+    expect((await (await testApp()).app.inject('/docs')).statusCode).toBe(404)
+    const page = await (await testApp({ parts: { docs: true } })).app.inject('/docs')
+    expect(page.headers['content-type']).toBe('text/html; charset=utf-8')
+    expect(page.headers['content-security-policy']).toContain("default-src 'none'")
+  })
+})
