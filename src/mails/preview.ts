@@ -144,7 +144,7 @@ function hintOf(reason: string, rule: ClaimRule | undefined): string {
     case 'type':
       return rule?.type === 'text' ? 'It must be a text.' : 'It must be a whole number.'
     case 'length':
-      return `At most ${rule?.max} characters.`
+      return `At most ${rule?.max.toLocaleString('en')} characters.`
     case 'control':
       return 'It holds a control character.'
     case 'key':

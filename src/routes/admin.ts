@@ -34,7 +34,7 @@ export function adminGate(adminToken: string, now: () => number = Date.now): Adm
   return {
     isToken: (given) => same(given, adminToken),
     isOpen({ headers }) {
-      const bearer = /^Bearer +(\S+)$/i.exec(headers.authorization ?? '')?.[1]
+      const bearer = /^Bearer +(.+)$/i.exec(headers.authorization ?? '')?.[1]
       if (bearer !== undefined) return same(bearer, adminToken)
       return isCookie(cookieOf(headers.cookie ?? ''))
     },

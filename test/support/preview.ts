@@ -1,50 +1,37 @@
-/** Owns the preview of the tests: its routes on an app of their own, before the real inbox and a catalogue on disk. */
+/** Owns the preview of the tests: the whole service, its real inbox behind it, and a copy of the mails to spoil. */
 import { cpSync, mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
-import path from 'node:path'
+import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import Fastify from 'fastify'
 import { onTestFinished } from 'vitest'
-import { failureAnswer } from '../../src/contract.ts'
-import { loadCatalogue, type Catalogue, type CatalogueOptions } from '../../src/mails/catalogue.ts'
+import type { AppParts } from '../../src/app.ts'
+import { loadCatalogue, type CatalogueOptions } from '../../src/mails/catalogue.ts'
 import { mimeBuilder } from '../../src/mails/mime.ts'
-import { inboxRoutes } from '../../src/routes/inbox.ts'
-import { previewRoutes, type PreviewRoutesOptions } from '../../src/routes/preview.ts'
+import type { PreviewRoutesOptions } from '../../src/routes/preview.ts'
 import { openInbox } from '../../src/transport/inbox.ts'
 import { smtpTransport } from '../../src/transport/smtp.ts'
+import { testApp } from './app.ts'
 
-const builtIn = fileURLToPath(new URL('../../mails', import.meta.url))
+export const builtInMails = fileURLToPath(new URL('../../mails', import.meta.url))
+export const varianceMails = fileURLToPath(new URL('../../examples/variance/mails', import.meta.url))
 
-export function mailsIn(dir = builtIn): CatalogueOptions {
-  return {
-    dir,
-    appName: 'Example',
-    senderName: 'Example',
-    senderAddress: 'noreply@mail.example.com',
-    allowHttpLinks: true,
-  }
+export function mailsIn(dir: string): CatalogueOptions {
+  const sender = { senderName: 'Example', senderAddress: 'noreply@mail.example.com' }
+  return { dir, appName: 'Example', ...sender, allowHttpLinks: true }
 }
 
-/** A folder that is gone when the test ends; `from` is copied into it. */
+/** A folder that is gone when the test ends; what `from` holds is copied into it. */
 export function temporaryFolder(from?: string): string {
-  const dir = mkdtempSync(path.join(tmpdir(), 'mails-'))
+  const dir = mkdtempSync(join(tmpdir(), 'jwt-mailer-test-'))
   onTestFinished(() => rmSync(dir, { recursive: true, force: true }))
   if (from) cpSync(from, dir, { recursive: true })
   return dir
 }
 
-/** The built-in mails, to be changed. */
-export function copyOfMails(): string {
-  return temporaryFolder(builtIn)
-}
-
 /** Everything is closed when the test ends. */
-export async function previewApp(
-  options: Partial<PreviewRoutesOptions> & { catalogue?: Catalogue; trustProxy?: boolean } = {},
-) {
-  const { trustProxy = false, ...routes } = options
-  const buildMime = await mimeBuilder()
+export async function previewApp(options: Partial<PreviewRoutesOptions> = {}, parts: Partial<AppParts> = {}) {
   const inbox = await openInbox()
+  const buildMime = await mimeBuilder()
   const transport = smtpTransport({
     name: 'inbox',
     host: '127.0.0.1',
@@ -54,22 +41,21 @@ export async function previewApp(
     ehloName: 'mail.example.com',
     buildMime,
   })
-  const app = Fastify({ trustProxy })
-  app.setErrorHandler((error, _request, reply) => {
-    const { status, answer } = failureAnswer(error)
-    return reply.code(status).send(answer)
-  })
-  await app.register(inboxRoutes, { inbox })
-  await app.register(previewRoutes, {
-    catalogue: loadCatalogue(mailsIn()),
-    buildMime,
-    sendToInbox: (message) => transport.send(message),
-    ...routes,
-  })
   onTestFinished(async () => {
-    await app.close()
     await transport.close()
     await inbox.close()
   })
-  return { app, inbox }
+  const service = await testApp({
+    parts: {
+      inbox: { inbox },
+      preview: {
+        catalogue: loadCatalogue(mailsIn(builtInMails)),
+        buildMime,
+        sendToInbox: (message) => transport.send(message),
+        ...options,
+      },
+      ...parts,
+    },
+  })
+  return { ...service, inbox }
 }

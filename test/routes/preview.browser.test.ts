@@ -1,0 +1,345 @@
+/* oxlint-disable vitest/no-standalone-expect -- browserTest is a test block, which the rule cannot know */
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { join, resolve } from 'node:path'
+import { pathToFileURL } from 'node:url'
+import type { Browser, Page } from 'playwright-core'
+import { expect, onTestFinished } from 'vitest'
+import { runCommand } from '../../src/cli.ts'
+import { loadCatalogue } from '../../src/mails/catalogue.ts'
+import { liveCatalogue } from '../../src/mails/live.ts'
+import { renderMail } from '../../src/mails/render.ts'
+import { sampleClaims } from '../../src/mails/sample.ts'
+import { browserTest } from '../support/browser.ts'
+import { builtInMails, mailsIn, previewApp, temporaryFolder, varianceMails } from '../support/preview.ts'
+
+/** Runs in the page; the tests themselves know no DOM. */
+declare function getComputedStyle(element: unknown): { readonly backgroundColor: string }
+
+/** A busy machine needs longer than the second that polling waits by default. */
+const patience = { timeout: 10_000 }
+
+const wide = { width: 1280, height: 800 }
+const phone = { width: 360, height: 740 }
+const pictures = resolve(import.meta.dirname, '../../artifacts/mails')
+
+/** A tab that records what must never happen: a script error, a dialog, a request to anybody but the service. */
+async function openTab(browser: Browser, viewport = wide, own = 'http://127.0.0.1:') {
+  // No emulated colour scheme: it would reach into the frames and hide what they themselves are set to.
+  const context = await browser.newContext({ viewport, colorScheme: null })
+  onTestFinished(() => context.close())
+  const page = await context.newPage()
+  page.setDefaultTimeout(15_000)
+  const mishaps: string[] = []
+  page.on('pageerror', (error) => mishaps.push(error.message))
+  page.on('request', (request) => void (request.url().startsWith(own) || mishaps.push(request.url())))
+  page.on('dialog', (dialog) => {
+    mishaps.push(`dialog ${dialog.message()}`)
+    void dialog.dismiss()
+  })
+  return { page, mishaps }
+}
+
+async function openPreview(
+  browser: Browser,
+  options: Parameters<typeof previewApp>[0] = {},
+  viewport = wide,
+) {
+  const service = await previewApp(options)
+  return { ...service, ...(await openTab(browser, viewport)), url: `${await service.url()}/preview` }
+}
+
+const inFrame = (page: Page) => page.frameLocator('.frames:not(.coming) iframe')
+const tab = (page: Page, name: string) => page.getByRole('tab', { name, exact: true }).click()
+const value = (page: Page, claim: string) => page.locator(`#claim-${claim}`)
+const overflow = (page: Page) => page.evaluate<number>('document.documentElement.scrollWidth - innerWidth')
+
+browserTest('the gallery shows every kind, and leads to each mail in each language', async ({ browser }) => {
+  const { page, url, mishaps } = await openPreview(browser)
+  await page.goto(url)
+  await page.getByText('35 mails, 1 app').waitFor()
+  await expect.poll(() => page.locator('.card').count(), patience).toBe(7)
+  expect(await page.locator('#list .locales a').count()).toBe(35)
+  const card = page.locator('.card', { hasText: 'Confirm your email address for Example' })
+  await card.frameLocator('iframe').getByRole('heading', { name: 'Confirm your email address' }).waitFor()
+  await page.locator('#languages').getByText('it').click()
+  await page.locator('.card', { hasText: 'Conferma' }).first().waitFor()
+  await page.locator('.card strong', { hasText: 'resetkey' }).click()
+  await page.getByRole('heading', { name: 'Il tuo codice monouso per Example' }).waitFor()
+  await inFrame(page).getByText('493027').waitFor()
+  await page.locator('#list li.open').getByText('fr').click()
+  await inFrame(page).getByText('493027').waitFor()
+  expect(await page.locator('#file').textContent()).toBe('default/resetkey.fr.md')
+  expect(await page.title()).toBe('resetkey fr · Mails · jwt-mailer')
+  await page.goBack()
+  await page.getByRole('heading', { name: 'Il tuo codice monouso per Example' }).waitFor()
+  expect(mishaps).toEqual([])
+})
+
+browserTest('the tabs show both parts, headers, source, contract and size', async ({ browser }) => {
+  const { page, url, mishaps } = await openPreview(browser)
+  await page.goto(`${url}#default/confirmation/en`)
+  await inFrame(page).getByRole('link', { name: 'Confirm email address' }).waitFor()
+  const panel = page.getByRole('tabpanel')
+  expect(await page.locator('#size').textContent()).toMatch(/^\d,\d{3} bytes \(HTML \d,\d{3}, text \d{3}\)$/)
+  await tab(page, 'Text')
+  await panel.getByText('To sign in, use your email address and this access key').waitFor()
+  await tab(page, 'Headers')
+  await panel.getByRole('row', { name: 'Subject Confirm your email address for Example' }).waitFor()
+  expect(await panel.getByRole('row', { name: 'To "Ada" <ada@example.com>' }).isVisible()).toBe(true)
+  await page.keyboard.press('ArrowRight')
+  await expect
+    .poll(() => panel.textContent(), patience)
+    .toMatch(/^Auto-Submitted: auto-generated\r\n[\s\S]*--=_/)
+  await tab(page, 'Contract')
+  const row = panel.getByRole('row', { name: 'user_aut_key_or_otp text required' })
+  expect(await row.textContent()).toContain('7hK2pQ')
+  await panel.getByRole('row', { name: 'user_name text optional (nothing) Ada' }).waitFor()
+  expect(mishaps).toEqual([])
+})
+
+browserTest(
+  'dark and phone show the mail as it would be there, whatever this machine prefers',
+  async ({ browser }) => {
+    const { page, url } = await openPreview(browser)
+    await page.goto(`${url}#default/confirmation/en`)
+    const ground = (index = 0) =>
+      page
+        .locator('.frames:not(.coming) iframe')
+        .nth(index)
+        .contentFrame()
+        .locator('body')
+        .evaluate((body) => getComputedStyle(body).backgroundColor)
+    const light = 'rgb(241, 243, 246)'
+    const dark = 'rgb(16, 18, 22)'
+    await expect.poll(() => ground(), patience).toBe(light)
+    await tab(page, 'Dark')
+    await expect.poll(() => ground(), patience).toBe(dark)
+    await tab(page, 'Phone')
+    await expect.poll(() => page.locator('.frames iframe').count(), patience).toBe(2)
+    await expect.poll(() => ground(0), patience).toBe(light)
+    await expect.poll(() => ground(1), patience).toBe(dark)
+    for (const box of await page.locator('.frames iframe').all()) {
+      const inner = box.contentFrame().locator('html')
+      expect(await inner.evaluate('innerWidth')).toBe(360)
+      expect(await inner.evaluate('document.documentElement.scrollWidth')).toBe(360)
+    }
+  },
+)
+
+browserTest('a changed value changes the mail, in every language', async ({ browser }) => {
+  const { page, url, mishaps } = await openPreview(browser)
+  await page.goto(`${url}#default/invite/en`)
+  await page.getByRole('heading', { name: 'Grace invites you to Example' }).waitFor()
+  await value(page, 'user_name').fill('Linus')
+  await inFrame(page).getByText('Hi Linus,').waitFor()
+  await tab(page, 'Text')
+  await page.getByRole('tabpanel').getByText('Hi Linus').waitFor()
+  await page.locator('#list li.open').getByText('it', { exact: true }).click()
+  await page.getByRole('tabpanel').getByText('Ciao Linus').waitFor()
+  await page.getByRole('button', { name: 'Back to the samples' }).click()
+  await page.getByRole('tabpanel').getByText('Ciao Ada').waitFor()
+  expect(await value(page, 'user_name').inputValue()).toBe('Ada')
+  expect(mishaps).toEqual([])
+})
+
+browserTest(
+  'the longest values a caller may send are shown, too long for any address',
+  async ({ browser }) => {
+    const { page, url } = await openPreview(browser)
+    await page.goto(`${url}#default/confirmation/en`)
+    await value(page, 'user_name').fill(`${'Ümläut '.repeat(570)}end.`)
+    await inFrame(page).getByText('end.').first().waitFor()
+  },
+)
+
+browserTest(
+  'a wrong value is told at its claim in the words a caller gets, and the mail stays as it was',
+  async ({ browser }) => {
+    const { page, url } = await openPreview(browser)
+    await page.goto(`${url}#default/confirmation/en`)
+    await value(page, 'user_name').fill('Linus')
+    await inFrame(page).getByText('Hi Linus').waitFor()
+    await value(page, 'user_aut_key_or_otp').fill('two words')
+    const fault = page.locator('#fault-user_aut_key_or_otp')
+    await expect
+      .poll(() => fault.textContent(), patience)
+      .toContain('422 Problem with token: user_aut_key_or_otp')
+    expect(await value(page, 'user_aut_key_or_otp').getAttribute('aria-invalid')).toBe('true')
+    expect(await page.getByRole('button', { name: 'Send to inbox' }).isDisabled()).toBe(true)
+    await tab(page, 'Dark')
+    await inFrame(page).getByText('Hi Linus').waitFor()
+    await value(page, 'user_aut_key_or_otp').fill('one-word')
+    await inFrame(page).getByText('one-word').waitFor()
+    expect(await fault.textContent()).toBe('')
+  },
+)
+
+browserTest('a hostile value stays what it says, in every view', async ({ browser }) => {
+  const { page, url, mishaps } = await openPreview(browser)
+  const hostile =
+    '<script>top.hacked=1;alert(1)</script><img src=https://evil.example/x onerror=alert(2)> [x](https://evil.example) {{7*7}} **b**'
+  await page.goto(`${url}#default/invite/en`)
+  await inFrame(page).getByText('Hi Ada').waitFor()
+  const links = await inFrame(page).locator('a').count()
+  const boxes = await page.locator('#fields textarea').count()
+  await value(page, 'user_name').fill(hostile)
+  await inFrame(page).getByText('<script>').waitFor()
+  // What keeps mail clients from making links of it is invisible.
+  const shown = async () => (await inFrame(page).locator('body').innerText()).replaceAll('\u200c', '')
+  expect(await shown()).toContain(hostile)
+  for (const name of ['Dark', 'Phone', 'Text', 'Headers', 'Source', 'Contract', 'HTML']) {
+    await tab(page, name)
+    await page.waitForTimeout(150)
+    expect(await page.locator('body img').count()).toBe(0)
+  }
+  expect(await inFrame(page).locator('a').count()).toBe(links)
+  expect(await inFrame(page).locator('script, img, strong:text-is("b")').count()).toBe(0)
+  expect(await page.locator('#fields textarea').count()).toBe(boxes)
+  expect(await page.evaluate('window.hacked')).toBeUndefined()
+  expect(mishaps).toEqual([])
+})
+
+browserTest('what is sent to the inbox arrives there, with the values of the form', async ({ browser }) => {
+  const { page, url, inbox } = await openPreview(browser)
+  await page.goto(`${url}#default/confirmation/it`)
+  await value(page, 'user_name').fill('Linus')
+  await page.getByRole('button', { name: 'Send to inbox' }).click()
+  await page.getByRole('link', { name: 'Open the inbox' }).click()
+  await page.frameLocator('iframe').getByText('Ciao Linus').waitFor()
+  expect(inbox.list()).toHaveLength(1)
+  expect(inbox.list()[0]?.envelope).toEqual({ from: 'noreply@mail.example.com', to: ['ada@example.com'] })
+})
+
+browserTest(
+  'a broken file is shown with its line above the last good mails, and a mended one at once',
+  async ({ browser }) => {
+    const dir = temporaryFolder(builtInMails)
+    const { page, url } = await openPreview(browser, { catalogue: liveCatalogue(mailsIn(dir)) })
+    await page.goto(`${url}#default/resetkey/en`)
+    await inFrame(page).getByRole('heading', { name: 'Your one-time code' }).waitFor()
+    const file = join(dir, 'default/resetkey.en.md')
+    const good = readFileSync(file, 'utf8')
+    writeFileSync(file, good.replace('{{ access_key }}', '{{ access_kee }}').replace('# Your', '# Broken'))
+    const alert = page.getByRole('alert')
+    await alert.getByText('`access_kee` is not declared').waitFor()
+    expect(await alert.textContent()).toMatch(/default\/resetkey\.en\.md:\d+: `access_kee`/)
+    await inFrame(page).getByRole('heading', { name: 'Your one-time code' }).waitFor()
+    writeFileSync(file, good.replace('# Your one-time code', '# The code'))
+    await inFrame(page).getByRole('heading', { name: 'The code' }).waitFor()
+    await expect.poll(() => alert.isVisible(), patience).toBe(false)
+  },
+)
+
+browserTest('behind an admin token the page asks for it, and goes when signed out', async ({ browser }) => {
+  const { page, url, mishaps } = await openPreview(browser, { adminToken: 'nobody-guesses-this-token' })
+  await page.goto(`${url}#default/resetkey/en`)
+  await page.getByLabel('Admin token').fill('a guess')
+  await page.getByRole('button', { name: 'Open' }).click()
+  await page.getByText('That is not the token.').waitFor()
+  await page.getByLabel('Admin token').fill('nobody-guesses-this-token')
+  await page.keyboard.press('Enter')
+  await inFrame(page).getByText('493027').waitFor()
+  await value(page, 'user_aut_key_or_otp').fill('111222')
+  await inFrame(page).getByText('111222').waitFor()
+  expect(await page.evaluate('document.cookie')).toBe('')
+  await page.getByRole('button', { name: 'Sign out' }).click()
+  await page.getByLabel('Admin token').waitFor()
+  expect(mishaps).toEqual([])
+})
+
+browserTest(
+  'on a phone the list and the mail take turns, and nothing runs out of the page',
+  async ({ browser }) => {
+    const catalogue = loadCatalogue(mailsIn(varianceMails))
+    const { page, url } = await openPreview(browser, { catalogue }, phone)
+    const kind = (name: string) => page.locator('#list').getByText(name, { exact: true })
+    await page.goto(url)
+    await kind('quote_ready').waitFor()
+    expect(await overflow(page)).toBe(0)
+    await kind('quote_ready').click()
+    await page.getByRole('heading', { name: 'Your quote is ready' }).waitFor()
+    expect(await kind('quote_rejected').isVisible()).toBe(false)
+    for (const name of ['Text', 'Headers', 'Source', 'Contract', 'Dark', 'Phone', 'HTML']) {
+      await tab(page, name)
+      await page.waitForTimeout(100)
+      expect(await overflow(page)).toBe(0)
+    }
+    await page.getByRole('button', { name: 'Edit values' }).click()
+    await value(page, 'user_name').fill('Linus')
+    await inFrame(page).getByText('Linus').waitFor()
+    expect(await overflow(page)).toBe(0)
+    await page.getByRole('link', { name: 'All mails' }).click()
+    await kind('quote_rejected').waitFor()
+  },
+)
+
+browserTest('everything can be done from the keyboard', async ({ browser }) => {
+  const { page, url } = await openPreview(browser)
+  await page.goto(url)
+  await page.locator('.card').first().waitFor()
+  await page.locator('#list .kind', { hasText: 'invite' }).focus()
+  await page.keyboard.press('Enter')
+  await page.getByRole('heading', { name: 'Grace invites you to Example' }).waitFor()
+  await page.getByRole('tab', { name: 'HTML' }).focus()
+  expect(await page.evaluate('getComputedStyle(document.activeElement).outlineStyle')).toBe('solid')
+  await page.keyboard.press('ArrowLeft')
+  expect(await page.locator('[aria-selected=true]').textContent()).toBe('Contract')
+  await page.getByRole('tabpanel').getByRole('row', { name: 'user_email text required' }).waitFor()
+})
+
+browserTest('the gallery in files opens without a service and shows the same', async ({ browser }) => {
+  const out = temporaryFolder()
+  const code = await runCommand(['preview', '--out', out, '--mails', varianceMails], {
+    out: () => undefined,
+    err: () => undefined,
+    paint: (_style, text) => text,
+  })
+  expect(code).toBe(0)
+  const { page, mishaps } = await openTab(browser, wide, 'file://')
+  await page.goto(pathToFileURL(join(out, 'index.html')).href)
+  await page.getByText('28 mails, 5 apps').waitFor()
+  await page.locator('.card', { hasText: 'quote_ready' }).first().click()
+  await inFrame(page).getByRole('heading', { name: 'Your quote is ready' }).waitFor()
+  await tab(page, 'Source')
+  await page.getByRole('tabpanel').getByText('Content-Type: multipart/alternative').waitFor()
+  expect(await page.getByRole('button', { name: 'Send to inbox' }).isVisible()).toBe(false)
+  expect(await page.getByRole('button', { name: 'Edit values' }).isVisible()).toBe(false)
+  expect(mishaps).toEqual([])
+})
+
+/** For a person to look at: each mail in one picture, 360 and 800 px wide, light and dark. */
+browserTest(
+  'every mail fits 360 and 800 px, light and dark, and is kept as a picture',
+  { timeout: 180_000 },
+  async ({ browser }) => {
+    mkdirSync(pictures, { recursive: true })
+    const context = await browser.newContext({ viewport: { width: 2410, height: 900 }, colorScheme: null })
+    onTestFinished(() => context.close())
+    const page = await context.newPage()
+    for (const [set, dir] of Object.entries({ '': builtInMails, 'variance.': varianceMails })) {
+      for (const mail of loadCatalogue(mailsIn(dir)).mails) {
+        const { html } = renderMail(mail, sampleClaims(mail, Date.now()), { id: 'x', date: new Date() })
+        await page.setContent(looks.map((style) => frameOf(html, style)).join('\n'))
+        const name = `${set}${mail.app}.${mail.kind}.${mail.locale}.png`
+        expect(await page.evaluate<unknown>(fitFrames), name).toEqual([0, 0, 0, 0])
+        await page.screenshot({ path: join(pictures, name), fullPage: true })
+      }
+    }
+  },
+)
+
+const looks = [360, 800].flatMap((width) =>
+  ['light', 'dark'].map((scheme) => `width: ${width}px; color-scheme: ${scheme}`),
+)
+
+function frameOf(html: string, style: string): string {
+  const source = html.replaceAll('&', '&amp;').replaceAll('"', '&quot;')
+  return `<iframe style="${style}; height: 9px; border: 0; vertical-align: top" srcdoc="${source}"></iframe>`
+}
+
+/** Runs in the page: makes each frame as high as its mail, and tells by how much each is too wide. */
+const fitFrames = `[...document.querySelectorAll('iframe')].map((box) => {
+  const root = box.contentDocument.documentElement
+  box.style.height = root.scrollHeight + 'px'
+  return root.scrollWidth - box.clientWidth
+})`
