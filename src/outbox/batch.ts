@@ -1,6 +1,8 @@
 /** Owns group commit: operations that gather while one transaction runs go together into the next. */
 import { MailerError } from '../errors.ts'
 
+const answersPerTurn = 32
+
 export interface BatchOptions<Op, Result> {
   /** Carries out a list as one transaction, all or nothing. */
   readonly run: (operations: readonly Op[]) => Promise<Result[]>
@@ -37,6 +39,7 @@ export function batcher<Op, Result>(options: BatchOptions<Op, Result>): Batcher<
   let waiting: Waiting<Op, Result>[] = []
   let waitingBytes = 0
   let running: Promise<void> | undefined
+  let answering: Promise<unknown> = Promise.resolve()
 
   function submit(operation: Op): Promise<Result> {
     const bytes = weigh(operation)
@@ -70,7 +73,7 @@ export function batcher<Op, Result>(options: BatchOptions<Op, Result>): Batcher<
   async function runBatch(batch: readonly Waiting<Op, Result>[]): Promise<void> {
     try {
       const results = await run(batch.map(({ operation }) => operation))
-      for (const [index, result] of results.entries()) batch[index]?.resolve(result)
+      answering = Promise.all([answering, answerAll(batch, results)])
     } catch (error) {
       const gone = error instanceof MailerError && error.code === 'store_unavailable'
       // One of them is at fault and the transaction took all back: alone, only that one fails.
@@ -79,10 +82,19 @@ export function batcher<Op, Result>(options: BatchOptions<Op, Result>): Batcher<
     }
   }
 
+  /** A few in each turn of the event loop: what two hundred do with their answers would hold up everybody else. */
+  async function answerAll(batch: readonly Waiting<Op, Result>[], results: readonly Result[]): Promise<void> {
+    for (const [index, result] of results.entries()) {
+      if (index > 0 && index % answersPerTurn === 0) await new Promise(setImmediate)
+      batch[index]?.resolve(result)
+    }
+  }
+
   return {
     submit,
     async idle() {
       await running
+      await answering
     },
   }
 }

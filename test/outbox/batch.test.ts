@@ -92,6 +92,25 @@ test('beyond its line it refuses at once, by number and by bytes', async () => {
   expect(await heavy.batch.submit(60)).toBe(120)
 })
 
+test('two hundred answers come a few in each turn of the event loop', async () => {
+  const { batch, batches } = doubling()
+  const perTurn = [0]
+  const tick = () => {
+    perTurn.push(0)
+    turning = setImmediate(tick)
+  }
+  let turning = setImmediate(tick)
+  const answered = range(200).map(async (n) => {
+    await batch.submit(n)
+    perTurn[perTurn.length - 1] = (perTurn.at(-1) ?? 0) + 1
+  })
+  await Promise.all(answered)
+  clearImmediate(turning)
+  expect(batches).toHaveLength(1)
+  expect(perTurn.reduce((sum, count) => sum + count, 0)).toBe(200)
+  expect(Math.max(...perTurn)).toBeLessThanOrEqual(64)
+})
+
 test('it is idle when everything has been answered', async () => {
   const { batch } = doubling({ ms: 10 })
   let answered = 0
