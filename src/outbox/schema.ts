@@ -40,6 +40,9 @@ const migrations: Migrations = [
   ],
 ]
 
+/** What `outbox_schema` says once all of them have run. */
+export const schemaVersion = migrations.length
+
 const statement = (sql: string, ...params: SqlValue[]): Statement => ({ sql, params })
 
 /** The transaction that brings an empty or older database to this program's schema. */

@@ -1,0 +1,108 @@
+/** Owns the checks that need no network: Node, the configuration, the secrets, the mails. */
+import { type Config, ConfigError, readConfig } from '../config.ts'
+import { type Catalogue, CatalogueError, loadCatalogue } from '../mails/catalogue.ts'
+import { about, type Finding } from './finding.ts'
+
+const neededNode = 24
+const node = about('node')
+
+/** `version` as in `process.versions.node`. */
+export function examineNode(version: string): Finding {
+  const major = Number.parseInt(version, 10)
+  if (major < neededNode)
+    return node.bad(
+      `${version} is too old`,
+      `Install Node ${neededNode}, the version jwt-mailer is made for.`,
+    )
+  if (major > neededNode)
+    return node.warn(
+      `${version} is newer than what jwt-mailer is tested with`,
+      `Run it with Node ${neededNode}.`,
+    )
+  return node.ok(version)
+}
+
+/** The configuration, or what keeps the service from starting. */
+export function examineConfig(env: NodeJS.ProcessEnv): { config: Config | undefined; findings: Finding[] } {
+  const { ok, warn, bad } = about('configuration')
+  try {
+    const config = readConfig(env)
+    const mode = config.production ? 'production' : 'development'
+    const findings = [ok(`complete, for ${mode}`)]
+    // the secrets have an examination of their own
+    for (const warning of config.warnings.filter((line) => !/^JWT_MAILER_SECRET\S* is shorter/.test(line)))
+      findings.push(warn(...splitAdvice(warning, 'Set it before this goes to production.')))
+    return { config, findings }
+  } catch (error) {
+    if (!(error instanceof ConfigError)) throw error
+    const advice = 'Every variable is explained in .env.example.'
+    return {
+      config: undefined,
+      findings: error.problems.map((problem) => bad(...splitAdvice(problem, advice))),
+    }
+  }
+}
+
+/** The configuration says what is wrong first and what to do after it. */
+function splitAdvice(text: string, otherwise: string): [string, string] {
+  const [, says = text, todo = otherwise] = /^(.*?\.) ([A-Z].*)$/s.exec(text) ?? []
+  return [says.replace(/\.$/, ''), todo]
+}
+
+const secretName = /^JWT_MAILER_SECRET(?:_[A-Z0-9_]+)?$/
+const placeholders = /^(?:change|secret|password|example|test|default|your|dummy|todo|xxx)/i
+const newSecret = 'Make a new one (openssl rand -base64 32) and rotate: the old one goes to'
+
+/** Strength of every secret that opens tokens. A token is in the open, so a weak secret is guessed at leisure. */
+export function examineSecrets(env: NodeJS.ProcessEnv): Finding[] {
+  const names = Object.keys(env).filter((name) => secretName.test(name) && env[name])
+  if (names.length === 0) {
+    return [
+      about('secrets').warn(
+        'none is set, so one is made up at every start',
+        'Set JWT_MAILER_SECRET to what your apps sign with.',
+      ),
+    ]
+  }
+  return names.toSorted().map((name) => examineSecret(name, env[name] ?? '', env))
+}
+
+function examineSecret(name: string, secret: string, env: NodeJS.ProcessEnv): Finding {
+  const { ok, warn, bad } = about('secrets')
+  const bytes = Buffer.byteLength(secret)
+  const todo = name.endsWith('_PREVIOUS')
+    ? `Remove ${name} as soon as no app signs with it any more.`
+    : `${newSecret} ${name}_PREVIOUS until every app signs with the new one.`
+  if (bytes < 16) return bad(`${name} has only ${bytes} bytes: whoever sees a token can guess it`, todo)
+  if (placeholders.test(secret) || new Set(secret).size < 8)
+    return bad(`${name} looks like a placeholder: whoever sees a token can guess it`, todo)
+  if (bytes < 32) return warn(`${name} has ${bytes} bytes; 32 are the least for HS256 (RFC 7518 3.2)`, todo)
+  if (name.endsWith('_PREVIOUS') && env[name.replace(/_PREVIOUS$/, '')] === secret)
+    return warn(
+      `${name} is the same as the current one`,
+      `Remove ${name}, or put the older secret there again.`,
+    )
+  return ok(`${name} is strong enough (${bytes} bytes)`)
+}
+
+/** The catalogue, or what is wrong with it. */
+export function examineMails(
+  config: Config,
+  dir: string,
+): { catalogue: Catalogue | undefined; findings: Finding[] } {
+  const { ok, bad } = about('mails')
+  try {
+    const catalogue = loadCatalogue({
+      dir,
+      appName: config.appName,
+      senderName: config.sender.name,
+      senderAddress: config.sender.address,
+      allowHttpLinks: config.allowHttpLinks,
+    })
+    return { catalogue, findings: [ok(`${catalogue.mails.length} mails compile`)] }
+  } catch (error) {
+    if (!(error instanceof CatalogueError)) throw error
+    const todo = 'Mend the file; jwt-mailer check tells the same without a deployment.'
+    return { catalogue: undefined, findings: error.problems.slice(0, 20).map((line) => bad(line, todo)) }
+  }
+}

@@ -1,0 +1,35 @@
+/** Owns what is publicly known of relay providers: how their senders are to set up DNS. A new one is one entry. */
+import type { RelayConfig } from '../config.ts'
+
+export interface Provider {
+  readonly title: string
+  /** Names in an SPF record that stand for its servers; the first is the one to add. */
+  readonly spf: readonly string[]
+  /** Its DKIM selectors, where every customer gets the same ones. */
+  readonly selectors: readonly string[]
+  /** Bounces may go to a subdomain with an SPF record of its own, so ours need not name it. */
+  readonly ownReturnPath: boolean
+}
+
+const mailerToGo: Provider = {
+  title: 'MailerToGo',
+  spf: ['_spf.mailertogo.net', 'mailertogo.net'],
+  selectors: [],
+  ownReturnPath: false,
+}
+
+/** s1 and s2: "Automated Security", the usual way to authenticate a domain there. */
+const sendGrid: Provider = {
+  title: 'SendGrid',
+  spf: ['sendgrid.net'],
+  selectors: ['s1', 's2'],
+  ownReturnPath: true,
+}
+
+/** By host name, since SendGrid's SMTP is configured like any other. */
+export function providerOf(relay: Pick<RelayConfig, 'name' | 'host'>): Provider {
+  const host = `.${relay.host.toLowerCase()}`
+  if (relay.name === 'mailertogo' || host.endsWith('.mailertogo.net')) return mailerToGo
+  if (host.endsWith('.sendgrid.net') || host.endsWith('.sendgrid.com')) return sendGrid
+  return { title: `relay ${relay.name}`, spf: [], selectors: [], ownReturnPath: false }
+}

@@ -1,0 +1,102 @@
+/** Owns the examination of SendGrid's Web API: is it there, and may our key send mail? */
+import { z } from 'zod'
+import type { ClockSource } from './clock.ts'
+import { about, codeOf, type Finding } from './finding.ts'
+
+const askMs = 8000
+const maxAnswer = 256 * 1024
+const scopesSchema = z.object({ scopes: z.array(z.string()) })
+
+export interface SendGridAccess {
+  readonly name: string
+  readonly apiUrl: string
+  readonly apiKey: string
+}
+
+export async function* examineSendGrid(
+  { name, apiUrl, apiKey }: SendGridAccess,
+  signal: AbortSignal,
+): AsyncGenerator<Finding, boolean> {
+  const { ok, bad } = about(`relay ${name}`)
+  const host = new URL(apiUrl).host
+  let answer: Response
+  try {
+    answer = await fetch(new URL('/v3/scopes', apiUrl), {
+      headers: { authorization: `Bearer ${apiKey}` },
+      redirect: 'error',
+      signal: AbortSignal.any([signal, AbortSignal.timeout(askMs)]),
+    })
+  } catch (error) {
+    yield bad(...unreachable(host, error))
+    return false
+  }
+  yield ok(`${host} answers over TLS`)
+  const body = await bodyOf(answer)
+  const scopes = scopesSchema.safeParse(body)
+  if (answer.status === 200 && scopes.data?.scopes.includes('mail.send')) {
+    yield ok('the key may send mail')
+    return true
+  }
+  yield bad(...refusal(answer.status, scopes.success))
+  return false
+}
+
+async function bodyOf(answer: Response): Promise<unknown> {
+  const parts: Uint8Array[] = []
+  let size = 0
+  try {
+    for await (const part of answer.body ?? []) {
+      size += part.length
+      if (size > maxAnswer) return undefined
+      parts.push(part)
+    }
+    return JSON.parse(Buffer.concat(parts).toString())
+  } catch {
+    return undefined
+  }
+}
+
+function refusal(status: number, listed: boolean): [string, string] {
+  const newKey = 'Make an API key with the permission "Mail Send" and put it into SENDGRID_API_KEY.'
+  if (status === 200 && listed)
+    return ['the key may not send mail (mail.send is not among its scopes)', newKey]
+  if (status === 401) return ['the key is wrong or was deleted (401)', newKey]
+  if (status === 403)
+    return [
+      'the key is refused (403)',
+      'Look at IP Access Management and the state of the account at SendGrid, and at the region: EU accounts use https://api.eu.sendgrid.com.',
+    ]
+  if (status === 429) return ['it is asked too often (429)', 'Try again in a minute.']
+  if (status >= 500)
+    return [`it has trouble of its own (${status})`, 'Look at status.sendgrid.com and try again.']
+  return [`it answers ${status} to a question SendGrid answers`, 'Check SENDGRID_API_URL.']
+}
+
+function unreachable(host: string, error: unknown): [string, string] {
+  const code = codeOf(error instanceof Error && error.cause ? error.cause : error)
+  const late = error instanceof Error && /Abort|Timeout/.test(error.name)
+  if (late)
+    return [`${host} does not answer within ${askMs / 1000} s`, 'Is outgoing HTTPS (port 443) open here?']
+  if (code === 'ENOTFOUND') return [`there is no host named ${host}`, 'Correct SENDGRID_API_URL.']
+  if (/CERT|SELF_SIGNED|SIGNATURE|ISSUER/.test(code))
+    return [
+      `${host} shows a certificate that is not good for it (${code})`,
+      'Correct SENDGRID_API_URL; if it is right, somebody is in between, perhaps a proxy of your own.',
+    ]
+  return [
+    `${host} cannot be reached (${code})`,
+    'Check SENDGRID_API_URL, and whether outgoing HTTPS is open here.',
+  ]
+}
+
+/** The Date header; it is cut to whole seconds, so half a second is added. */
+export function sendGridClock({ apiUrl }: Pick<SendGridAccess, 'apiUrl'>): ClockSource {
+  return async (signal) => {
+    const limits = AbortSignal.any([signal, AbortSignal.timeout(askMs)])
+    const answer = await fetch(new URL('/v3/scopes', apiUrl), { redirect: 'manual', signal: limits })
+    await answer.body?.cancel()
+    const time = Date.parse(answer.headers.get('date') ?? '')
+    if (Number.isNaN(time)) throw new Error('no Date header')
+    return { who: 'SendGrid', time: time + 500 }
+  }
+}

@@ -1,0 +1,113 @@
+/** Owns the reading of SPF records (RFC 7208): does the domain allow the relays, and can receivers follow it to its end? */
+import { about, type Finding } from './finding.ts'
+import type { NameServer } from './name-server.ts'
+import type { Provider } from './provider.ts'
+
+/** RFC 7208 4.6.4. */
+const maxLookups = 10
+/** Where counting ends: a record that includes itself would never do so. */
+const enough = 25
+
+interface Tally {
+  lookups: number
+  /** Every domain whose record is included, however deep. */
+  readonly included: Set<string>
+  /** What makes receivers give up (permerror). */
+  readonly faults: string[]
+}
+
+export interface SpfVerdict {
+  readonly findings: readonly Finding[]
+  /** Does the record name the servers of this provider? `undefined`: that cannot be told. */
+  readonly allows: (provider: Provider) => boolean | undefined
+}
+
+export async function examineSpf(
+  domain: string,
+  providers: readonly Provider[],
+  dns: NameServer,
+): Promise<SpfVerdict> {
+  const { ok, bad } = about(`domain ${domain}`)
+  const records = (await dns.txt(domain)).filter(isSpf)
+  const [record] = records
+  const wanted = providers.flatMap(({ spf }) => spf.slice(0, 1))
+  if (record === undefined) {
+    const includes = wanted.map((name) => `include:${name} `).join('') || '(what your relay documents) '
+    const finding = bad(
+      'no SPF record: nothing says who may send its mail',
+      `Add a TXT record at ${domain}: "v=spf1 ${includes}~all"`,
+    )
+    return { findings: [finding], allows: ({ spf }) => (spf.length > 0 ? false : undefined) }
+  }
+  const tally: Tally = { lookups: 0, included: new Set(), faults: [] }
+  await count(record, domain, tally, dns)
+  const allows = ({ spf }: Provider) => (spf.length > 0 ? spf.some((name) => named(name, tally)) : undefined)
+  const findings = [...faultsOf(domain, records, record, tally)]
+  if (findings.length === 0) findings.push(ok(`SPF is sound (${tally.lookups} of ${maxLookups} lookups)`))
+  return { findings, allows }
+}
+
+function isSpf(record: string): boolean {
+  return /^v=spf1(?: |$)/i.test(record)
+}
+
+/** `u123.wl.sendgrid.net` stands for SendGrid as `sendgrid.net` does; a leading underscore wants the exact name. */
+function named(name: string, { included }: Tally): boolean {
+  return [...included].some(
+    (found) => found === name || (!name.startsWith('_') && found.endsWith(`.${name}`)),
+  )
+}
+
+function* faultsOf(
+  domain: string,
+  records: readonly string[],
+  record: string,
+  { lookups, faults }: Tally,
+): Generator<Finding> {
+  const { warn, bad } = about(`domain ${domain}`)
+  if (records.length > 1) {
+    yield bad(
+      `${records.length} SPF records, so receivers take none (RFC 7208 4.5)`,
+      'Merge them into one: all includes in one record, one "all" at its end.',
+    )
+  }
+  if (lookups > maxLookups) {
+    yield bad(
+      `SPF needs ${lookups >= enough ? `${enough} or more` : lookups} DNS lookups and receivers give up after ${maxLookups} (RFC 7208 4.6.4)`,
+      'Remove includes of services that send no mail for you any more.',
+    )
+  }
+  for (const fault of faults)
+    yield bad(`SPF: ${fault}`, 'Correct or remove it; receivers take it as no SPF at all.')
+  const all = /(?:^| )([+?~-]?)all(?: |$)/i.exec(record)
+  if (all && (all[1] === '' || all[1] === '+'))
+    yield bad('SPF ends in +all: everybody may send its mail', 'End it in ~all or -all.')
+  else if (all?.[1] === '?' || (!all && !/ redirect=/i.test(record)))
+    yield warn('SPF does not say what others may not do', 'End it in ~all or -all.')
+}
+
+async function count(record: string, domain: string, tally: Tally, dns: NameServer): Promise<void> {
+  for (const term of record.split(/ +/).slice(1)) {
+    const [, mechanism = '', separator = '', value = ''] =
+      /^[+?~-]?([a-z0-9_.]+)([:=/]?)(.*)$/i.exec(term) ?? []
+    const name = mechanism.toLowerCase()
+    if (term === '' || ['ip4', 'ip6', 'all'].includes(name)) continue
+    if (separator === '=' && name !== 'redirect') continue
+    if (!['include', 'a', 'mx', 'ptr', 'exists', 'redirect'].includes(name)) {
+      tally.faults.push(`"${term.slice(0, 40)}" at ${domain} is no known mechanism`)
+      continue
+    }
+    tally.lookups++
+    if (tally.lookups >= enough) return
+    if (name === 'include' || name === 'redirect') await follow(value.toLowerCase(), tally, dns)
+  }
+}
+
+async function follow(target: string, tally: Tally, dns: NameServer): Promise<void> {
+  tally.included.add(target)
+  // a macro has another value for every mail
+  if (target.includes('%')) return
+  const records = (await dns.txt(target)).filter(isSpf)
+  if (records.length === 1) return count(records[0] ?? '', target, tally, dns)
+  tally.faults.push(`${target} is included and has ${records.length === 0 ? 'no SPF record' : 'several'}`)
+}

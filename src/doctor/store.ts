@@ -1,0 +1,177 @@
+/**
+ * Owns the look at the outbox's store, without touching it: the service installs and migrates the schema itself, under
+ * its own user, and a file made here by another user would lock it out.
+ */
+import { access, constants, stat } from 'node:fs/promises'
+import { dirname, join } from 'node:path'
+import { DatabaseSync } from 'node:sqlite'
+import { Client } from 'pg'
+import type { Config } from '../config.ts'
+import { addressAndTls } from '../outbox/postgres.ts'
+import { schemaVersion } from '../outbox/schema.ts'
+import type { ClockSource } from './clock.ts'
+import { about, codeOf, type Finding } from './finding.ts'
+
+const { ok, warn, bad } = about('store')
+const askMs = 5000
+const versionSql = 'select version from outbox_schema'
+const statesSql = 'select state, count(*) as n from outbox_mail group by state'
+
+type Place = Pick<Config, 'databaseUrl' | 'heroku' | 'dataDir'>
+
+export function examineStore(place: Place, signal: AbortSignal): Promise<Finding[]> {
+  if (place.databaseUrl === undefined) return examineFile(join(place.dataDir, 'outbox.sqlite'))
+  return examinePostgres(place.databaseUrl, place.heroku, signal)
+}
+
+interface Contents {
+  /** `undefined`: the outbox has not been installed. */
+  readonly version: number | undefined
+  readonly states: ReadonlyMap<string, number>
+}
+
+function judge(where: string, { version, states }: Contents): Finding[] {
+  const known = `this program knows ${schemaVersion}`
+  if (version === undefined) return [ok(`${where} is reachable; the service sets it up when it starts`)]
+  if (version > schemaVersion)
+    return [
+      bad(
+        `${where} was set up by a newer jwt-mailer (schema ${version}; ${known})`,
+        'Deploy that version again, or give this one a store of its own.',
+      ),
+    ]
+  const migrated = ok(`${where} is reachable and migrated (schema ${version})`)
+  const behind = warn(
+    `${where} has schema ${version}; ${known}`,
+    'The service migrates it when it starts: restart it.',
+  )
+  return [version < schemaVersion ? behind : migrated, ...load(states)]
+}
+
+function* load(states: ReadonlyMap<string, number>): Generator<Finding> {
+  const waiting = (states.get('queued') ?? 0) + (states.get('sending') ?? 0)
+  const dead = states.get('dead') ?? 0
+  if (waiting > 0) yield ok(`mails that wait: ${waiting}`)
+  if (dead > 0)
+    yield warn(
+      `mails given up in the last days: ${dead}`,
+      'See why, and put them back in line when the cause is mended.',
+    )
+}
+
+async function examineFile(path: string): Promise<Finding[]> {
+  const exists = await succeeds(stat(path))
+  const needed = exists ? path : await nearestFolder(path)
+  if (!(await succeeds(access(needed, constants.W_OK))))
+    return [
+      bad(`${needed} is not writable for this user`, 'Let the user that runs the service own DATA_DIR.'),
+    ]
+  if (!exists) return [ok(`${path} is made when the service starts`)]
+  try {
+    return judge(path, readFile(path))
+  } catch (error) {
+    const todo =
+      'Is it an outbox? Move it away and the service makes a new one; the mails in it are lost then.'
+    return [bad(`${path} cannot be read (${sqliteReason(error)})`, todo)]
+  }
+}
+
+const succeeds = (promise: Promise<unknown>) =>
+  promise.then(
+    () => true,
+    () => false,
+  )
+
+async function nearestFolder(path: string): Promise<string> {
+  const folder = dirname(path)
+  const there = await stat(folder).catch(() => undefined)
+  return there || folder === dirname(folder) ? folder : nearestFolder(folder)
+}
+
+function readFile(path: string): Contents {
+  const database = new DatabaseSync(path, { readOnly: true, timeout: 1000 })
+  try {
+    const installed = database.prepare(`select 1 from sqlite_master where name = 'outbox_schema'`).get()
+    if (!installed) return { version: undefined, states: new Map() }
+    const version = Number(database.prepare(versionSql).get()?.['version'] ?? 0)
+    return { version, states: statesIn(database.prepare(statesSql).all()) }
+  } finally {
+    database.close()
+  }
+}
+
+const sqliteReason = (error: unknown) =>
+  error instanceof Error && 'errcode' in error ? `SQLite error ${Number(error.errcode)}` : codeOf(error)
+
+function statesIn(rows: readonly Record<string, unknown>[]): Map<string, number> {
+  return new Map(rows.map(({ state, n }) => [String(state), Number(n)]))
+}
+
+async function examinePostgres(url: string, heroku: boolean, signal: AbortSignal): Promise<Finding[]> {
+  const where = `Postgres at ${new URL(url).host}`
+  try {
+    return judge(where, await asked(url, heroku, signal, readDatabase))
+  } catch (error) {
+    return [bad(...postgresTrouble(where, codeOf(error)))]
+  }
+}
+
+async function readDatabase(client: Client): Promise<Contents> {
+  const { rows } = await client.query(`select to_regclass('outbox_schema') is not null as there`)
+  if (rows[0]?.there !== true) return { version: undefined, states: new Map() }
+  const version = await client.query(versionSql)
+  const states = await client.query(statesSql)
+  return { version: Number(version.rows[0]?.version ?? 0), states: statesIn(states.rows) }
+}
+
+async function asked<T>(
+  url: string,
+  heroku: boolean,
+  signal: AbortSignal,
+  question: (client: Client) => Promise<T>,
+): Promise<T> {
+  const client = new Client({
+    ...addressAndTls(url, heroku),
+    connectionTimeoutMillis: askMs,
+    query_timeout: askMs,
+    application_name: 'jwt-mailer doctor',
+  })
+  client.on('error', () => undefined)
+  const end = () => void client.end().catch(() => undefined)
+  signal.addEventListener('abort', end, { once: true })
+  try {
+    await client.connect()
+    return await question(client)
+  } finally {
+    end()
+  }
+}
+
+function postgresTrouble(where: string, code: string): [string, string] {
+  if (/^28/.test(code))
+    return [`${where} refuses the login (${code})`, 'Check user and password in DATABASE_URL.']
+  if (code === '3D000')
+    return [`${where} has no such database (${code})`, 'Create it, or correct DATABASE_URL.']
+  if (code === '42501')
+    return [
+      `${where} does not let this user see the outbox (${code})`,
+      'Grant it, or use the owner of the tables.',
+    ]
+  if (/CERT|SELF_SIGNED|SIGNATURE|ISSUER/.test(code))
+    return [
+      `${where} shows a certificate nobody trusted has signed (${code})`,
+      'Trust its authority by NODE_EXTRA_CA_CERTS, or write sslmode=require to encrypt without asking who answers.',
+    ]
+  return [
+    `${where} cannot be reached (${code})`,
+    'Check host and port in DATABASE_URL, and whether the database is running.',
+  ]
+}
+
+export function postgresClock(url: string, heroku: boolean): ClockSource {
+  return (signal) =>
+    asked(url, heroku, signal, async (client) => {
+      const { rows } = await client.query('select extract(epoch from clock_timestamp()) * 1000 as now')
+      return { who: 'the database', time: Number(rows[0]?.now) }
+    })
+}

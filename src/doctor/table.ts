@@ -1,0 +1,42 @@
+/** Owns how findings look to a person: one line each, what to do beneath, a sum at the end. */
+import type { Finding, Level } from './finding.ts'
+
+export const marks = { ok: '✓', warn: '!', bad: '✗' } as const satisfies Record<Level, string>
+const colours = { ok: 'green', warn: 'yellow', bad: 'red' } as const satisfies Record<Level, string>
+
+export type Paint = (style: 'red' | 'green' | 'yellow', text: string) => string
+
+/** `width` in columns; nothing is wrapped narrower than 40. */
+export function tableOf(findings: readonly Finding[], width: number, paint: Paint): string[] {
+  const areaWidth = Math.max(0, ...findings.map(({ area }) => area.length))
+  const indent = areaWidth + 5
+  const textWidth = Math.max(40, width - indent)
+  const lines = findings.flatMap(({ area, level, says, todo }, index) => {
+    const first = findings[index - 1]?.area === area ? '' : area
+    const head = `${paint(colours[level], marks[level])}  ${first.padEnd(areaWidth)}  `
+    const [said = '', ...more] = wrapped(says, textWidth)
+    const advice = todo === undefined ? [] : wrapped(`→ ${todo}`, textWidth)
+    return [head + said, ...[...more, ...advice].map((line) => ' '.repeat(indent) + line)]
+  })
+  return [...lines, '', sumOf(findings, paint)]
+}
+
+function sumOf(findings: readonly Finding[], paint: Paint): string {
+  const count = (level: Level) => findings.filter((finding) => finding.level === level).length
+  const [bad, warn] = [count('bad'), count('warn')]
+  if (bad > 0) return paint('red', `${bad} ✗ to mend${warn > 0 ? `, ${warn} ! to look at` : ''}`)
+  if (warn > 0) return paint('yellow', `It works; ${warn} ! to look at`)
+  return paint('green', 'All is well')
+}
+
+function wrapped(text: string, width: number): string[] {
+  const lines: string[] = []
+  let line = ''
+  for (const word of text.split(' ')) {
+    if (line !== '' && line.length + 1 + word.length > width) {
+      lines.push(line)
+      line = text.startsWith('→') ? `  ${word}` : word
+    } else line = line === '' ? word : `${line} ${word}`
+  }
+  return [...lines, line]
+}
