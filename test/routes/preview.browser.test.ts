@@ -91,9 +91,9 @@ browserTest('the tabs show both parts, headers, source, contract and size', asyn
     .poll(() => panel.textContent(), patience)
     .toMatch(/^Auto-Submitted: auto-generated\r\n[\s\S]*--=_/)
   await tab(page, 'Contract')
-  const row = panel.getByRole('row', { name: 'user_aut_key_or_otp text required' })
+  const row = panel.getByRole('row', { name: 'user_aut_key_or_otp text yes' })
   expect(await row.textContent()).toContain('7hK2pQ')
-  await panel.getByRole('row', { name: 'user_name text optional (nothing) Ada' }).waitFor()
+  await panel.getByRole('row', { name: 'user_name text no (nothing) Ada' }).waitFor()
   expect(mishaps).toEqual([])
 })
 
@@ -284,7 +284,7 @@ browserTest('everything can be done from the keyboard', async ({ browser }) => {
   expect(await page.evaluate('getComputedStyle(document.activeElement).outlineStyle')).toBe('solid')
   await page.keyboard.press('ArrowLeft')
   expect(await page.locator('[aria-selected=true]').textContent()).toBe('Contract')
-  await page.getByRole('tabpanel').getByRole('row', { name: 'user_email text required' }).waitFor()
+  await page.getByRole('tabpanel').getByRole('row', { name: 'user_email text yes' }).waitFor()
 })
 
 browserTest('the gallery in files opens without a service and shows the same', async ({ browser }) => {
