@@ -25,6 +25,8 @@ const maxSenders = 5
 export interface DeploymentOptions extends RunOptions {
   readonly env: NodeJS.ProcessEnv
   readonly nodeVersion?: string
+  /** The longest wait for one answer of a relay. */
+  readonly stageMs?: number
   /** DNS server to ask, `address` or `address:port`. */
   readonly dns?: string | undefined
   readonly selectors?: readonly string[]
@@ -69,7 +71,7 @@ function sendersOf(config: Config, catalogue: Catalogue | undefined): string[] {
 function relayChecks(
   config: Config,
   catalogue: Catalogue | undefined,
-  { sendTo }: DeploymentOptions,
+  { sendTo, stageMs = 5000 }: DeploymentOptions,
 ): Check[] {
   if (!config.relay) {
     const finding = about('relays').warn(
@@ -82,7 +84,7 @@ function relayChecks(
   return [config.relay].map((relay) => ({
     area: `relay ${relay.name}`,
     async *run(signal) {
-      const well = yield* examineSmtpRelay({ relay, senders, signal })
+      const well = yield* examineSmtpRelay({ relay, senders, signal, stageMs })
       if (well && sendTo !== undefined) yield await sendBy(relay, config.sender, sendTo)
     },
   }))

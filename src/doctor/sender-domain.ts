@@ -46,12 +46,14 @@ function* inclusions(
     const allowed = spf.allows(provider)
     const todo = `Add include:${provider.spf[0]} to the SPF record of ${domain}.`
     if (allowed) yield ok(`SPF includes ${provider.title}`)
-    else if (allowed === false && provider.ownReturnPath && signs !== undefined)
+    else if (allowed === undefined)
+      yield ok(`whether SPF names the servers of ${provider.title} cannot be told from here`)
+    else if (provider.ownReturnPath && signs !== undefined)
       yield warn(
         `SPF does not include ${provider.title} (${provider.spf[0]})`,
         `Nothing, when ${provider.title} returns bounces to a subdomain of its own (em….${domain}). Else: ${todo}`,
       )
-    else if (allowed === false) yield bad(`SPF does not include ${provider.title} (${provider.spf[0]})`, todo)
+    else yield bad(`SPF does not include ${provider.title} (${provider.spf[0]})`, todo)
   }
 }
 

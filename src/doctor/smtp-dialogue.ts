@@ -43,30 +43,42 @@ export interface Dialogue {
 
 const maxReply = 64 * 1024
 
-/** Rejects with a `DialogueError`. */
-export function connectTo(place: Place, patience: Patience): Promise<net.Socket> {
-  const socket = net.connect({ ...place, noDelay: true })
-  return opened(socket, 'connect', patience)
+/** One connection. What lies on top is what is spoken over and closed: closing a socket under TLS can crash Node 24. */
+export interface Line {
+  top: net.Socket | tls.TLSSocket
+  close(): void
+}
+
+/** Rejects with a `DialogueError`; so does `encrypt`. */
+export async function connectTo(place: Place, { stageMs, signal }: Patience): Promise<Line> {
+  const line: Line = {
+    top: net.connect({ host: place.host, port: place.port, noDelay: true }),
+    close: () => line.top.destroy(),
+  }
+  signal.addEventListener('abort', line.close, { once: true })
+  await opened(line.top, 'connect', stageMs)
+  return line
 }
 
 /**
- * TLS over a connected socket, 1.2 or newer. The certificate is not verified here: the caller has to ask `authorized`
+ * TLS over a connected line, 1.2 or newer. The certificate is not verified here: the caller has to ask `authorized`
  * before anything confidential is said.
  */
-export function encrypt(socket: net.Socket, host: string, patience: Patience): Promise<tls.TLSSocket> {
-  const servername = net.isIP(host) ? undefined : host
+export async function encrypt(line: Line, host: string, { stageMs }: Patience): Promise<tls.TLSSocket> {
   const secured = tls.connect({
-    socket,
+    socket: line.top,
     host,
     rejectUnauthorized: false,
     minVersion: 'TLSv1.2',
-    ...(servername !== undefined && { servername }),
+    ...(net.isIP(host) === 0 && { servername: host }),
   })
-  return opened(secured, 'secureConnect', patience)
+  line.top = secured
+  await opened(secured, 'secureConnect', stageMs)
+  return secured
 }
 
-function opened<S extends net.Socket>(socket: S, event: string, { stageMs, signal }: Patience): Promise<S> {
-  const { promise, resolve, reject } = Promise.withResolvers<S>()
+function opened(socket: net.Socket, event: string, stageMs: number): Promise<void> {
+  const { promise, resolve, reject } = Promise.withResolvers<void>()
   const fail = (code: string) => {
     reject(new DialogueError(code))
     socket.destroy()
@@ -75,8 +87,7 @@ function opened<S extends net.Socket>(socket: S, event: string, { stageMs, signa
   // Stays for the life of the socket: an error nobody listens to would end the process.
   socket.on('error', (error: NodeJS.ErrnoException) => fail(error.code ?? 'CLOSED'))
   socket.once('close', () => fail('CLOSED'))
-  socket.once(event, () => resolve(socket))
-  signal.addEventListener('abort', () => socket.destroy(), { once: true })
+  socket.once(event, () => resolve())
   return promise.finally(() => clearTimeout(timer))
 }
 

@@ -1,7 +1,6 @@
 /** Owns the examination of one SMTP relay, in the order in which a mail would meet it; nothing is sent. */
 import { createHmac } from 'node:crypto'
 import { lookup } from 'node:dns/promises'
-import type { Socket } from 'node:net'
 import type { TLSSocket } from 'node:tls'
 import type { RelayConfig } from '../config.ts'
 import { examineCertificate, tlsTrouble } from './certificate.ts'
@@ -19,6 +18,7 @@ import {
   type Dialogue,
   dialogueOver,
   encrypt,
+  type Line,
   type Patience,
   type Reply,
 } from './smtp-dialogue.ts'
@@ -35,44 +35,40 @@ export interface SmtpRelayOptions {
 export async function* examineSmtpRelay(options: SmtpRelayOptions): AsyncGenerator<Finding, boolean> {
   const { relay, signal, stageMs = 5000 } = options
   const { bad } = about(`relay ${relay.name}`)
-  const talks: Socket[] = []
+  const lines: Line[] = []
   try {
-    yield* walk(options, { signal, stageMs }, talks)
+    yield* walk(options, { signal, stageMs }, lines)
     return true
   } catch (error) {
     if (!(error instanceof Ailment)) throw error
     yield bad(error.message, error.todo)
     return false
   } finally {
-    for (const socket of talks) socket.destroy()
+    for (const line of lines) line.close()
   }
 }
 
-async function* walk(
-  options: SmtpRelayOptions,
-  patience: Patience,
-  talks: Socket[],
-): AsyncGenerator<Finding> {
+async function* walk(options: SmtpRelayOptions, patience: Patience, lines: Line[]): AsyncGenerator<Finding> {
   const { relay, senders, clock = Date.now } = options
   const { ok, warn } = about(`relay ${relay.name}`)
   const place = `${relay.host}:${relay.port}`
   yield ok(`${relay.host} is ${await addressesOf(relay, patience)}`)
-  let socket = await connectTo(relay, patience).catch((error: unknown) => {
+  const line = await connectTo(relay, patience).catch((error: unknown) => {
     throw connectTrouble(relay, codeOf(error), patience.stageMs)
   })
-  talks.push(socket)
+  lines.push(line)
   yield ok(`${place} takes connections`)
 
-  if (relay.tls === 'implicit') socket = await beginWithTls(socket, relay, patience)
-  let talk = dialogueOver(socket, patience)
+  let secured = relay.tls === 'implicit' ? await beginWithTls(line, relay, patience) : undefined
+  let talk = dialogueOver(line.top, patience)
   await greeted(talk, relay, patience)
   let offers = await offersOf(talk, options)
   if (relay.tls === 'starttls') {
-    socket = await startTls(talk, socket, relay, offers, patience)
-    talk = dialogueOver(socket, patience)
+    secured = await startTls(talk, line, relay, offers, patience)
+    talk = dialogueOver(line.top, patience)
   }
-  if (relay.tls === 'off') yield ok('no TLS, as asked for with tls=off')
-  else yield examineCertificate(socket as TLSSocket, relay, clock())
+  // throws before anything confidential is said to somebody we do not know
+  yield secured ? examineCertificate(secured, relay, clock()) : ok('no TLS, as asked for with tls=off')
   if (relay.tls === 'starttls') offers = await offersOf(talk, options)
 
   if (relay.auth) yield ok(`login accepted (${await logIn(talk, relay, relay.auth, offers)})`)
@@ -98,9 +94,9 @@ async function addressesOf({ host }: RelayConfig, { stageMs }: Patience): Promis
   return found.map(({ address }) => address).join(', ')
 }
 
-async function beginWithTls(socket: Socket, relay: RelayConfig, patience: Patience): Promise<Socket> {
+async function beginWithTls(line: Line, relay: RelayConfig, patience: Patience): Promise<TLSSocket> {
   try {
-    return await encrypt(socket, relay.host, patience)
+    return await encrypt(line, relay.host, patience)
   } catch (error) {
     if (!(await speaksPlainly(relay, patience))) throw tlsTrouble(relay, codeOf(error))
     throw new Ailment(
@@ -126,27 +122,27 @@ async function greeted(talk: Dialogue, relay: RelayConfig, patience: Patience): 
 
 /** Does the port greet without TLS? */
 function speaksPlainly(relay: RelayConfig, patience: Patience): Promise<boolean> {
-  return probe(relay, patience, async (socket) => (await dialogueOver(socket, patience).hear()).code > 0)
+  return probe(relay, patience, (line) => dialogueOver(line.top, patience).hear())
 }
 
 function speaksTls(relay: RelayConfig, patience: Patience): Promise<boolean> {
-  return probe(relay, patience, async (socket) => {
-    const secured = await encrypt(socket, relay.host, patience)
-    secured.destroy()
-    return true
-  })
+  return probe(relay, patience, (line) => encrypt(line, relay.host, patience))
 }
 
 async function probe(
   relay: RelayConfig,
   patience: Patience,
-  ask: (socket: Socket) => Promise<boolean>,
+  ask: (line: Line) => Promise<unknown>,
 ): Promise<boolean> {
-  const socket = await connectTo(relay, patience).catch(() => undefined)
-  if (!socket) return false
-  return ask(socket)
-    .catch(() => false)
-    .finally(() => socket.destroy())
+  const line = await connectTo(relay, patience).catch(() => undefined)
+  try {
+    if (line) await ask(line)
+    return line !== undefined
+  } catch {
+    return false
+  } finally {
+    line?.close()
+  }
 }
 
 /** The extensions of EHLO with their parameters, in capitals. */
@@ -171,11 +167,11 @@ async function offersOf(talk: Dialogue, { senders }: SmtpRelayOptions): Promise<
 
 async function startTls(
   talk: Dialogue,
-  socket: Socket,
+  line: Line,
   relay: RelayConfig,
   offers: Map<string, string[]>,
   patience: Patience,
-): Promise<Socket> {
+): Promise<TLSSocket> {
   if (!offers.has('STARTTLS')) {
     throw new Ailment(
       `the relay does not offer STARTTLS on port ${relay.port}, so passwords and mails would travel in the open`,
@@ -186,7 +182,7 @@ async function startTls(
   if (reply.code !== 220)
     throw new Ailment(`the relay refuses STARTTLS: ${quote(reply)}`, 'Ask the operator of the relay why.')
   talk.leave()
-  return encrypt(socket, relay.host, patience).catch((error: unknown) => {
+  return encrypt(line, relay.host, patience).catch((error: unknown) => {
     throw tlsTrouble(relay, codeOf(error))
   })
 }

@@ -5,8 +5,9 @@ import type { Provider } from './provider.ts'
 
 /** RFC 7208 4.6.4. */
 const maxLookups = 10
-/** Where counting ends: a record that includes itself would never do so. */
+/** Where counting ends, so that nobody's records keep us busy. */
 const enough = 25
+const finalAll = /(?:^| )([+?~-]?)all(?: |$)/i
 
 interface Tally {
   lookups: number
@@ -40,9 +41,13 @@ export async function examineSpf(
     return { findings: [finding], allows: ({ spf }) => (spf.length > 0 ? false : undefined) }
   }
   const tally: Tally = { lookups: 0, included: new Set(), faults: [] }
-  await count(record, domain, tally, dns)
-  const allows = ({ spf }: Provider) => (spf.length > 0 ? spf.some((name) => named(name, tally)) : undefined)
+  await count(record, [domain], tally, dns)
   const findings = [...faultsOf(domain, records, record, tally)]
+  const broken = findings.some(({ level }) => level === 'bad')
+  const allows = ({ spf }: Provider) => {
+    if (broken) return false
+    return spf.length > 0 ? spf.some((name) => named(name, tally)) : undefined
+  }
   if (findings.length === 0) findings.push(ok(`SPF is sound (${tally.lookups} of ${maxLookups} lookups)`))
   return { findings, allows }
 }
@@ -79,35 +84,41 @@ function* faultsOf(
   }
   for (const fault of faults)
     yield bad(`SPF: ${fault}`, 'Correct or remove it; receivers take it as no SPF at all.')
-  const all = /(?:^| )([+?~-]?)all(?: |$)/i.exec(record)
+  const all = finalAll.exec(record)
   if (all && (all[1] === '' || all[1] === '+'))
     yield bad('SPF ends in +all: everybody may send its mail', 'End it in ~all or -all.')
   else if (all?.[1] === '?' || (!all && !/ redirect=/i.test(record)))
     yield warn('SPF does not say what others may not do', 'End it in ~all or -all.')
 }
 
-async function count(record: string, domain: string, tally: Tally, dns: NameServer): Promise<void> {
+/** `path` leads from the sending domain to the one whose record this is. */
+async function count(record: string, path: readonly string[], tally: Tally, dns: NameServer): Promise<void> {
   for (const term of record.split(/ +/).slice(1)) {
     const [, mechanism = '', separator = '', value = ''] =
       /^[+?~-]?([a-z0-9_.]+)([:=/]?)(.*)$/i.exec(term) ?? []
     const name = mechanism.toLowerCase()
     if (term === '' || ['ip4', 'ip6', 'all'].includes(name)) continue
-    if (separator === '=' && name !== 'redirect') continue
+    // other modifiers cost nothing, and "all" comes before a redirect (RFC 7208 6.1)
+    if (separator === '=' && (name !== 'redirect' || finalAll.test(record))) continue
     if (!['include', 'a', 'mx', 'ptr', 'exists', 'redirect'].includes(name)) {
-      tally.faults.push(`"${term.slice(0, 40)}" at ${domain} is no known mechanism`)
+      tally.faults.push(`"${term.slice(0, 40)}" at ${path.at(-1)} is no known mechanism`)
       continue
     }
     tally.lookups++
     if (tally.lookups >= enough) return
-    if (name === 'include' || name === 'redirect') await follow(value.toLowerCase(), tally, dns)
+    if (name === 'include' || name === 'redirect') await follow(value.toLowerCase(), path, tally, dns)
   }
 }
 
-async function follow(target: string, tally: Tally, dns: NameServer): Promise<void> {
+async function follow(target: string, path: readonly string[], tally: Tally, dns: NameServer): Promise<void> {
+  if (path.includes(target)) {
+    tally.faults.push(`${target} includes itself`)
+    return
+  }
   tally.included.add(target)
   // a macro has another value for every mail
   if (target.includes('%')) return
   const records = (await dns.txt(target)).filter(isSpf)
-  if (records.length === 1) return count(records[0] ?? '', target, tally, dns)
+  if (records.length === 1) return count(records[0] ?? '', [...path, target], tally, dns)
   tally.faults.push(`${target} is included and has ${records.length === 0 ? 'no SPF record' : 'several'}`)
 }

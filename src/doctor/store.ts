@@ -148,7 +148,7 @@ async function asked<T>(
 }
 
 function postgresTrouble(where: string, code: string): [string, string] {
-  if (/^28/.test(code))
+  if (code.startsWith('28'))
     return [`${where} refuses the login (${code})`, 'Check user and password in DATABASE_URL.']
   if (code === '3D000')
     return [`${where} has no such database (${code})`, 'Create it, or correct DATABASE_URL.']

@@ -1,0 +1,303 @@
+import { once } from 'node:events'
+import { readFileSync } from 'node:fs'
+import { createServer as createHttpServer } from 'node:http'
+import { connect } from 'node:net'
+import tls from 'node:tls'
+import { Worker } from 'node:worker_threads'
+import { describe, expect, it } from 'vitest'
+import { connectTrouble } from '../../src/doctor/explain.ts'
+import { startAuthority } from '../support/authority.ts'
+import { scriptedRelay, type Script } from '../support/relay.ts'
+import {
+  certificate,
+  deployment,
+  examine,
+  folder,
+  good,
+  goodRelay,
+  lines,
+  listening,
+  password,
+  rawServer,
+  secret,
+  untilTheEnd,
+} from './clinic.ts'
+import { examineDeployment } from '../../src/doctor/deployment.ts'
+
+const noAddon = {
+  MAILERTOGO_SMTP_HOST: undefined,
+  MAILERTOGO_SMTP_PORT: undefined,
+  MAILERTOGO_SMTP_USER: undefined,
+  MAILERTOGO_SMTP_PASSWORD: undefined,
+}
+const login = `user:${encodeURIComponent(password)}`
+
+/** What is ✗ about the relay at this address; the rest of the deployment is healthy. */
+async function trouble(url: string): Promise<string> {
+  const bad = lines(await examine({ env: { ...noAddon, SMTP_URL: url } }), 'bad')
+  expect(bad).toHaveLength(1)
+  return bad[0] ?? ''
+}
+
+async function script(acts: Script): Promise<string> {
+  const relay = await scriptedRelay(acts)
+  untilTheEnd(() => relay.close())
+  return `smtp://${login}@localhost:${relay.port}?tls=off`
+}
+
+describe('the doctor looks at a relay that cannot be reached', () => {
+  it('and says that its name does not exist', async () => {
+    expect(await trouble(`smtp://${login}@relay.invalid:587`)).toMatch(
+      /^relay smtp: (there is no host named relay\.invalid →|the name relay\.invalid could not be looked up)/,
+    )
+  })
+
+  it('and says that nobody listens', async () => {
+    expect(await trouble(`smtp://${login}@localhost:1`)).toMatchInlineSnapshot(
+      `"relay smtp: nobody listens at localhost:PORT → Check host and port (587 with smtp://, 465 with smtps://), and whether the relay is running."`,
+    )
+  })
+
+  it('and says that a firewall drops the connection', async () => {
+    const port = await unansweredPort()
+    expect(await trouble(`smtp://${login}@127.0.0.1:${port}?tls=off`)).toMatchInlineSnapshot(
+      `"relay smtp: no answer from 127.0.0.1:PORT within 0.7 s: something on the way drops the connection → Open port PORT in the firewall, or use another port of the relay (2525, 465)."`,
+    )
+  })
+
+  it('and says of port 25 that it is blocked nearly everywhere', () => {
+    const relay = {
+      name: 'smtp',
+      host: 'relay.test',
+      port: 25,
+      tls: 'starttls',
+      auth: undefined,
+      connections: 1,
+    } as const
+    const { message, todo } = connectTrouble(relay, 'SILENCE', 5000)
+    expect(`${message} → ${todo}`).toMatchInlineSnapshot(
+      `"no answer from relay.test:25 within 5 s: something on the way drops the connection → Most hosts and clouds block outgoing port 25: use the submission port of the relay, 587 (smtp://) or 465 (smtps://)."`,
+    )
+  })
+})
+
+describe('the doctor looks at a port that is not what it was taken for', () => {
+  it('and says that it begins with TLS', async () => {
+    const { port } = await goodRelay({ secure: true })
+    expect(await trouble(`smtp://${login}@localhost:${port}`)).toMatchInlineSnapshot(
+      `"relay smtp: port PORT begins with TLS, but is configured to begin in plain text and turn to TLS by STARTTLS → Write smtps:// instead of smtp:// in SMTP_URL (port 465 begins with TLS, 587 is STARTTLS)."`,
+    )
+  })
+
+  it('and says that it begins in plain text', async () => {
+    const { port } = await goodRelay()
+    expect(await trouble(`smtps://${login}@localhost:${port}`)).toMatchInlineSnapshot(
+      `"relay smtp: port PORT begins in plain text and turns to TLS by STARTTLS, but is configured to begin with TLS → Write smtp:// instead of smtps:// in SMTP_URL (port 587 is STARTTLS, 465 begins with TLS)."`,
+    )
+  })
+
+  it('and says that it is no mail server', async () => {
+    const server = createHttpServer((_request, answer) => answer.end('hello'))
+    untilTheEnd(() => server.close())
+    const port = await listening(server)
+    expect(await trouble(`smtp://${login}@localhost:${port}`)).toMatchInlineSnapshot(
+      `"relay smtp: localhost:PORT takes the connection and then says nothing → Check the port; some relays also greet addresses they distrust very slowly."`,
+    )
+    const talkative = await rawServer((socket) => socket.write('HTTP/1.1 400 Bad Request\r\n\r\n'))
+    expect(await trouble(`smtp://${login}@localhost:${talkative}`)).toMatchInlineSnapshot(
+      `"relay smtp: what listens at localhost:PORT does not speak SMTP → Check host and port."`,
+    )
+  })
+
+  it('and says that it closes at once', async () => {
+    const port = await rawServer((socket) => socket.end())
+    expect(await trouble(`smtp://${login}@localhost:${port}`)).toMatchInlineSnapshot(
+      `"relay smtp: localhost:PORT takes the connection and closes it at once → It may block the address of this machine; ask its operator."`,
+    )
+  })
+})
+
+describe('the doctor looks at a relay whose TLS is not good', () => {
+  it('and says that there is none', async () => {
+    const { port, logins } = await goodRelay({ disabledCommands: ['STARTTLS'] })
+    expect(await trouble(`smtp://${login}@localhost:${port}`)).toMatchInlineSnapshot(
+      `"relay smtp: the relay does not offer STARTTLS on port PORT, so passwords and mails would travel in the open → Use its port 587 or, with smtps://, 465. When it offers STARTTLS elsewhere, something on the way strips it here."`,
+    )
+    expect(logins).toBe(0)
+  })
+
+  it('and says that its certificate has expired, and keeps the password to itself', async () => {
+    const relay = await goodRelay({ key: good.key, cert: certificate('expired.crt') })
+    expect(await trouble(`smtp://${login}@localhost:${relay.port}`)).toMatchInlineSnapshot(
+      `"relay smtp: its certificate expired N days ago → Tell the operator of the relay; until then nothing is sent there."`,
+    )
+    expect(relay.logins).toBe(0)
+  })
+
+  it('and says that its certificate is for somebody else, and keeps the password to itself', async () => {
+    const relay = await goodRelay({ key: certificate('elsewhere.key'), cert: certificate('elsewhere.crt') })
+    expect(await trouble(`smtp://${login}@localhost:${relay.port}`)).toMatchInlineSnapshot(
+      `"relay smtp: its certificate is for elsewhere.example, not for localhost → Write the host name the certificate is for; if that surprises you, somebody may be in between."`,
+    )
+    expect(relay.logins).toBe(0)
+  })
+
+  it('and says that nobody it trusts has signed the certificate', async () => {
+    const authority = await startAuthority(folder())
+    const { key, cert } = await authority.certify('localhost')
+    const relay = await goodRelay({ secure: true, key, cert })
+    expect(await trouble(`smtps://${login}@localhost:${relay.port}`)).toMatchInlineSnapshot(
+      `"relay smtp: its certificate is signed by nobody this machine trusts (UNABLE_TO_VERIFY_LEAF_SIGNATURE) → A private authority is trusted by NODE_EXTRA_CA_CERTS=/path/to/ca.pem; a public relay must not need that."`,
+    )
+    expect(relay.logins).toBe(0)
+  })
+
+  it('and warns three weeks before the certificate ends', async () => {
+    const authority = await startAuthority(folder())
+    const trusted = tls.getCACertificates('default')
+    untilTheEnd(() => tls.setDefaultCACertificates(trusted))
+    tls.setDefaultCACertificates([...trusted, readFileSync(authority.caFile, 'utf8')])
+    const findings = await examine({ relay: await authority.certify('localhost') })
+    expect(lines(findings, 'bad')).toEqual([])
+    expect(lines(findings, 'warn').filter((line) => line.startsWith('relay'))).toMatchInlineSnapshot(`
+      [
+        "relay mailertogo: TLSv1.3, certificate good for N days more → Renew the certificate, or ask the operator of the relay whether that happens by itself.",
+      ]
+    `)
+  })
+
+  it('and says that it speaks only an old TLS', async () => {
+    const old = tls.createServer({
+      ...good,
+      minVersion: 'TLSv1',
+      maxVersion: 'TLSv1.1',
+      ciphers: 'DEFAULT@SECLEVEL=0',
+    })
+    untilTheEnd(() => old.close())
+    expect(await trouble(`smtps://${login}@localhost:${await listening(old)}`)).toMatchInlineSnapshot(
+      `"relay smtp: localhost:PORT speaks only a TLS older than 1.2 (ERR_SSL_TLSV1_ALERT_PROTOCOL_VERSION) → Use another relay, or have this one brought up to date; older TLS is not safe."`,
+    )
+  })
+})
+
+describe('the doctor looks at a relay that does not want us', () => {
+  it('and tells the refusal of the greeting', async () => {
+    const url = await script({ connect: () => '554 5.7.1 your address is listed' })
+    expect(await trouble(url)).toMatchInlineSnapshot(
+      `"relay smtp: the relay does not want to talk: 554 5.7.1 your address is listed → It may know the address of this machine from blocklists; ask its operator."`,
+    )
+    const busy = await script({ connect: () => '421 too many connections' })
+    expect(await trouble(busy)).toMatchInlineSnapshot(
+      `"relay smtp: the relay does not want to talk: 421 too many connections → It says that this passes: try again in a few minutes."`,
+    )
+  })
+
+  it('and says that the login is wrong, without repeating it when the relay does', async () => {
+    const { port } = await goodRelay()
+    const wrong = await trouble(`smtp://user:not-the-one@localhost:${port}`)
+    expect(wrong).toMatchInlineSnapshot(
+      `"relay smtp: login refused: 535 535 wrong password *** for user → Check user and password in SMTP_URL; in a URL they are percent-encoded."`,
+    )
+    expect(wrong).not.toContain('not-the-one')
+  })
+
+  it('and says that no login is offered', async () => {
+    const url = await script({ EHLO: () => '250 relay.test' })
+    expect(await trouble(url)).toMatchInlineSnapshot(
+      `"relay smtp: a login is configured, but the relay offers no login at all → Use the relay's submission port (587 or 465), or take the login out of SMTP_URL when it needs none."`,
+    )
+  })
+
+  it('and says that it asks for a login that is not configured', async () => {
+    const url = await script({ MAIL: () => '530 5.7.0 Authentication required' })
+    expect(await trouble(url.replace(`${login}@`, ''))).toMatchInlineSnapshot(
+      `"relay smtp: the relay asks for a login: 530 5.7.0 Authentication required → Configure its user and password."`,
+    )
+  })
+
+  it('and says that our sender address is refused', async () => {
+    const url = await script({ MAIL: () => '550 5.7.1 sender not verified' })
+    expect(await trouble(url)).toMatchInlineSnapshot(
+      `"relay smtp: the relay refuses mail from noreply@mail.example.com: 550 5.7.1 sender not verified → Verify mail.example.com as sending domain at the relay, or set MAIL_FROM to an address it may send for."`,
+    )
+  })
+
+  it.each(['EHLO', 'AUTH', 'MAIL'] as const)('and says that it falls silent at %s', async (stage) => {
+    expect(await trouble(await script({ [stage]: () => 'hang' }))).toMatch(
+      /the relay does not answer (EHLO|AUTH|MAIL FROM) → /,
+    )
+  })
+})
+
+describe('the doctor looks at a relay that is well', () => {
+  it('and leaves no mail there', async () => {
+    const { relay, options } = await deployment()
+    expect(lines(await examineDeployment(options), 'bad')).toEqual([])
+    expect(relay.mails).toEqual([])
+    expect(relay.logins).toBe(1)
+  })
+
+  it('and sends one when asked to', async () => {
+    const { relay, options } = await deployment({ sendTo: 'ada@example.org' })
+    expect(lines(await examineDeployment(options), 'ok').join('\n')).toContain(
+      'took a mail to ada@example.org',
+    )
+    expect(relay.mails).toEqual(['ada@example.org'])
+  })
+
+  it('and tells what became of a mail that was not taken', async () => {
+    const onRcptTo: Parameters<typeof goodRelay>[0] = {
+      onRcptTo: (_address, _session, done) => done(new Error('no such user')),
+    }
+    const findings = await examine({ relay: onRcptTo, sendTo: 'ada@example.org' })
+    expect(lines(findings, 'bad')).toMatchInlineSnapshot(`
+      [
+        "relay mailertogo: did not take a mail to ada@example.org (refused: recipient, 550) → What stands above says more; a "recipient" is refused for itself, so try another address.",
+      ]
+    `)
+  })
+
+  it.each(['LOGIN', 'CRAM-MD5'])('and logs in by %s where there is no PLAIN', async (mechanism) => {
+    const findings = await examine({
+      relay: {
+        authMethods: [mechanism],
+        onAuth: (auth, _session, done) => {
+          const right =
+            auth.method === 'CRAM-MD5' ? auth.validatePassword(password) : auth.password === password
+          done(right ? null : new Error('wrong'), { user: 'user' })
+        },
+      },
+    })
+    expect(lines(findings, 'ok')).toContain(`relay mailertogo: login accepted (${mechanism})`)
+  })
+
+  it('and never says a secret', async () => {
+    const findings = await examine({
+      relay: { onMailFrom: (_a, _s, done) => done(new Error(`550 ${password} ${secret}`)) },
+    })
+    const said = JSON.stringify(findings)
+    expect(said).toContain('the relay refuses mail from')
+    for (const hidden of [password, secret, encodeURIComponent(password)]) expect(said).not.toContain(hidden)
+  })
+})
+
+/** A listening socket nobody accepts from, its line full: the kernel drops what comes, as a firewall does. */
+async function unansweredPort(): Promise<number> {
+  const blocked = new Worker(
+    `const server = require('node:net').createServer().listen({ port: 0, host: '127.0.0.1', backlog: 1 }, () => {
+      require('node:worker_threads').parentPort.postMessage(server.address().port)
+      setTimeout(() => Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0), 50)
+    })`,
+    { eval: true },
+  )
+  untilTheEnd(() => blocked.terminate())
+  const [port] = await once(blocked, 'message')
+  await new Promise((resolve) => setTimeout(resolve, 150))
+  for (let count = 0; count < 3; count++) {
+    const socket = connect(Number(port), '127.0.0.1')
+    socket.on('error', () => {})
+    untilTheEnd(() => socket.destroy())
+  }
+  await new Promise((resolve) => setTimeout(resolve, 50))
+  return Number(port)
+}
