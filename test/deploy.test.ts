@@ -99,6 +99,8 @@ describe('the Dockerfile', () => {
 
   test('starts the same program as the Procfile, as process 1', () => {
     expect(JSON.parse(valueOf('CMD')).join(' ')).toBe(webCommand)
+    const { scripts } = JSON.parse(read('package.json')) as { scripts: { start: string } }
+    expect(scripts.start).toBe(`exec ${webCommand}`)
     expect(valueOf('ENTRYPOINT')).toBe('')
     expect(valueOf('ENV')).toContain('NODE_ENV=production')
   })
