@@ -58,7 +58,13 @@ export async function buildApp(parts: AppParts): Promise<FastifyInstance> {
     requestTimeout: 15_000,
     connectionTimeout: 60_000,
     keepAliveTimeout: 65_000,
-    http: { maxHeaderSize: maxHeaders, headersTimeout: 10_000, requireHostHeader: false },
+    http: {
+      maxHeaderSize: maxHeaders,
+      headersTimeout: 10_000,
+      // by itself Node looks at the two limits above only every 30 s
+      connectionsCheckingInterval: 1_000,
+      requireHostHeader: false,
+    },
     // `trustProxy: 1` would give everyone the router's address
     trustProxy: trustedProxies > 0 && ((_address: string, hop: number) => hop < trustedProxies),
     genReqId: requestIds(),

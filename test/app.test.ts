@@ -10,12 +10,13 @@ const link = 'https://app.example.com/confirm/eyJhbGciOiJIUzI1NiJ9.eyJ1aWQiOjd9.
 async function talk(
   url: string,
   raw: string | Buffer,
+  timeoutMs = 5_000,
 ): Promise<{ status: number; head: string; body: unknown }> {
   const { port, hostname } = new URL(url)
   const text = await new Promise<string>((resolve, reject) => {
     let answer = ''
     const socket = connect(Number(port), hostname, () => socket.write(raw))
-    socket.setTimeout(5_000, () => socket.destroy())
+    socket.setTimeout(timeoutMs, () => socket.destroy())
     socket.on('data', (chunk) => {
       answer += chunk.toString()
       const [head = '', body = ''] = answer.split('\r\n\r\n')
@@ -272,6 +273,29 @@ describe('every answer is our JSON', () => {
     expect(answer.head.toLowerCase()).toContain('cache-control: no-store')
     expect(relay.commands).toEqual([])
   })
+})
+
+describe('a connection', () => {
+  const halfBody =
+    'POST /emailservice HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 9\r\n\r\n{'
+
+  it('that never sends the rest of its request is answered in good time', async () => {
+    const { url } = await testApp()
+    const waiting = async (text: string) => {
+      const started = performance.now()
+      expect(await talk(await url(), text, 25_000)).toMatchObject({
+        status: 400,
+        body: { code: 'bad_request' },
+      })
+      return performance.now() - started
+    }
+    const [headersMs, bodyMs] = await Promise.all([
+      waiting('GET / HTTP/1.1\r\nHost: x\r\n'),
+      waiting(halfBody),
+    ])
+    expect(headersMs).toBeLessThan(13_000)
+    expect(bodyMs).toBeLessThan(18_000)
+  }, 30_000)
 })
 
 describe('nothing but GET and POST sends', () => {
