@@ -45,6 +45,8 @@ const maxTokenInUrl = 12 * 1024
 const maxBody = 64 * 1024
 /** Room for the longest URL and the usual headers of a proxy. */
 const maxHeaders = 24 * 1024
+/** How long a stop waits for the rest of a request. */
+const uploadGraceMs = 1_000
 
 export async function buildApp(parts: AppParts): Promise<FastifyInstance> {
   const { log } = parts
@@ -74,13 +76,26 @@ export async function buildApp(parts: AppParts): Promise<FastifyInstance> {
   })
   app.server.maxConnections = 4_096
 
+  /** Requests without an answer yet. */
+  const running = new Set<FastifyRequest>()
   let closing: NodeJS.Timeout | undefined
   app.addHook('preClose', async () => {
-    // a connection whose last request was running at the stop would otherwise be kept alive for a minute
-    closing = setInterval(() => app.server.closeIdleConnections(), 100)
+    const uploadsUntil = Date.now() + uploadGraceMs
+    closing = setInterval(() => {
+      // a connection whose last request was running at the stop would otherwise be kept alive for a minute
+      app.server.closeIdleConnections()
+      // and one that never sends the rest of its request for ever: Node's own limits end with the listening
+      const whole = [...running].some(({ raw }) => raw.complete)
+      if (!whole && Date.now() > uploadsUntil) app.server.closeAllConnections()
+    }, 100)
   })
   app.addHook('onClose', async () => clearInterval(closing))
+  app.addHook('onSend', (request, _reply, _payload, done) => {
+    running.delete(request)
+    done()
+  })
   app.addHook('onRequest', (request, reply, done) => {
+    running.add(request)
     reply.header('cache-control', 'no-store')
     const { host, 'x-forwarded-proto': scheme } = request.headers
     if (closing) {

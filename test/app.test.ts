@@ -1,6 +1,8 @@
+import { once } from 'node:events'
 import { existsSync, readFileSync } from 'node:fs'
-import { connect } from 'node:net'
-import { describe, expect, it } from 'vitest'
+import { connect, type Socket } from 'node:net'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { describe, expect, it, onTestFinished } from 'vitest'
 import { testApp } from './support/app.ts'
 import { forgeToken, sampleClaims, secret, signToken } from './support/tokens.ts'
 
@@ -28,6 +30,17 @@ async function talk(
   })
   const [head = '', body = ''] = text.split('\r\n\r\n')
   return { status: Number(head.split(' ')[1]), head, body: JSON.parse(body) }
+}
+
+/** A connection on which `text` has been sent and nothing else ever is. */
+async function openSocket(url: string, text: string): Promise<Socket> {
+  const { port, hostname } = new URL(url)
+  const socket = connect(Number(port), hostname)
+  socket.on('error', () => {})
+  onTestFinished(() => void socket.destroy())
+  await once(socket, 'connect')
+  socket.write(text)
+  return socket
 }
 
 describe('a token becomes a mail', () => {
@@ -278,6 +291,31 @@ describe('every answer is our JSON', () => {
 describe('a connection', () => {
   const halfBody =
     'POST /emailservice HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 9\r\n\r\n{'
+
+  it.each([
+    ['nothing', ''],
+    ['half a request', 'GET / HTTP/1.1\r\nHost: x\r\n'],
+    ['half a body', halfBody],
+  ])('that has sent %s does not hold up a stop', async (_title, text) => {
+    const { app, url } = await testApp()
+    await openSocket(await url(), text)
+    const started = performance.now()
+    await app.close()
+    expect(performance.now() - started).toBeLessThan(3_000)
+  })
+
+  it('whose client has hung up does not hold up a stop either', async () => {
+    const { app, url, relay } = await testApp({ script: { dot: () => sleep(100, '250 ok') } })
+    const request = `GET /emailservice/${signToken()} HTTP/1.1\r\nHost: x\r\n\r\n`
+    const socket = await openSocket(await url(), request + request)
+    await expect.poll(() => relay.commands.includes('DATA')).toBe(true)
+    socket.destroy()
+    await openSocket(await url(), '')
+    const started = performance.now()
+    await app.close()
+    expect(performance.now() - started).toBeLessThan(3_000)
+    expect(relay.mails).toHaveLength(2)
+  })
 
   it('that never sends the rest of its request is answered in good time', async () => {
     const { url } = await testApp()
