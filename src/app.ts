@@ -4,6 +4,7 @@
  * Fastify's own logger is off. It writes URLs, and with them tokens; every line comes from our handlers instead.
  */
 import { type KeyObject, randomBytes } from 'node:crypto'
+import { METHODS, STATUS_CODES } from 'node:http'
 import type { Socket } from 'node:net'
 import Fastify, {
   type FastifyInstance,
@@ -75,6 +76,11 @@ export async function buildApp(parts: AppParts): Promise<FastifyInstance> {
     clientErrorHandler,
   })
   app.server.maxConnections = 4_096
+  // without these two Node answers by itself: an empty 417, or nothing at all
+  app.server.on('checkExpectation', (request, response) => app.server.emit('request', request, response))
+  app.server.on('connect', (_request, socket: Socket) =>
+    answerSocket(socket, new MailerError('method_not_allowed')),
+  )
 
   /** Requests without an answer yet. */
   const running = new Set<FastifyRequest>()
@@ -109,6 +115,7 @@ export async function buildApp(parts: AppParts): Promise<FastifyInstance> {
     done()
   })
 
+  for (const method of METHODS) if (!app.supportedMethods.includes(method)) app.addHttpMethod(method)
   app.setErrorHandler(refuse)
   app.setNotFoundHandler((request, reply) => refuse(new MailerError('not_found'), request, reply))
   await app.register(emailserviceRoutes, parts)
@@ -136,16 +143,20 @@ export async function buildApp(parts: AppParts): Promise<FastifyInstance> {
   /** What Node could not read as HTTP never becomes a request. */
   function clientErrorHandler(error: Error & { code?: string }, socket: Socket): void {
     if (error.code === 'ECONNRESET' || socket.destroyed) return
-    const tooLarge = error.code === 'HPE_HEADER_OVERFLOW'
-    const failure = new MailerError(tooLarge ? 'too_large' : 'bad_request', { reason: 'http' })
-    const { answer } = failureAnswer(failure)
+    const code = error.code === 'HPE_HEADER_OVERFLOW' ? 'too_large' : 'bad_request'
+    answerSocket(socket, new MailerError(code, { reason: 'http' }))
+  }
+
+  /** The last answer on a connection that has no request we could reply to. */
+  function answerSocket(socket: Socket, failure: MailerError): void {
+    const { status, answer } = failureAnswer(failure)
     logFailure(log, failure, { code: answer.code })
+    const httpStatus = answer.code === 'too_large' ? 431 : status
     const body = JSON.stringify(answer)
-    const status = tooLarge ? '431 Request Header Fields Too Large' : '400 Bad Request'
     if (socket.writable) {
       socket.end(
-        `HTTP/1.1 ${status}\r\nContent-Type: application/json; charset=utf-8\r\nCache-Control: no-store\r\n` +
-          `Content-Length: ${Buffer.byteLength(body)}\r\nConnection: close\r\n\r\n${body}`,
+        `HTTP/1.1 ${httpStatus} ${STATUS_CODES[httpStatus]}\r\nContent-Type: application/json; charset=utf-8\r\n` +
+          `Cache-Control: no-store\r\nContent-Length: ${Buffer.byteLength(body)}\r\nConnection: close\r\n\r\n${body}`,
       )
     }
     setTimeout(() => socket.destroy(), 1_000).unref()

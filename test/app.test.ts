@@ -278,6 +278,14 @@ describe('every answer is our JSON', () => {
       'bad_request',
     ],
     ['a space in the URL', 'GET /email service HTTP/1.1\r\nHost: x\r\n\r\n', 400, 'bad_request'],
+    [
+      'an expectation nobody knows',
+      'GET /emailservice/garbage HTTP/1.1\r\nHost: x\r\nExpect: 200-ok\r\n\r\n',
+      401,
+      'token_malformed',
+    ],
+    ['CONNECT', 'CONNECT mailer:443 HTTP/1.1\r\nHost: x\r\n\r\n', 405, 'method_not_allowed'],
+    ['a method of WebDAV', 'PROPFIND /emailservice/x HTTP/1.1\r\nHost: x\r\n\r\n', 405, 'method_not_allowed'],
   ])('HTTP with %s', async (_title, raw, status, code) => {
     const { url, relay } = await testApp()
     const answer = await talk(await url(), raw)
