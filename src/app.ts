@@ -84,6 +84,8 @@ export async function buildApp(parts: AppParts): Promise<FastifyInstance> {
 
   /** Requests without an answer yet. */
   const running = new Set<FastifyRequest>()
+  /** Connections on which something followed that is no HTTP. */
+  const broken = new WeakSet<Socket>()
   let closing: NodeJS.Timeout | undefined
   app.addHook('preClose', async () => {
     const uploadsUntil = Date.now() + uploadGraceMs
@@ -96,8 +98,9 @@ export async function buildApp(parts: AppParts): Promise<FastifyInstance> {
     }, 100)
   })
   app.addHook('onClose', async () => clearInterval(closing))
-  app.addHook('onSend', (request, _reply, _payload, done) => {
+  app.addHook('onSend', (request, reply, _payload, done) => {
     running.delete(request)
+    if (broken.has(request.raw.socket)) reply.header('connection', 'close')
     done()
   })
   app.addHook('onRequest', (request, reply, done) => {
@@ -143,6 +146,8 @@ export async function buildApp(parts: AppParts): Promise<FastifyInstance> {
   /** What Node could not read as HTTP never becomes a request. */
   function clientErrorHandler(error: Error & { code?: string }, socket: Socket): void {
     if (error.code === 'ECONNRESET' || socket.destroyed) return
+    // an answer here would be taken for that of the whole request before
+    if ([...running].some(({ raw }) => raw.socket === socket && raw.complete)) return void broken.add(socket)
     const code = error.code === 'HPE_HEADER_OVERFLOW' ? 'too_large' : 'bad_request'
     answerSocket(socket, new MailerError(code, { reason: 'http' }))
   }

@@ -300,6 +300,20 @@ describe('a connection', () => {
   const halfBody =
     'POST /emailservice HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 9\r\n\r\n{'
 
+  const body = JSON.stringify({ token: signToken() })
+  it.each([
+    ['GET', `GET /emailservice/${signToken()} HTTP/1.1\r\nHost: x\r\n\r\n`],
+    [
+      'POST',
+      `POST /emailservice HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: ${body.length}\r\n\r\n${body}`,
+    ],
+  ])('gives %s its answer also when something that is no HTTP follows', async (_title, request) => {
+    const { url, relay } = await testApp({ script: { dot: () => sleep(100, '250 ok') } })
+    const answer = await talk(await url(), `${request}no HTTP\r\n\r\n`)
+    expect(answer).toMatchObject({ status: 200, body: { code: 'sent' } })
+    expect(relay.mails).toHaveLength(1)
+  })
+
   it.each([
     ['nothing', ''],
     ['half a request', 'GET / HTTP/1.1\r\nHost: x\r\n'],
