@@ -114,7 +114,10 @@ export async function buildApp(parts: AppParts): Promise<FastifyInstance> {
     if (host === undefined && request.raw.httpVersion === '1.1') {
       return done(new MailerError('bad_request', { reason: 'host' }))
     }
-    if (parts.redirectHttp && scheme === 'http') return redirectToHttps(request, reply)
+    if (parts.redirectHttp && scheme === 'http') {
+      if (!leadsToUs(request)) return done(new MailerError('bad_request', { reason: 'host' }))
+      return redirectToHttps(request, reply)
+    }
     done()
   })
 
@@ -218,14 +221,17 @@ function requestIds(): (request: { headers: Record<string, unknown> }) => string
   }
 }
 
+/** `https://` + host + URL would be an address of ours. */
+function leadsToUs({ headers, url }: FastifyRequest): boolean {
+  return /^[A-Za-z0-9.-]+(?::\d+)?$/.test(headers.host ?? '') && url.startsWith('/')
+}
+
 /** Sends nothing itself; 308 keeps the method and body of a POST. */
 function redirectToHttps(request: FastifyRequest, reply: FastifyReply): void {
-  const { status, answer } = failureAnswer(new MailerError('bad_request'))
-  const host = request.headers.host ?? ''
-  if (!/^[A-Za-z0-9.-]+(?::\d+)?$/.test(host)) return void reply.code(status).send(answer)
+  const { answer } = failureAnswer(new MailerError('bad_request'))
   const moved = request.method === 'GET' || request.method === 'HEAD' ? 301 : 308
   void reply
     .code(moved)
-    .header('location', `https://${host}${request.url}`)
+    .header('location', `https://${request.headers.host}${request.url}`)
     .send({ ...answer, msg: 'Use https' })
 }

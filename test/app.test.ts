@@ -408,6 +408,17 @@ describe('behind a router that ends TLS', () => {
     expect(relay.commands).toEqual([])
   })
 
+  it.each([
+    ['a URL of another host', 'GET http://evil.example/x HTTP/1.1\r\nHost: mailer.example.com\r\n'],
+    ['a Host that is none', 'GET /x HTTP/1.1\r\nHost: evil.example/\r\n'],
+  ])('%s leads nowhere', async (_title, head) => {
+    const { url, logLines } = await testApp({ parts: { redirectHttp: true } })
+    const answer = await talk(await url(), `${head}X-Forwarded-Proto: http\r\n\r\n`)
+    expect(answer).toMatchObject({ status: 400, body: { code: 'bad_request' } })
+    expect(answer.head.toLowerCase()).not.toContain('location')
+    expect(logLines()).toEqual([expect.objectContaining({ code: 'bad_request', reason: 'host' })])
+  })
+
   it('https is served, and elsewhere nobody is redirected', async () => {
     const heroku = await testApp({ parts: { redirectHttp: true } })
     expect(
