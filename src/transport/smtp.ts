@@ -6,9 +6,9 @@
  * message stream after the relay's answer to DATA, so the stream we hand over notes that moment as `started`.
  */
 import type { Readable, Transform } from 'node:stream'
-import SMTPConnection from 'nodemailer/lib/smtp-connection'
 import type { BuildMime } from '../mails/mime.ts'
 import type { Message, Outcome, Receipt, Transport } from '../message.ts'
+import { BoundedConnection } from './connection.ts'
 import { connectionTrouble, replyTo, type SmtpError, type Trouble } from './reply.ts'
 
 export interface SmtpOptions {
@@ -46,7 +46,7 @@ type SlotState = 'opening' | 'idle' | 'busy' | 'resetting' | 'leaving'
 
 /** One place of the pool with its connection. */
 interface Slot {
-  readonly connection: SMTPConnection
+  readonly connection: BoundedConnection
   state: SlotState
   since: number
   /** It has been kept for a while, so it may be dead without our knowing. */
@@ -107,7 +107,7 @@ export function smtpTransport(options: SmtpOptions): Transport {
   }
 
   function open(onOpened?: Slot['onOpened']): void {
-    const connection = new SMTPConnection({
+    const connection = new BoundedConnection({
       host: options.host,
       port: options.port,
       secure: options.tls === 'implicit',
@@ -121,7 +121,6 @@ export function smtpTransport(options: SmtpOptions): Transport {
       // the sweeper's deadlines are the ones that count; this one only backs them up
       socketTimeout: Math.max(attemptMs, idleMs) * 2,
       socketCloseTimeout: 0,
-      maxResponseSize: 64 * 1024,
       logger: false,
     })
     const slot: Slot = {

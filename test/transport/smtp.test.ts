@@ -241,6 +241,19 @@ describe('a relay that hangs up or falls silent', () => {
     })
   })
 
+  it.each(['connect', 'EHLO', 'RCPT'] as const)(
+    'is left at %s when it sends nothing but line breaks',
+    async (stage) => {
+      const relay = await relayWith({ [stage]: () => '\n'.repeat(1_000_000) })
+      const started = performance.now()
+      expect(await transportTo(relay.port).send(sampleMessage())).toMatchObject({
+        outcome: 'unsent',
+        reason: 'protocol',
+      })
+      expect(performance.now() - started).toBeLessThan(1_000)
+    },
+  )
+
   it.each([
     ['answers more often than it was asked', { AUTH: () => '235 welcome\r\n250 one\r\n250 two' }],
     ['says 250 to DATA', { DATA: () => '250 what' }],
