@@ -118,6 +118,7 @@ export async function chaoticRelay(random: () => number, maxLateMs: number): Pro
       if (misfortune === 'late') await sleep(random() * maxLateMs)
       if (arrival) arrival.taken++
       if (['close', 'reset', 'hang'].includes(misfortune)) {
+        deaf = misfortune !== 'hang'
         if (misfortune === 'close') socket.end()
         if (misfortune === 'reset') socket.resetAndDestroy()
         return false

@@ -13,7 +13,7 @@ const callers = 40
 const maxMails = 1_000
 const fuzzMs = 2_000
 /** What a loaded machine may add to a deadline. */
-const slackMs = 300
+const slackMs = 1_000
 
 /** mulberry32: small and seeded. */
 function seededRandom(seed: number): () => number {
@@ -125,7 +125,7 @@ describe('a relay that goes wrong at random', () => {
     await sleep(500)
     const started = performance.now()
     await transport.close()
-    expect(performance.now() - started).toBeLessThan(attemptMs + 1_500)
+    expect(performance.now() - started).toBeLessThan(attemptMs + slackMs + 1_000)
     const { outcomes } = await sending
     expect(untrue(outcomes, relay.arrivals)).toEqual([])
     await expect.poll(relay.open).toBe(0)
