@@ -328,8 +328,9 @@ describe('a connection', () => {
 
   it('whose client has hung up does not hold up a stop either', async () => {
     const { app, url, relay } = await testApp({ script: { dot: () => sleep(100, '250 ok') } })
-    const request = `GET /emailservice/${signToken()} HTTP/1.1\r\nHost: x\r\n\r\n`
-    const socket = await openSocket(await url(), request + request)
+    const request = (jti: string) =>
+      `GET /emailservice/${signToken(sampleClaims({ jti }))} HTTP/1.1\r\nHost: x\r\n\r\n`
+    const socket = await openSocket(await url(), request('one') + request('two'))
     await expect.poll(() => relay.commands.includes('DATA')).toBe(true)
     socket.destroy()
     await openSocket(await url(), '')
