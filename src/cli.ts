@@ -4,6 +4,7 @@
  */
 import { styleText } from 'node:util'
 import { Command, CommanderError, Option } from 'commander'
+import { doctorCommand } from './commands/doctor.ts'
 
 /** 0: all is well. 1: the command found something wrong. 2: it could not be carried out at all. */
 export type ExitCode = 0 | 1 | 2
@@ -13,7 +14,11 @@ export interface Terminal {
   out(line: string): void
   err(line: string): void
   /** Coloured on a terminal only, and never with NO_COLOR. */
-  paint(style: 'red' | 'green' | 'bold', text: string): string
+  paint(style: 'red' | 'green' | 'yellow' | 'bold', text: string): string
+  /** How wide a table may be. */
+  readonly columns?: number | undefined
+  /** Shows what is being waited for, over what it showed before; absent where nobody watches. */
+  readonly progress?: ((text: string) => void) | undefined
 }
 
 /** Thrown by a command that cannot be carried out: a sentence for whoever called it. */
@@ -22,12 +27,14 @@ export class CommandError extends Error {
 }
 
 const exitCodes = `
-Exit codes: 0 all is well · 1 something is wrong with the mails · 2 the command could not be carried out`
+Exit codes: 0 all is well · 1 something is wrong · 2 the command could not be carried out`
 
 const processTerminal: Terminal = {
   out: (line) => void process.stdout.write(`${line}\n`),
   err: (line) => void process.stderr.write(`${line}\n`),
   paint: (style, text) => styleText(style, text, { stream: process.stdout }),
+  columns: process.stdout.columns,
+  progress: process.stderr.isTTY ? (text) => void process.stderr.write(`\r\u001b[K${text}`) : undefined,
 }
 
 /** `words` is what follows the program's name. Never throws: what goes wrong is told in a sentence. */
@@ -59,7 +66,8 @@ function commandLine(terminal: Terminal, finish: (code: ExitCode) => void): Comm
 
 Examples:
   $ jwt-mailer check                       the mails the service would send
-  $ jwt-mailer preview --out previews      look at them, without a service`,
+  $ jwt-mailer preview --out previews      look at them, without a service
+  $ jwt-mailer doctor                      examine a deployment`,
     )
 
   program
@@ -108,6 +116,9 @@ Examples:
       const { writePreviews } = await import('./commands/preview.ts')
       finish(await writePreviews({ ...options, json: options.json === true }, terminal))
     })
+
+  // its errors and its help go where those of the others go
+  program.addCommand(doctorCommand(finish, terminal).copyInheritedSettings(program))
 
   return program
 }

@@ -44,7 +44,7 @@ const lineOf = (file: string, text: string) =>
 
 describe('jwt-mailer', () => {
   test('says what it can do, what its exit codes mean and how it is called', () => {
-    for (const words of [['--help'], ['check', '--help'], ['preview', '--help']]) {
+    for (const words of [['--help'], ['check', '--help'], ['preview', '--help'], ['doctor', '--help']]) {
       const { status, stdout } = run(words)
       expect(status).toBe(0)
       expect(stdout).toMatch(/^Usage: jwt-mailer/)
@@ -57,6 +57,7 @@ describe('jwt-mailer', () => {
     [['chekc'], /unknown command 'chekc'[\s\S]*Did you mean check/],
     [['check', '--jsno'], /unknown option '--jsno'/],
     [['check', 'a', 'b'], /too many arguments/],
+    [['doctor', '--dns', 'nonsense'], /It must be an IP address/],
     [['preview'], /required option '--out <dir>'/],
     [['check', 'nowhere'], /^jwt-mailer: there is no folder nowhere\n$/],
     [['preview', '--out', 'x', '--mails', 'nowhere'], /^jwt-mailer: there is no folder nowhere\n$/],
