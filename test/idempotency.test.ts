@@ -606,7 +606,10 @@ describe.each(engines)('with an outbox on $engine', ({ missing, startStores }) =
 function otherSpellings(token: string): string[] {
   const alphabet = 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_'
   const last = token.at(-1) ?? ''
-  const lastCharacters = [...alphabet].filter((one) => one !== last).map((one) => token.slice(0, -1) + one)
+  const lastCharacters = alphabet
+    .split('')
+    .filter((one) => one !== last)
+    .map((one) => token.slice(0, -1) + one)
   const [head = '', payload = '', signature = ''] = token.split('.')
   const plain = signature.replaceAll('-', '+').replaceAll('_', '/')
   return [

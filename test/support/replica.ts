@@ -1,0 +1,34 @@
+/** Owns replicas of the service as processes on one store, in front of one relay, with time running faster in them. */
+import { fileURLToPath } from 'node:url'
+import type { ScriptedRelay } from './relay.ts'
+import { type Service, startService } from './service.ts'
+import type { ServiceStore } from './store.ts'
+import { secret } from './tokens.ts'
+
+const suiteBegan = Date.now()
+const hurried = fileURLToPath(new URL('../fixtures/hurried.ts', import.meta.url))
+
+export interface ReplicaOptions {
+  readonly store: Pick<ServiceStore, 'env'>
+  readonly relay: Pick<ScriptedRelay, 'port'>
+  /** How many times faster than the real clock: at 20 a lease lasts 3 s, an attempt 1 s, a caller waits 0.4 s. 1: as it is. */
+  readonly speed?: number
+  readonly port?: number
+  readonly env?: Readonly<Record<string, string>>
+}
+
+export function startReplica({ store, relay, speed = 1, port, env }: ReplicaOptions): Promise<Service> {
+  return startService({
+    mode: 'production',
+    env: {
+      JWT_MAILER_SECRET: secret,
+      MAIL_FROM: 'noreply@mail.example.com',
+      SMTP_URL: `smtp://user:password@127.0.0.1:${relay.port}?tls=off`,
+      LIMIT_PER_RECIPIENT: 'off',
+      ...store.env,
+      ...env,
+    },
+    ...(speed !== 1 && { program: [hurried, String(suiteBegan), String(speed)] }),
+    ...(port !== undefined && { port }),
+  })
+}
