@@ -31,6 +31,8 @@ export interface Dialect {
 
 export interface Engine {
   readonly name: 'sqlite' | 'postgres'
+  /** Can several transactions write side by side? */
+  readonly parallel: boolean
   /**
    * Connects and installs or migrates the schema; also the way back after a failure.
    * Throws `MailerError('store_unavailable')`, with reason `schema_newer` when this program is too old.

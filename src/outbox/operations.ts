@@ -2,7 +2,8 @@
  * Owns what happens to mails and quotas inside a transaction, many operations at once. The statements are in sql.ts;
  * sealing, waiting and retries are not known here.
  *
- * Locks are taken in one order everywhere: settled mails, new mails by id, quotas by key, mails to take over by id.
+ * Where transactions run side by side, those that accept do nothing else, and take their locks in one order: new mails
+ * by id, quotas by key, mails to take over by id. The others settle by id, or pass over what is locked.
  */
 import type { Dialect, SqlRow, Statement, Steps } from './engine.ts'
 import { judge, tally } from './quotas.ts'

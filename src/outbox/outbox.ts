@@ -57,9 +57,13 @@ export async function openOutbox(options: OutboxOptions): Promise<Outbox> {
   const seal = sealWith(options.secrets)
   const lifeline = await lifelineTo(engine, log)
   const lane = () => batcher<Operation, OperationResult>({ run: (list) => lifeline.run(list), weigh })
-  // Operators' slow questions do not hold up the mail.
-  const [writing, reading] = [lane(), lane()]
-  const submit = (operation: Operation) => (readsOnly(operation) ? reading : writing).submit(operation)
+  // Operators' slow questions do not hold up the mail. And a transaction that settles must not accept as well where
+  // others write beside it: an insert waits for whoever settles the same mail, who may be waiting for what we settled.
+  const [accepting, reading] = [lane(), lane()]
+  const moving = engine.parallel ? lane() : accepting
+  const laneFor = (operation: Operation) => (operation.op === 'accept' ? accepting : moving)
+  const submit = (operation: Operation) =>
+    (readsOnly(operation) ? reading : laneFor(operation)).submit(operation)
   const rowsOf = async (operation: Operation) => (await submit(operation)).rows
   const watching = watch(async (id) => fateIn(await find(id)))
   const landing = new Set<Promise<unknown>>()
@@ -199,7 +203,9 @@ export async function openOutbox(options: OutboxOptions): Promise<Outbox> {
 
   async function close(graceMs = closeMs): Promise<void> {
     const enough = new AbortController()
-    const allLanded = Promise.allSettled(landing).then(() => Promise.all([writing.idle(), reading.idle()]))
+    const allLanded = Promise.allSettled(landing).then(() =>
+      Promise.all([accepting.idle(), moving.idle(), reading.idle()]),
+    )
     await Promise.race([allLanded, pause(graceMs, enough.signal)])
     enough.abort()
     await lifeline.close()

@@ -13,6 +13,7 @@ const connectTimeoutMs = 2000
 const answerTimeoutMs = 5000
 /** Another replica may be migrating a large table. */
 const installTimeoutMs = 60_000
+const maxAttempts = 3
 const int8 = 20
 
 /**
@@ -56,7 +57,7 @@ export function postgresEngine({ url, onHeroku = false, maxConnections = 3 }: Po
       try {
         return await once(pool, makeSteps(), timeoutMs, progress)
       } catch (error) {
-        if (attempt === 1 && worthRepeating(error, progress)) continue
+        if (attempt < maxAttempts && worthRepeating(error, progress)) continue
         throw isOperationsFault(error) ? error : gone(error)
       }
     }
@@ -64,6 +65,7 @@ export function postgresEngine({ url, onHeroku = false, maxConnections = 3 }: Po
 
   return {
     name: 'postgres',
+    parallel: true,
     open: () => transaction(() => installSchema(postgresDialect), installTimeoutMs),
     run: (operations) => transaction(() => transact(operations, postgresDialect)),
     close: () => pool.end(),
@@ -126,8 +128,8 @@ const rolledBack = (client: PoolClient) =>
 
 const stateOf = (error: unknown) => (error instanceof DatabaseError ? (error.code ?? '') : '')
 
-/** SQLSTATE classes: 22 data, 23 constraint, 54 limits of the server. */
-const isOperationsFault = (error: unknown) => /^(22|23|54)/.test(stateOf(error))
+/** SQLSTATE classes: 22 data, 23 constraint, 40 lost against another transaction, 54 limits of the server. */
+const isOperationsFault = (error: unknown) => /^(22|23|40|54)/.test(stateOf(error))
 
 /**
  * Nothing is committed for certain, and a second try may be luckier: a lock cycle was broken at our cost (class 40), or

@@ -41,6 +41,7 @@ const whole = (name: string) => `cast(value ->> '${name}' as bigint)`
 
 const statement = (sql: string, ...params: SqlValue[]): Statement => ({ sql, params })
 const rows = (list: readonly object[], replacer?: typeof withoutQuotas) => JSON.stringify(list, replacer)
+const byId = (a: { id: string }, b: { id: string }) => (a.id < b.id ? -1 : 1)
 const latest = (list: readonly AcceptOperation[]) => Math.max(...list.map(({ now }) => now))
 
 function buildSql({ each, forUpdate, skipLocked }: Dialect) {
@@ -102,17 +103,11 @@ function buildSql({ each, forUpdate, skipLocked }: Dialect) {
   const purgeQuota = `delete from outbox_quota where key in
     (select key from outbox_quota where ends <= $1 limit $2 ${skipLocked}) returning key`
   const requeueAll = `${revive} where id in (select id from outbox_mail
-    where state = 'dead' and body is not null and done <= $1 order by due limit $3) returning id`
+    where state = 'dead' and body is not null and done <= $1 order by due limit $3 ${skipLocked}) returning id`
 
   return {
     insert: (mails: readonly AcceptOperation[]) =>
-      statement(
-        insert,
-        rows(
-          mails.toSorted((a, b) => (a.id < b.id ? -1 : 1)),
-          withoutQuotas,
-        ),
-      ),
+      statement(insert, rows(mails.toSorted(byId), withoutQuotas)),
     takeable: (mails: readonly AcceptOperation[]) =>
       statement(takeable, rows(mails.map(({ id }) => ({ id }))), latest(mails)),
     takeOver: (mails: readonly AcceptOperation[]) => statement(takeOver, rows(mails, withoutQuotas)),
@@ -122,8 +117,8 @@ function buildSql({ each, forUpdate, skipLocked }: Dialect) {
       statement(`select ${columns} from outbox_mail where ${named}`, rows(mails.map(({ id }) => ({ id })))),
     count: (quotas: readonly object[]) => statement(count, rows(quotas)),
     uncount: (quotas: readonly object[]) => statement(uncount, rows(quotas)),
-    settle: (list: readonly SettleOperation[]) => statement(settle, rows(list)),
-    settleSent: (list: readonly SettleOperation[]) => statement(settleSent, rows(list)),
+    settle: (list: readonly SettleOperation[]) => statement(settle, rows(list.toSorted(byId))),
+    settleSent: (list: readonly SettleOperation[]) => statement(settleSent, rows(list.toSorted(byId))),
     claim: ({ now, limit, due, forgetAt, lease }: Claiming, state: MailState) =>
       statement(claim, state, now, limit, due, forgetAt, lease),
     undo: (id: string, lease: number) =>

@@ -64,6 +64,7 @@ export function sqliteEngine({ path }: SqliteOptions): Engine {
 
   return {
     name: 'sqlite',
+    parallel: false,
     async open() {
       await ask((id) => ({ id, open: path }))
     },

@@ -1,6 +1,17 @@
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import type { Outbox } from '../../src/outbox/port.ts'
-import { countAll, mail, open, type OpenOptions, own, sent, type Store, stores, token } from './stores.ts'
+import {
+  countAll,
+  mail,
+  open,
+  type OpenOptions,
+  own,
+  sent,
+  type Store,
+  stores,
+  token,
+  query,
+} from './stores.ts'
 
 const minuteMs = 60_000
 const hourMs = 60 * minuteMs
@@ -105,6 +116,33 @@ for (const { name, skipped, start } of stores)
         const accepted = await Promise.all(Array.from({ length: 300 }, (_, n) => outbox.accept(at(`m${n}`))))
         expect(accepted.every(({ state }) => state === 'owner')).toBe(true)
         expect(await countAll(outbox)).toEqual({ sending: 300, queued: 0, sent: 0, dead: 0, oldest: now })
+      })
+
+      test('three replicas that repeat and settle the same mails all at once never lock each other out', async () => {
+        const limits = {
+          app: { max: 1_000_000, windowMs: hourMs },
+          recipient: { max: 1_000_000, windowMs: hourMs },
+        }
+        const replicas = await Promise.all([1, 2, 3].map(() => replica({ limits, clock: Date.now })))
+        const ends = [
+          sent,
+          { state: 'dead', detail: '550' },
+          { state: 'queued', detail: '451', waitMs: 5 },
+        ] as const
+        const settled: Promise<unknown>[] = []
+        const work = async (one: Outbox, from: number) => {
+          for (let n = from; n < from + 40; n += 1) {
+            const accepted = await one.accept(
+              mail(`m${(n * 7) % 60}`, { windowMs: 20, recipient: `r${n % 3}@example.org` }),
+            )
+            if (accepted.state === 'owner') settled.push(one.settle(accepted.claim, ends[n % 3] ?? sent))
+            if (n % 10 === 0) for (const due of await one.claimDue(10)) settled.push(one.settle(due, sent))
+          }
+        }
+        await Promise.all(replicas.flatMap((one) => Array.from({ length: 16 }, (_, n) => work(one, n))))
+        await Promise.all(settled)
+        expect(replicas.map((one) => one.trouble())).toEqual([undefined, undefined, undefined])
+        expect(await deadlocks(store)).toBe(0)
       })
 
       test('a mail the store cannot take fails alone, those beside it are stored', async () => {
@@ -472,4 +510,15 @@ for (const { name, skipped, start } of stores)
 
 function raise(): never {
   throw new Error('nothing there')
+}
+
+/** How often Postgres had to break a cycle of locks; it may take a second to say so. */
+async function deadlocks({ address }: Store): Promise<number> {
+  if (!address.startsWith('postgres:')) return 0
+  await new Promise((resolve) => setTimeout(resolve, 1100))
+  const [row] = await query(
+    address,
+    'select deadlocks from pg_stat_database where datname = current_database()',
+  )
+  return Number(row?.['deadlocks'])
 }
