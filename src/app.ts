@@ -88,13 +88,13 @@ export async function buildApp(parts: AppParts): Promise<FastifyInstance> {
   const broken = new WeakSet<Socket>()
   let closing: NodeJS.Timeout | undefined
   app.addHook('preClose', async () => {
-    const uploadsUntil = Date.now() + uploadGraceMs
+    const uploadsUntil = performance.now() + uploadGraceMs
     closing = setInterval(() => {
       // a connection whose last request was running at the stop would otherwise be kept alive for a minute
       app.server.closeIdleConnections()
       // and one that never sends the rest of its request for ever: Node's own limits end with the listening
       const whole = [...running].some(({ raw }) => raw.complete)
-      if (!whole && Date.now() > uploadsUntil) app.server.closeAllConnections()
+      if (!whole && performance.now() > uploadsUntil) app.server.closeAllConnections()
     }, 100)
   })
   app.addHook('onClose', async () => clearInterval(closing))

@@ -35,6 +35,7 @@ export interface SmtpOptions {
 /** One mail on its way. */
 interface Job {
   readonly message: Message
+  /** As all times here on the clock of `performance`: the wall clock may be set, and a deadline must not move with it. */
   readonly deadline: number
   readonly resolve: (receipt: Receipt) => void
   readonly reject: (bug: unknown) => void
@@ -82,7 +83,7 @@ export function smtpTransport(options: SmtpOptions): Transport {
     return new Promise((resolve, reject) => {
       const job = {
         message,
-        deadline: Date.now() + attemptMs,
+        deadline: performance.now() + attemptMs,
         resolve,
         reject,
         started: false,
@@ -126,7 +127,7 @@ export function smtpTransport(options: SmtpOptions): Transport {
     const slot: Slot = {
       connection,
       state: 'opening',
-      since: Date.now(),
+      since: performance.now(),
       used: false,
       job: undefined,
       onOpened,
@@ -149,7 +150,7 @@ export function smtpTransport(options: SmtpOptions): Transport {
 
   function opened(slot: Slot): void {
     if (slot.state !== 'opening') return
-    lastGood = Date.now()
+    lastGood = performance.now()
     slot.onOpened?.()
     release(slot)
   }
@@ -170,7 +171,7 @@ export function smtpTransport(options: SmtpOptions): Transport {
       if (slot.job !== job) return
       if (error) return transmitFailed(slot, job, error)
       slot.job = undefined
-      lastGood = Date.now()
+      lastGood = performance.now()
       finish(job, 'sent', { reason: 'accepted' })
       release(slot)
     })
@@ -222,7 +223,7 @@ export function smtpTransport(options: SmtpOptions): Transport {
 
   function enter(slot: Slot, state: SlotState): void {
     slot.state = state
-    slot.since = Date.now()
+    slot.since = performance.now()
   }
 
   /** Whatever ends a connection ends here, once. */
@@ -231,7 +232,7 @@ export function smtpTransport(options: SmtpOptions): Transport {
     const { job, state } = slot
     if (state === 'opening' || state === 'resetting') coming--
     if (state === 'idle') idle.splice(idle.indexOf(slot), 1)
-    if (state === 'opening' || job) lastBad = Date.now()
+    if (state === 'opening' || job) lastBad = performance.now()
     slot.job = undefined
     slot.connection.close()
     slot.onOpened?.(trouble)
@@ -251,10 +252,10 @@ export function smtpTransport(options: SmtpOptions): Transport {
 
   /** A connection kept from earlier may have died unnoticed: that says nothing about the relay now. */
   function mayRetry(slot: Slot, job: Job): boolean {
-    return slot.used && !job.started && !job.retried && Date.now() < job.deadline - sweepMs
+    return slot.used && !job.started && !job.retried && performance.now() < job.deadline - sweepMs
   }
 
-  function sweep(now = Date.now()): void {
+  function sweep(now = performance.now()): void {
     const late = (job: Job) => now >= job.deadline - sweepMs
     for (const job of waiting.filter(late)) {
       waiting.splice(waiting.indexOf(job), 1)
@@ -277,7 +278,7 @@ export function smtpTransport(options: SmtpOptions): Transport {
   }
 
   function check(): Promise<string | undefined> {
-    const now = Date.now()
+    const now = performance.now()
     if (lastGood > lastBad && now - lastGood < reachableMs) return Promise.resolve(undefined)
     if (probe && now - probe.since < probeMs) return probe.result
     const room = slots.size < connections && !closing

@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs'
 import tls from 'node:tls'
 import { SMTPServer, type SMTPServerOptions } from 'smtp-server'
-import { afterEach, beforeAll, describe, expect, it } from 'vitest'
+import { afterEach, beforeAll, describe, expect, it, onTestFinished, vi } from 'vitest'
 import { mimeBuilder, type BuildMime } from '../../src/mails/mime.ts'
 import type { Transport } from '../../src/message.ts'
 import { type SmtpOptions, smtpTransport } from '../../src/transport/smtp.ts'
@@ -230,6 +230,15 @@ describe('a relay that hangs up or falls silent', () => {
     })
     const receipt = await transportTo(relay.port, { attemptMs: 800 }).send(sampleMessage())
     expect(receipt).toMatchObject({ outcome: 'unsent', reason: 'timeout' })
+  })
+
+  it('is left after the deadline also when somebody sets the clock back', async () => {
+    vi.useFakeTimers({ toFake: ['Date'] })
+    onTestFinished(() => void vi.useRealTimers())
+    const relay = await relayWith({ RCPT: () => 'hang' })
+    const sending = transportTo(relay.port, { attemptMs: 800 }).send(sampleMessage())
+    vi.setSystemTime(Date.now() - 3_600_000)
+    expect(await sending).toMatchObject({ outcome: 'unsent', reason: 'timeout' })
   })
 
   it('is left when its reply never ends', async () => {
