@@ -46,6 +46,8 @@ function connectionReason(error: SmtpError): string {
   if (error.code === 'ETLS' || /CERT|TLS|SSL|SIGN|^EPROTO$/.test(cause)) return 'tls'
   if (error.code === 'EDNS') return 'dns'
   if (error.code === 'ETIMEDOUT') return 'timeout'
+  // an answer to a mail that is none: neither 2yz nor 4yz nor 5yz
+  if (error.code === 'EENVELOPE' || error.code === 'EMESSAGE') return 'protocol'
   if (error.responseCode !== undefined) return 'greeting'
   return error.code === 'EPROTOCOL' ? 'protocol' : 'connect'
 }
