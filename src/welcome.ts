@@ -25,6 +25,6 @@ export function welcome(url: string, key: KeyObject): string {
   return [
     `jwt-mailer listens on ${url}`,
     `Send a first mail:  ${sampleCommand(url, key)}`,
-    `and read it here:   ${url}/inbox`,
+    `and read it here:   ${url}/inbox  (all mails: ${url}/preview)`,
   ].join('\n')
 }

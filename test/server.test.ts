@@ -30,7 +30,7 @@ describe('the first start', () => {
   it('prints three lines, and the curl in the second puts a mail into the inbox of the third', async () => {
     const service = await startService({ mode: 'development' })
     onTestFinished(async () => void (await service.stop()))
-    await expect.poll(service.output).toContain('/inbox\n')
+    await expect.poll(service.output).toContain('/preview)')
     const lines = service
       .output()
       .trim()
@@ -40,7 +40,7 @@ describe('the first start', () => {
     expect(lines[0]).toMatch(/^jwt-mailer listens on http:/)
     const url = /curl (\S+)$/.exec(lines[1] ?? '')?.[1] ?? ''
     expect(await (await fetch(url)).json()).toMatchObject({ error: 0, code: 'sent' })
-    const inbox = /(http\S+)$/.exec(lines[2] ?? '')?.[1] ?? ''
+    const inbox = /(http\S+inbox)/.exec(lines[2] ?? '')?.[1] ?? ''
     const [mail] = (await (await fetch(`${inbox}/messages`)).json()) as { id: string }[]
     const read = (await (await fetch(`${inbox}/messages/${mail?.id}`)).json()) as { text: string }
     expect(read.text).toContain('7hK2pQ')
