@@ -16,7 +16,6 @@ import { failureAnswer } from './contract.ts'
 import type { Deliver } from './deliver.ts'
 import { type FailureCode, MailerError } from './errors.ts'
 import type { Log } from './log.ts'
-import type { Transport } from './message.ts'
 import type { Outbox } from './outbox/port.ts'
 import { deliveriesRoutes } from './routes/deliveries.ts'
 import { emailserviceRoutes, logFailure } from './routes/emailservice.ts'
@@ -24,10 +23,11 @@ import { healthRoutes } from './routes/health.ts'
 import { inboxRoutes, type InboxRoutesOptions } from './routes/inbox.ts'
 import { openApiRoutes } from './routes/openapi.ts'
 import { previewRoutes, type PreviewRoutesOptions } from './routes/preview.ts'
+import type { Failover } from './transport/failover.ts'
 
 export interface AppParts {
   readonly deliver: Deliver
-  readonly transport: Transport
+  readonly transport: Failover
   readonly outbox: Outbox
   readonly keysOf: (app?: string) => readonly KeyObject[]
   readonly log: Log

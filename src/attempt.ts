@@ -7,20 +7,27 @@ import { MailerError } from './errors.ts'
 import type { Claim, Due, Settlement } from './outbox/port.ts'
 import { claimsOfSealed } from './token.ts'
 
+/** Nobody was asked, so the backoff does not grow: it would during an outage. */
+const untried = new Set(['breaker_open', 'resting'])
+
 /** Sent and refused are the end. Everything else is tried again, an unknown outcome first at the same relay. */
-export function settlementOf({ outcome, relay, reason }: Receipt): Settlement {
+export function settlementOf({ outcome, relay, reason, retryAfterMs }: Receipt): Settlement {
+  const later = {
+    state: 'queued',
+    detail: reason,
+    ...(retryAfterMs !== undefined && { waitMs: retryAfterMs }),
+  } as const
   switch (outcome) {
     case 'sent':
       return { state: 'sent', relay, detail: reason }
     case 'refused':
       return { state: 'dead', detail: reason }
     case 'unknown':
-      return { state: 'queued', detail: reason, stayWith: relay }
+      return { ...later, stayWith: relay }
     default:
       // we are stopping: nothing was tried, and another replica may have it at once
-      return reason === 'closing'
-        ? { state: 'queued', detail: reason, uncounted: true, waitMs: 0 }
-        : { state: 'queued', detail: reason }
+      if (outcome === 'unsent' && reason === 'closing') return { ...later, uncounted: true, waitMs: 0 }
+      return untried.has(reason) ? { ...later, uncounted: true } : later
   }
 }
 
@@ -43,6 +50,14 @@ export function receiptFacts({ relay, outcome, reason, reply, cause }: Receipt):
   }
 }
 
+/** A line for each relay that did not take a mail: with several of them the last word alone would hide the others. */
+export function relayLog(log: Log): (receipt: Receipt, message: Message, ms: number) => void {
+  return (receipt, { id, app, kind }, ms) => {
+    if (receipt.outcome !== 'sent')
+      log.warn({ id, app, kind, ...receiptFacts(receipt), ms }, 'relay did not take it')
+  }
+}
+
 export interface RetryParts {
   readonly catalogue: Pick<Catalogue, 'find'>
   readonly transport: Transport
@@ -61,7 +76,7 @@ export function retrier({
     const { id, app, kind, attempts } = due
     const started = now()
     try {
-      const receipt = await transport.send(messageOf(due))
+      const receipt = await transport.send(messageOf(due), { stayWith: due.stayWith })
       log.info(
         { id, app, kind, attempt: attempts, ...receiptFacts(receipt), ms: now() - started },
         'mail tried again',

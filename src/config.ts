@@ -4,19 +4,11 @@ import { randomBytes } from 'node:crypto'
 import { existsSync } from 'node:fs'
 import { z } from 'zod'
 import { checkAddress, isMailDomain } from './address.ts'
+import { ConfigError } from './config-error.ts'
+import { type RelayConfig, readRelays } from './config-relays.ts'
 import type { Mailbox } from './message.ts'
 import { type Limits, parseLimit } from './outbox/limit.ts'
 import { tokenKey } from './token.ts'
-
-/** Where one SMTP relay is and how to log in. */
-export interface RelayConfig {
-  readonly name: string
-  readonly host: string
-  readonly port: number
-  readonly tls: 'starttls' | 'implicit' | 'off'
-  readonly auth: { readonly user: string; readonly pass: string } | undefined
-  readonly connections: number
-}
 
 export interface Config {
   readonly production: boolean
@@ -41,19 +33,9 @@ export interface Config {
   /** `/preview` is served; in production only behind `adminToken`. */
   readonly preview: boolean
   readonly adminToken: string | undefined
-  /** `undefined` in development without a relay: the built-in inbox takes its place. */
-  readonly relay: RelayConfig | undefined
+  /** In the order in which they are tried. Empty in development without a relay: the built-in inbox takes its place. */
+  readonly relays: readonly RelayConfig[]
   readonly warnings: readonly string[]
-}
-
-/** All that is wrong, one line each: `NAME: what to do`. */
-export class ConfigError extends Error {
-  override readonly name = 'ConfigError'
-  readonly problems: readonly string[]
-  constructor(problems: readonly string[]) {
-    super(`Cannot start, the environment needs attention:\n${problems.map((line) => `  ${line}`).join('\n')}`)
-    this.problems = problems
-  }
 }
 
 /** Dashboards and compose files set a variable to nothing when they mean "unset". */
@@ -117,6 +99,11 @@ export const environmentSchema = z.object({
   MAILERTOGO_SMTP_PASSWORD: text,
   MAILERTOGO_DOMAIN: hostName,
   SMTP_URL: text,
+  SMTP_URL_2: text,
+  SMTP_URL_3: text,
+  SENDGRID_API_KEY: text,
+  SENDGRID_API_URL: text,
+  RELAYS: text,
   RELAY_CONNECTIONS: whole(10, 1, 100),
   MAIL_FROM: text,
   SENDER_NAME: singleLine,
@@ -171,15 +158,15 @@ export function readConfig(env: NodeJS.ProcessEnv = process.env): Config {
       return undefined
     }
   }
-  const relay = collect(() => readRelay(values, production))
-  const sender = collect(() => readSender(values, production || relay !== undefined))
+  const ways = collect(() => readSomeRelay(values, production))
+  const sender = collect(() => readSender(values, production || ways?.relays.length !== 0))
   if (production && values.PREVIEW && values.ADMIN_TOKEN === undefined) {
     problems.push(
       'ADMIN_TOKEN: is missing. PREVIEW=on shows every mail; set what opens it: openssl rand -hex 16',
     )
   }
   const secrets = collect(() => readSecrets(env, values, production))
-  if (!sender || !secrets || problems.length > 0) throw new ConfigError(problems)
+  if (!ways || !sender || !secrets || problems.length > 0) throw new ConfigError(problems)
   return Object.freeze({
     production,
     host: values.HOST ?? '0.0.0.0',
@@ -198,77 +185,17 @@ export function readConfig(env: NodeJS.ProcessEnv = process.env): Config {
     mailsDir: values.MAILS_DIR,
     preview: values.PREVIEW ?? !production,
     adminToken: values.ADMIN_TOKEN,
-    relay,
-    warnings: [...secrets.warnings, ...lossWarnings(values)],
+    relays: ways.relays,
+    warnings: [...secrets.warnings, ...ways.warnings, ...lossWarnings(values)],
   })
 }
 
-function readRelay(values: Environment, production: boolean): RelayConfig | undefined {
-  const relay = mailerToGo(values) ?? smtpUrl('SMTP_URL', values.SMTP_URL, values.RELAY_CONNECTIONS)
-  if (relay || !production) return relay
+function readSomeRelay(values: Environment, production: boolean): ReturnType<typeof readRelays> {
+  const ways = readRelays(values)
+  if (ways.relays.length > 0 || !production) return ways
   throw new ConfigError([
-    'SMTP_URL: no relay is configured. Add the MailerToGo add-on (it sets MAILERTOGO_SMTP_HOST, _USER, _PASSWORD), or set SMTP_URL=smtp://user:password@host:587.',
+    'SMTP_URL: no relay is configured. Add the MailerToGo add-on (it sets MAILERTOGO_SMTP_HOST, _USER, _PASSWORD), or set SMTP_URL=smtp://user:password@host:587, or SENDGRID_API_KEY.',
   ])
-}
-
-function mailerToGo(values: Environment): RelayConfig | undefined {
-  const { MAILERTOGO_SMTP_HOST: host, MAILERTOGO_SMTP_USER: user, MAILERTOGO_SMTP_PASSWORD: pass } = values
-  if (!host && !user && !pass) return undefined
-  if (!host || !user || !pass) {
-    throw new ConfigError([
-      'MAILERTOGO_SMTP_HOST: MAILERTOGO_SMTP_HOST, MAILERTOGO_SMTP_USER and MAILERTOGO_SMTP_PASSWORD belong together. Set all three, or none.',
-    ])
-  }
-  const port = values.MAILERTOGO_SMTP_PORT ?? 587
-  const tls = port === 465 ? 'implicit' : 'starttls'
-  return {
-    name: 'mailertogo',
-    host,
-    port,
-    tls,
-    auth: { user, pass },
-    connections: values.RELAY_CONNECTIONS ?? 10,
-  }
-}
-
-const loopback = /^(?:localhost|127(?:\.\d{1,3}){3}|\[::1\])$/
-
-/** `smtp://` always means STARTTLS with a verified certificate: "if offered" could be stripped on the way. */
-function smtpUrl(name: string, value: string | undefined, connections = 10): RelayConfig | undefined {
-  if (value === undefined) return undefined
-  const wrong = (what: string) => new ConfigError([`${name}: ${what}`])
-  const url = URL.parse(value)
-  const protocol = url?.protocol ?? ''
-  if (!url?.hostname || !['smtp:', 'smtps:'].includes(protocol)) {
-    throw wrong('must look like smtp://user:password@host:587 or smtps://user:password@host:465.')
-  }
-  const unknown = [...url.searchParams.keys()].find((key) => key !== 'tls')
-  if (unknown !== undefined)
-    throw wrong(`does not know the option "${unknown.slice(0, 20)}"; there is only tls=off.`)
-  const off = url.searchParams.get('tls') === 'off'
-  if (url.searchParams.has('tls') && !(off && protocol === 'smtp:' && loopback.test(url.hostname))) {
-    throw wrong('allows only tls=off, and that only with smtp:// to this machine (localhost). Remove it.')
-  }
-  if ((url.username === '') !== (url.password === '')) {
-    throw wrong(
-      'has a user without a password or the reverse. Write smtp://user:password@host:587, percent-encoded.',
-    )
-  }
-  return {
-    name: 'smtp',
-    host: url.hostname.replace(/^\[|\]$/g, ''),
-    port: Number(url.port) || (protocol === 'smtps:' ? 465 : 587),
-    tls: off ? 'off' : protocol === 'smtps:' ? 'implicit' : 'starttls',
-    auth: url.username === '' ? undefined : { user: decode(url.username), pass: decode(url.password) },
-    connections,
-  }
-  function decode(part: string): string {
-    try {
-      return decodeURIComponent(part)
-    } catch {
-      throw wrong('holds a "%" in user or password that is not percent-encoded. Write it as %25.')
-    }
-  }
 }
 
 function readSender(values: Environment, required: boolean): Mailbox {

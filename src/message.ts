@@ -50,12 +50,24 @@ export interface Receipt {
   readonly reply?: number | undefined
   /** The system's or TLS's own code, such as `ECONNREFUSED` or `CERT_HAS_EXPIRED`. */
   readonly cause?: string | undefined
+  /** The relay asked to be left alone for so long. */
+  readonly retryAfterMs?: number | undefined
+}
+
+/** What one try at a mail must keep to. Times are on the clock of `performance`: the wall clock may be set. */
+export interface SendTerms {
+  /** Only this relay may have the mail: it may have taken it already. */
+  readonly stayWith?: string | undefined
+  /** When not a byte of the message has left by then, it shall not leave any more. */
+  readonly startBy?: number | undefined
+  /** The receipt is there by then, whatever the relay does. */
+  readonly endBy?: number | undefined
 }
 
 /** The port every relay is reached through. What a relay does is a receipt; only a bug of ours rejects. */
 export interface Transport {
   readonly name: string
-  readonly send: (message: Message) => Promise<Receipt>
+  readonly send: (message: Message, terms?: SendTerms) => Promise<Receipt>
   /** Is the relay reachable and are we welcome? May use what recent mail has shown. `undefined`: all well, else the reason. */
   readonly check: () => Promise<string | undefined>
   /** Finishes what is running, refuses what is new, and closes every connection. */

@@ -3,8 +3,10 @@ import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import closeWithGrace from 'close-with-grace'
 import { buildApp } from './app.ts'
-import { retrier } from './attempt.ts'
-import { type Config, ConfigError, type RelayConfig, readConfig } from './config.ts'
+import { relayLog, retrier } from './attempt.ts'
+import { ConfigError } from './config-error.ts'
+import type { RelayConfig } from './config-relays.ts'
+import { type Config, readConfig } from './config.ts'
 import { type DeliverParts, deliverer } from './deliver.ts'
 import { describeError, type Log, openLog } from './log.ts'
 import { CatalogueError, loadCatalogue } from './mails/catalogue.ts'
@@ -14,8 +16,10 @@ import { openOutbox } from './outbox/outbox.ts'
 import { postgresEngine } from './outbox/postgres.ts'
 import { type PumpOptions, startPump } from './outbox/pump.ts'
 import { sqliteEngine } from './outbox/sqlite.ts'
+import { failover, type FailoverOptions } from './transport/failover.ts'
 import { openInbox } from './transport/inbox.ts'
-import { type SmtpOptions, smtpTransport } from './transport/smtp.ts'
+import { relayTransport } from './transport/relays.ts'
+import type { SmtpOptions } from './transport/smtp.ts'
 import { localUrl, sampleCommand, welcome } from './welcome.ts'
 
 const builtInMails = fileURLToPath(new URL('../mails', import.meta.url))
@@ -28,7 +32,8 @@ export interface Pace {
   readonly clock?: () => number
   readonly flow?: Pick<DeliverParts, 'inlineMs'>
   readonly pump?: Pick<PumpOptions, 'everyMs'>
-  readonly smtp?: Pick<SmtpOptions, 'attemptMs' | 'connectMs'>
+  readonly relays?: Pick<FailoverOptions, 'totalMs' | 'handoverMs' | 'breaker'>
+  readonly smtp?: Pick<SmtpOptions, 'connectMs'>
 }
 
 /** Resolves when the service listens; from then on it ends itself, and the process, on SIGTERM. */
@@ -43,14 +48,16 @@ export async function start(config: Config, log: Log, pace: Pace = {}): Promise<
     senderAddress: config.sender.address,
     allowHttpLinks: config.allowHttpLinks,
   })
-  const inbox = config.relay ? undefined : await openInbox()
+  const inbox = config.relays.length > 0 ? undefined : await openInbox()
   const buildMime = await mimeBuilder()
-  const transport = smtpTransport({
-    ...(config.relay ?? inboxRelay(inbox?.port ?? 0)),
-    ehloName: config.sender.address.slice(config.sender.address.indexOf('@') + 1),
-    buildMime,
-    ...pace.smtp,
-  })
+  const relays = inbox ? [inboxRelay(inbox.port)] : config.relays
+  const transport = failover(
+    relays.map((relay) =>
+      relayTransport(relay, { buildMime, sender: config.sender.address, smtp: pace.smtp }),
+    ),
+    // the line of the request tells of a single relay
+    { heard: relays.length > 1 ? relayLog(log) : undefined, ...pace.relays },
+  )
   const outbox = await openOutbox({
     engine: config.databaseUrl
       ? postgresEngine({ url: config.databaseUrl, onHeroku: config.heroku })
@@ -108,7 +115,8 @@ export async function start(config: Config, log: Log, pace: Pace = {}): Promise<
 }
 
 function inboxRelay(port: number): RelayConfig {
-  return { name: 'inbox', host: '127.0.0.1', port, tls: 'off', auth: undefined, connections: 4 }
+  const whole = { auth: undefined, connections: 4, rate: undefined, from: undefined }
+  return { kind: 'smtp', name: 'inbox', host: '127.0.0.1', port, tls: 'off', ...whole }
 }
 
 /** Starts as the environment says; what stands in the way is told in a sentence, with exit code 1. */

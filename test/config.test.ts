@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs'
 import { describe, expect, it } from 'vitest'
-import { ConfigError, environmentSchema, readConfig } from '../src/config.ts'
+import { ConfigError } from '../src/config-error.ts'
+import { environmentSchema, readConfig } from '../src/config.ts'
 import { verifyToken } from '../src/token.ts'
 import { sampleClaims, secret, signToken } from './support/tokens.ts'
 
@@ -27,14 +28,19 @@ describe('a start in production', () => {
       trustedProxies: 0,
       sender: { name: '', address: 'noreply@example.com' },
       appName: 'example.com',
-      relay: {
-        name: 'smtp',
-        host: 'smtp.example.com',
-        port: 587,
-        tls: 'starttls',
-        auth: { user: 'user', pass: 'pa$s' },
-        connections: 10,
-      },
+      relays: [
+        {
+          kind: 'smtp',
+          name: 'smtp',
+          host: 'smtp.example.com',
+          port: 587,
+          tls: 'starttls',
+          auth: { user: 'user', pass: 'pa$s' },
+          connections: 10,
+          rate: undefined,
+          from: undefined,
+        },
+      ],
       warnings: [],
     })
   })
@@ -55,7 +61,7 @@ describe('a start in production', () => {
       trustedProxies: 1,
       sender: { name: 'Example', address: 'noreply@mail.example.com' },
       appName: 'Example',
-      relay: { name: 'mailertogo', port: 587, tls: 'starttls', auth: { user: 'user', pass: 'password' } },
+      relays: [{ name: 'mailertogo', port: 587, tls: 'starttls', auth: { user: 'user', pass: 'password' } }],
     })
   })
 
@@ -75,6 +81,21 @@ describe('a start in production', () => {
     ],
     [{ SMTP_URL: 'smtp://user@smtp.example.com' }, /^SMTP_URL: has a user without a password/],
     [{ SMTP_URL: 'smtp://u:100%@smtp.example.com' }, /^SMTP_URL: .*percent-encoded/],
+    [{ SMTP_URL_2: 'smtp://u@smtp.example.com' }, /^SMTP_URL_2: has a user without a password/],
+    [{ SMTP_URL: `${relay.SMTP_URL}?rate=off` }, /^SMTP_URL: rate must be .*rate=14\/1s/],
+    [{ SMTP_URL: `${relay.SMTP_URL}?rate=10001/1s` }, /^SMTP_URL: rate must be .*at most 10000/],
+    [{ SMTP_URL: `${relay.SMTP_URL}?rate=1/1s&rate=9/1s` }, /^SMTP_URL: .*"rate", or not twice/],
+    [{ SMTP_URL: `${relay.SMTP_URL}?connections=0` }, /^SMTP_URL: connections must be .* from 1 to 100/],
+    [{ SMTP_URL: `${relay.SMTP_URL}?connections=ten` }, /^SMTP_URL: connections must be/],
+    [{ SMTP_URL: `${relay.SMTP_URL}?from=a@b.example,c@d.example` }, /^SMTP_URL: from must be one plain/],
+    [{ RELAYS: 'smtp,postmark' }, /^RELAYS: does not know "postmark"; there are mailertogo, smtp, smtp2, /],
+    [{ RELAYS: 'constructor' }, /^RELAYS: does not know "constructor"/],
+    [{ RELAYS: 'smtp2' }, /^RELAYS: names "smtp2", which is not configured. Set SMTP_URL_2/],
+    [{ RELAYS: 'smtp,smtp' }, /^RELAYS: names "smtp" twice/],
+    [{ SENDGRID_API_KEY: 'SG.key with a space' }, /^SENDGRID_API_KEY: must be the key alone/],
+    [{ SENDGRID_API_KEY: 'SG.x', SENDGRID_API_URL: 'http://127.0.0.1' }, /^SENDGRID_API_URL: .*always https/],
+    [{ SENDGRID_API_KEY: 'SG.x', SENDGRID_API_URL: 'api.sendgrid.com' }, /^SENDGRID_API_URL: must look like/],
+    [{ SENDGRID_API_URL: 'https://api.eu.sendgrid.com' }, /^SENDGRID_API_KEY: is missing/],
     [{ MAILERTOGO_SMTP_HOST: 'smtp.mailertogo.net' }, /^MAILERTOGO_SMTP_HOST: .*belong together/],
     [{ MAIL_FROM: undefined }, /^MAIL_FROM: the sender address is missing/],
     [{ MAIL_FROM: 'Example <noreply@example.com>' }, /^MAIL_FROM: must be one plain address/],
@@ -115,7 +136,7 @@ describe('a start in development', () => {
   it('needs nothing: a secret is made up and the inbox takes the place of the relay', () => {
     const one = readConfig({})
     const two = readConfig({ JWT_MAILER_SECRET: undefined })
-    expect(one.relay).toBeUndefined()
+    expect(one.relays).toEqual([])
     expect(one.allowHttpLinks).toBe(true)
     expect(one.warnings).toHaveLength(1)
     expect(one.keysOf('default')[0]?.export().toString()).not.toBe(
@@ -131,9 +152,68 @@ describe('a start in development', () => {
   it('may have a relay on this machine without TLS', () => {
     for (const host of ['localhost', '127.0.0.1', '[::1]']) {
       expect(
-        readConfig({ SMTP_URL: `smtp://${host}:1025?tls=off`, MAIL_FROM: 'a@example.com' }).relay,
-      ).toMatchObject({ tls: 'off', auth: undefined })
+        readConfig({ SMTP_URL: `smtp://${host}:1025?tls=off`, MAIL_FROM: 'a@example.com' }).relays,
+      ).toMatchObject([{ tls: 'off', auth: undefined }])
     }
+  })
+})
+
+describe('several relays', () => {
+  const all = {
+    ...production,
+    MAILERTOGO_SMTP_HOST: 'smtp.mailertogo.net',
+    MAILERTOGO_SMTP_USER: 'user',
+    MAILERTOGO_SMTP_PASSWORD: 'password',
+    SMTP_URL_2: 'smtps://two.example.com?connections=3&rate=14/1s&from=noreply@two.example.com',
+    SMTP_URL_3: 'smtp://three.example.com',
+    SENDGRID_API_KEY: 'SG.key',
+    RELAY_CONNECTIONS: '20',
+  }
+  const namesIn = (env: NodeJS.ProcessEnv) => readConfig(env).relays.map(({ name }) => name)
+
+  it('are tried in the usual order, whichever are configured', () => {
+    expect(namesIn(all)).toEqual(['mailertogo', 'smtp', 'smtp2', 'smtp3', 'sendgrid'])
+    expect(namesIn({ ...all, SMTP_URL: undefined, SMTP_URL_3: '' })).toEqual([
+      'mailertogo',
+      'smtp2',
+      'sendgrid',
+    ])
+  })
+
+  it('are tried in the order of RELAYS, which leaves none out unnoticed', () => {
+    const { relays, warnings } = readConfig({ ...all, RELAYS: 'sendgrid, smtp2,mailertogo' })
+    expect(relays.map(({ name }) => name)).toEqual(['sendgrid', 'smtp2', 'mailertogo'])
+    expect(warnings).toEqual([
+      'SMTP_URL is set, but RELAYS leaves "smtp" out: it gets no mail.',
+      'SMTP_URL_3 is set, but RELAYS leaves "smtp3" out: it gets no mail.',
+    ])
+  })
+
+  it('have each their connections, pace and sender', () => {
+    expect(readConfig(all).relays).toMatchObject([
+      { connections: 20 },
+      { connections: 20 },
+      {
+        tls: 'implicit',
+        port: 465,
+        connections: 3,
+        rate: { max: 14, windowMs: 1_000 },
+        from: 'noreply@two.example.com',
+      },
+      { rate: undefined, from: undefined },
+      { kind: 'sendgrid', baseUrl: 'https://api.sendgrid.com', apiKey: 'SG.key', connections: 20 },
+    ])
+  })
+
+  it('may be SendGrid alone, in Europe', () => {
+    const env = {
+      NODE_ENV: 'production',
+      JWT_MAILER_SECRET: secret,
+      MAIL_FROM: 'noreply@example.com',
+      SENDGRID_API_KEY: 'SG.key',
+      SENDGRID_API_URL: 'https://api.eu.sendgrid.com/',
+    }
+    expect(readConfig(env).relays).toMatchObject([{ baseUrl: 'https://api.eu.sendgrid.com' }])
   })
 })
 

@@ -1,6 +1,6 @@
 /** Owns what a TLS connection and its certificate tell: who it is, who says so, and for how long. */
 import type { PeerCertificate, TLSSocket } from 'node:tls'
-import type { RelayConfig } from '../config.ts'
+import type { SmtpRelayConfig as RelayConfig } from '../config-relays.ts'
 import { about, Ailment, type Finding } from './finding.ts'
 
 const dayMs = 24 * 3600 * 1000

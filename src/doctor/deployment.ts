@@ -1,6 +1,7 @@
 /** Owns what a deployment consists of: which checks there are for this environment, and in which order they are told. */
 import { fileURLToPath } from 'node:url'
-import type { Config, RelayConfig } from '../config.ts'
+import type { RelayConfig, SmtpRelayConfig } from '../config-relays.ts'
+import type { Config } from '../config.ts'
 import type { Catalogue } from '../mails/catalogue.ts'
 import { mimeBuilder } from '../mails/mime.ts'
 import type { Mailbox } from '../message.ts'
@@ -73,7 +74,7 @@ function relayChecks(
   catalogue: Catalogue | undefined,
   { sendTo, stageMs = 5000 }: DeploymentOptions,
 ): Check[] {
-  if (!config.relay) {
+  if (config.relays.length === 0) {
     const finding = about('relays').warn(
       'none is configured: mails go to the built-in inbox',
       'Set SMTP_URL=smtp://user:password@host:587 before this goes to production.',
@@ -81,7 +82,7 @@ function relayChecks(
     return [{ area: 'relays', run: () => [finding] }]
   }
   const senders = sendersOf(config, catalogue)
-  return [config.relay].map((relay) => ({
+  return config.relays.filter(isSmtp).map((relay) => ({
     area: `relay ${relay.name}`,
     async *run(signal) {
       const well = yield* examineSmtpRelay({ relay, senders, signal, stageMs })
@@ -90,7 +91,9 @@ function relayChecks(
   }))
 }
 
-async function sendBy(relay: RelayConfig, from: Mailbox, to: string): Promise<Finding> {
+const isSmtp = (relay: RelayConfig): relay is SmtpRelayConfig => relay.kind === 'smtp'
+
+async function sendBy(relay: SmtpRelayConfig, from: Mailbox, to: string): Promise<Finding> {
   const transport = smtpTransport({
     ...relay,
     ehloName: domainOf(from.address),
@@ -107,8 +110,8 @@ function domainChecks(
   catalogue: Catalogue | undefined,
   { dns, selectors = [] }: DeploymentOptions,
 ): Check[] {
-  if (!config.relay) return []
-  const providers: Provider[] = [providerOf(config.relay)]
+  const providers: Provider[] = config.relays.filter(isSmtp).map(providerOf)
+  if (providers.length === 0) return []
   const domains = new Set(sendersOf(config, catalogue).map(domainOf))
   return [...domains].map((domain) => ({
     area: `domain ${domain}`,

@@ -1,5 +1,5 @@
 /** Owns the sentences for what a relay does wrong: what it means, and what a person can do. */
-import type { RelayConfig } from '../config.ts'
+import type { SmtpRelayConfig as RelayConfig } from '../config-relays.ts'
 import { Ailment } from './finding.ts'
 import type { Reply } from './smtp-dialogue.ts'
 

@@ -1,5 +1,5 @@
 /** Owns what is publicly known of relay providers: how their senders are to set up DNS. A new one is one entry. */
-import type { RelayConfig } from '../config.ts'
+import type { SmtpRelayConfig as RelayConfig } from '../config-relays.ts'
 
 export interface Provider {
   readonly title: string

@@ -2,7 +2,7 @@
 import { createHmac } from 'node:crypto'
 import { lookup } from 'node:dns/promises'
 import type { TLSSocket } from 'node:tls'
-import type { RelayConfig } from '../config.ts'
+import type { SmtpRelayConfig as RelayConfig } from '../config-relays.ts'
 import { examineCertificate, tlsTrouble } from './certificate.ts'
 import {
   connectTrouble,

@@ -25,13 +25,19 @@ const markers = [
 ] as const
 type Gap = (typeof markers)[number][0]
 
-/** Writes one mail with CRLF line ends and lines of at most 998 octets; dots are not yet stuffed. */
-export type BuildMime = (message: Message) => Buffer
+/** RFC 3834, and the same for Exchange: no vacation notices in return. */
+export const automatic = { 'Auto-Submitted': 'auto-generated', 'X-Auto-Response-Suppress': 'All' }
+
+/**
+ * Writes one mail with CRLF line ends and lines of at most 998 octets; dots are not yet stuffed. `sender` is the address
+ * in From when a relay may not send for the message's own; the Message-ID does not follow it.
+ */
+export type BuildMime = (message: Message, sender?: string) => Buffer
 
 /** Throws when MailComposer's output no longer splits at the markers: then nothing may be sent at all. */
 export async function mimeBuilder(): Promise<BuildMime> {
   const literals = cutAtMarkers(await composeSkeleton())
-  return (message) => Buffer.from(fillGaps(literals, gapValues(message)), 'latin1')
+  return (message, sender) => Buffer.from(fillGaps(literals, gapValues(message, sender)), 'latin1')
 }
 
 function composeSkeleton(): Promise<string> {
@@ -48,9 +54,7 @@ function composeSkeleton(): Promise<string> {
     boundaryPrefix: '=_',
     baseBoundary: '=_mail',
     headers: {
-      // RFC 3834, and the same for Exchange: no vacation notices in return
-      'Auto-Submitted': 'auto-generated',
-      'X-Auto-Response-Suppress': 'All',
+      ...automatic,
       // Gmail folds mails of one sender and subject together and hides the newest
       'X-Entity-Ref-ID': 'marker-reference',
       'Content-Language': 'marker-language',
@@ -87,13 +91,13 @@ function fillGaps(literals: readonly string[], values: Record<Gap, string>): str
   return mail + literals[markers.length]!
 }
 
-function gapValues(message: Message): Record<Gap, string> {
+function gapValues(message: Message, sender = message.from.address): Record<Gap, string> {
   const text = encodeBody(message.text)
   const html = encodeBody(message.html)
   return {
     reference: message.id,
     language: message.locale,
-    from: fromField(message),
+    from: fromField(message, sender),
     to: formatMailbox(message.to),
     subject: formatText(message.subject),
     messageId: messageId(message).slice(1, -1),
@@ -112,8 +116,8 @@ export function messageId(message: Message): string {
 }
 
 /** Reply-To has no gap of its own, because most mails have none: it follows From on a line of its own. */
-function fromField(message: Message): string {
-  const from = formatMailbox(message.from)
+function fromField(message: Message, sender: string): string {
+  const from = formatMailbox({ name: message.from.name, address: sender })
   return message.replyTo
     ? `${from}\r\nReply-To: ${formatMailbox({ name: '', address: message.replyTo })}`
     : from
@@ -136,7 +140,8 @@ function isPlainHeader(value: string): boolean {
   return /^[\x20-\x7e]*$/.test(value) && !value.includes('=?')
 }
 
-function oneLine(value: string): string {
+/** Without control characters and line breaks, as a header may have it. */
+export function oneLine(value: string): string {
   // oxlint-disable-next-line no-control-regex -- control characters are what must go
   return value.replace(/[\x00-\x1f\x7f\u2028\u2029]+/g, ' ').trim()
 }

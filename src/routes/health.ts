@@ -2,11 +2,11 @@
 import type { FastifyInstance } from 'fastify'
 import { failureAnswer } from '../contract.ts'
 import { MailerError } from '../errors.ts'
-import type { Transport } from '../message.ts'
 import type { Outbox } from '../outbox/port.ts'
+import type { Failover } from '../transport/failover.ts'
 
 export interface HealthOptions {
-  readonly transport: Transport
+  readonly transport: Pick<Failover, 'health'>
   readonly outbox: Pick<Outbox, 'trouble'>
 }
 
@@ -17,9 +17,15 @@ export async function healthRoutes(
   app.get('/health/live', () => ({ error: 0, msg: 'Ok', code: 'live' }))
 
   app.get('/health/ready', async (_request, reply) => {
-    const [relay, store] = [await transport.check(), outbox.trouble()]
-    const parts = { relays: { [transport.name]: relay ?? 'ok' }, store: store ?? 'ok' }
-    if (relay === undefined && store === undefined) return { error: 0, msg: 'Ok', code: 'ready', ...parts }
+    const [relays, store] = [await transport.health(), outbox.trouble()]
+    const parts = {
+      relays: Object.fromEntries(relays.map(({ relay, trouble }) => [relay, trouble ?? 'ok'])),
+      breakers: Object.fromEntries(relays.map(({ relay, breaker }) => [relay, breaker])),
+      store: store ?? 'ok',
+    }
+    // one relay that takes mail is enough
+    const open = relays.some(({ trouble }) => trouble === undefined)
+    if (open && store === undefined) return { error: 0, msg: 'Ok', code: 'ready', ...parts }
     const { status, answer } = failureAnswer(
       new MailerError(store ? 'store_unavailable' : 'relay_unavailable'),
     )

@@ -37,13 +37,13 @@ export function replyTo(error: SmtpError): { outcome: 'refused' | 'deferred'; tr
 
 /** Why there is no connection, or none any more. */
 export function connectionTrouble(error: SmtpError): Trouble {
-  return { reason: connectionReason(error), reply: error.responseCode, cause: systemCode(error) }
+  return { reason: connectionReason(error), reply: error.responseCode, cause: causeOf(error) }
 }
 
 function connectionReason(error: SmtpError): string {
-  const cause = systemCode(error) ?? ''
+  const reason = reasonOf(causeOf(error) ?? '')
   if (error.code === 'EAUTH') return 'login'
-  if (error.code === 'ETLS' || /CERT|TLS|SSL|SIGN|^EPROTO$/.test(cause)) return 'tls'
+  if (error.code === 'ETLS' || reason === 'tls') return 'tls'
   if (error.code === 'EDNS') return 'dns'
   if (error.code === 'ETIMEDOUT') return 'timeout'
   // an answer to a mail that is none: neither 2yz nor 4yz nor 5yz
@@ -52,8 +52,16 @@ function connectionReason(error: SmtpError): string {
   return error.code === 'EPROTOCOL' ? 'protocol' : 'connect'
 }
 
+/** What a code of the system or of TLS says about a connection. */
+export function reasonOf(cause: string): 'tls' | 'dns' | 'timeout' | 'protocol' | 'connect' {
+  if (/CERT|TLS|SSL|SIGN|^EPROTO$/.test(cause)) return 'tls'
+  if (cause === 'ENOTFOUND' || cause === 'EAI_AGAIN') return 'dns'
+  if (cause.startsWith('HPE_')) return 'protocol'
+  return cause === 'ETIMEDOUT' ? 'timeout' : 'connect'
+}
+
 /** Only codes, never sentences: those quote hosts and addresses. */
-function systemCode(error: SmtpError): string | undefined {
+export function causeOf(error: SmtpError): string | undefined {
   const code = error.originalCode ?? error.code
   return code !== undefined && /^[A-Z0-9_]+$/.test(code) ? code : undefined
 }

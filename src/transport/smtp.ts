@@ -7,8 +7,9 @@
  */
 import type { Readable, Transform } from 'node:stream'
 import type { BuildMime } from '../mails/mime.ts'
-import type { Message, Outcome, Receipt, Transport } from '../message.ts'
+import type { Message, Outcome, Receipt, SendTerms, Transport } from '../message.ts'
 import { BoundedConnection } from './connection.ts'
+import { type Rate, rateGate } from './rate.ts'
 import { connectionTrouble, replyTo, type SmtpError, type Trouble } from './reply.ts'
 
 export interface SmtpOptions {
@@ -22,10 +23,14 @@ export interface SmtpOptions {
   /** What we call ourselves in EHLO: the sender's domain, so that no local host name leaks. */
   readonly ehloName: string
   readonly buildMime: BuildMime
+  /** The sender's address at this relay, in the envelope and in From, instead of the message's own. */
+  readonly from?: string | undefined
+  /** Mails beyond it wait in line. */
+  readonly rate?: Rate | undefined
   readonly connections?: number
   /** Mails that may wait for a connection; the next one is told at once that there is no room. */
   readonly maxWaiting?: number
-  /** The longest a mail may take here, waiting included. */
+  /** The longest a mail may take here, waiting included, when its terms do not say. */
   readonly attemptMs?: number
   readonly connectMs?: number
   /** Idle connections are closed after this; relays do it themselves after one to five minutes. */
@@ -36,7 +41,9 @@ export interface SmtpOptions {
 interface Job {
   readonly message: Message
   /** As all times here on the clock of `performance`: the wall clock may be set, and a deadline must not move with it. */
-  readonly deadline: number
+  readonly since: number
+  readonly startBy: number
+  readonly endBy: number
   readonly resolve: (receipt: Receipt) => void
   readonly reject: (bug: unknown) => void
   started: boolean
@@ -57,6 +64,7 @@ interface Slot {
 }
 
 const sweepMs = 200
+const maxTimerMs = 60_000
 const leaveMs = 1_000
 /** How long good news about a relay stay news. */
 const reachableMs = 30_000
@@ -71,6 +79,8 @@ export function smtpTransport(options: SmtpOptions): Transport {
   const waiting: Job[] = []
   /** Connections that will be free soon without anybody's doing: opening or resetting. */
   let coming = 0
+  const gate = options.rate && rateGate(options.rate)
+  let gateTimer: NodeJS.Timeout | undefined
   let closing: (() => void) | undefined
   let lastGood = -Infinity
   let lastBad = -Infinity
@@ -79,23 +89,46 @@ export function smtpTransport(options: SmtpOptions): Transport {
   const sweeper = setInterval(sweep, sweepMs)
   sweeper.unref()
 
-  function send(message: Message): Promise<Receipt> {
+  function send(message: Message, terms: SendTerms = {}): Promise<Receipt> {
     return new Promise((resolve, reject) => {
+      const since = performance.now()
+      const { endBy = since + attemptMs, startBy = endBy } = terms
       const job = {
         message,
-        deadline: performance.now() + attemptMs,
+        since,
+        startBy,
+        endBy,
         resolve,
         reject,
         started: false,
         retried: false,
       }
       if (closing) return finish(job, 'unsent', { reason: 'closing' })
-      const slot = idle.pop()
-      if (slot) return transmit(slot, job)
+      if (idle.length > 0 && waiting.length === 0 && mayStart()) return transmit(idle.pop()!, job)
       if (waiting.length >= maxWaiting) return finish(job, 'unsent', { reason: 'line_full' })
       waiting.push(job)
-      grow()
+      serve()
     })
+  }
+
+  /** False when the relay has had its share for now; then the line moves on by itself. */
+  function mayStart(): boolean {
+    if (!gate || gate.take()) return true
+    gateTimer ??= setTimeout(
+      () => {
+        gateTimer = undefined
+        serve()
+      },
+      Math.min(gate.waitMs(), maxTimerMs),
+    ).unref()
+    return false
+  }
+
+  /** Only a rate lets mails wait beside idle connections. */
+  function serve(): void {
+    if (gate)
+      while (waiting.length > 0 && idle.length > 0 && mayStart()) transmit(idle.pop()!, waiting.shift()!)
+    grow()
   }
 
   function finish(job: Job, outcome: Outcome, trouble: Trouble): void {
@@ -104,7 +137,8 @@ export function smtpTransport(options: SmtpOptions): Transport {
 
   /** A connection is opened only while more mails wait than connections are coming. */
   function grow(): void {
-    while (slots.size < connections && coming < waiting.length) open()
+    const free = gate ? coming + idle.length : coming
+    for (let count = free; slots.size < connections && count < waiting.length; count++) open()
   }
 
   function open(onOpened?: Slot['onOpened']): void {
@@ -159,18 +193,20 @@ export function smtpTransport(options: SmtpOptions): Transport {
     slot.state = 'busy'
     let bytes: Buffer
     try {
-      bytes = buildMime(job.message)
+      bytes = buildMime(job.message, options.from)
     } catch (bug) {
+      gate?.done()
       job.reject(bug)
       return release(slot)
     }
     slot.job = job
     const { from, to } = job.message
-    const envelope = { from: from.address, to: [to.address] }
+    const envelope = { from: options.from ?? from.address, to: [to.address] }
     slot.connection.send(envelope, noting(bytes, slot, job), (error: SmtpError | null) => {
       if (slot.job !== job) return
       if (error) return transmitFailed(slot, job, error)
       slot.job = undefined
+      gate?.done()
       lastGood = performance.now()
       finish(job, 'sent', { reason: 'accepted' })
       release(slot)
@@ -201,6 +237,7 @@ export function smtpTransport(options: SmtpOptions): Transport {
     if (!answer || (goodbye && mayRetry(slot, job)))
       return connectionLost(slot, answer?.trouble ?? connectionTrouble(error))
     slot.job = undefined
+    gate?.done()
     finish(job, answer.outcome, answer.trouble)
     if (goodbye) return connectionLost(slot, answer.trouble)
     enter(slot, 'resetting')
@@ -213,8 +250,7 @@ export function smtpTransport(options: SmtpOptions): Transport {
     if (!slots.has(slot) || slot.state === 'leaving') return
     if (slot.state !== 'busy') coming--
     slot.used = slot.state !== 'opening'
-    const job = waiting.shift()
-    if (job) return transmit(slot, job)
+    if (waiting.length > 0 && mayStart()) return transmit(slot, waiting.shift()!)
     slot.used = true
     enter(slot, 'idle')
     idle.push(slot)
@@ -233,6 +269,7 @@ export function smtpTransport(options: SmtpOptions): Transport {
     if (state === 'opening' || state === 'resetting') coming--
     if (state === 'idle') idle.splice(idle.indexOf(slot), 1)
     if (state === 'opening' || job) lastBad = performance.now()
+    if (job) gate?.done()
     slot.job = undefined
     slot.connection.close()
     slot.onOpened?.(trouble)
@@ -246,20 +283,21 @@ export function smtpTransport(options: SmtpOptions): Transport {
       const first = waiting.shift()
       if (first) finish(first, 'unsent', trouble)
     }
-    grow()
+    serve()
     if (closing) closing()
   }
 
   /** A connection kept from earlier may have died unnoticed: that says nothing about the relay now. */
   function mayRetry(slot: Slot, job: Job): boolean {
-    return slot.used && !job.started && !job.retried && performance.now() < job.deadline - sweepMs
+    return slot.used && !job.started && !job.retried && performance.now() < job.startBy - sweepMs
   }
 
   function sweep(now = performance.now()): void {
-    const late = (job: Job) => now >= job.deadline - sweepMs
+    const late = (job: Job) => now >= (job.started ? job.endBy : job.startBy) - sweepMs
     for (const job of waiting.filter(late)) {
       waiting.splice(waiting.indexOf(job), 1)
-      finish(job, 'unsent', { reason: 'timeout' })
+      // the relay takes mails, only not as fast as they come: that is no fault of its connection
+      finish(job, 'unsent', { reason: lastGood > job.since ? 'line_slow' : 'timeout' })
     }
     for (const slot of slots) {
       const age = now - slot.since

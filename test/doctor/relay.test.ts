@@ -67,12 +67,15 @@ describe('the doctor looks at a relay that cannot be reached', () => {
 
   it('and says of port 25 that it is blocked nearly everywhere', () => {
     const relay = {
+      kind: 'smtp',
       name: 'smtp',
       host: 'relay.test',
       port: 25,
       tls: 'starttls',
       auth: undefined,
       connections: 1,
+      rate: undefined,
+      from: undefined,
     } as const
     const { message, todo } = connectTrouble(relay, 'SILENCE', 5000)
     expect(`${message} → ${todo}`).toMatchInlineSnapshot(

@@ -19,6 +19,8 @@ import { openOutbox } from '../../src/outbox/outbox.ts'
 import { type PumpOptions, startPump } from '../../src/outbox/pump.ts'
 import { sqliteEngine } from '../../src/outbox/sqlite.ts'
 import { tokenKey } from '../../src/token.ts'
+import type { Transport } from '../../src/message.ts'
+import { failover, type FailoverOptions } from '../../src/transport/failover.ts'
 import { type SmtpOptions, smtpTransport } from '../../src/transport/smtp.ts'
 import { type Script, scriptedRelay, type ScriptedRelay } from './relay.ts'
 import { secret } from './tokens.ts'
@@ -48,6 +50,9 @@ export interface ReadMail {
 export interface TestAppOptions {
   readonly script?: Script
   readonly smtp?: Partial<SmtpOptions>
+  /** Instead of the scripted relay: these, in their order. They are closed with the app. */
+  readonly transports?: readonly Transport[]
+  readonly failover?: FailoverOptions
   readonly parts?: Partial<AppParts>
   readonly flow?: Partial<DeliverParts>
   readonly engine?: Engine
@@ -76,7 +81,7 @@ export async function testApp(options: TestAppOptions = {}): Promise<TestApp> {
       done()
     },
   })
-  const transport = smtpTransport({
+  const scripted = smtpTransport({
     name: 'test',
     host: '127.0.0.1',
     port: relay.port,
@@ -86,6 +91,7 @@ export async function testApp(options: TestAppOptions = {}): Promise<TestApp> {
     buildMime: await mimeBuilder(),
     ...options.smtp,
   })
+  const transport = failover(options.transports ?? [scripted], options.failover)
   const catalogue = loadCatalogue({
     dir: options.mailsDir ?? fileURLToPath(new URL('../../mails', import.meta.url)),
     appName: 'Example',
@@ -116,6 +122,7 @@ export async function testApp(options: TestAppOptions = {}): Promise<TestApp> {
     await app.close()
     await pump?.stop(1_000)
     await transport.close()
+    if (options.transports) await scripted.close()
     await outbox.close()
     await rm(folder, { recursive: true })
     if (!options.relay) await relay.close()

@@ -1,0 +1,214 @@
+/** Owns the part of the environment that says which relays there are, in which order, and how each is reached. */
+import { checkAddress } from './address.ts'
+import { ConfigError } from './config-error.ts'
+import { parseLimit } from './outbox/limit.ts'
+import type { Rate } from './transport/rate.ts'
+
+/** Where one SMTP relay is, how to log in, and what it can take. */
+export interface SmtpRelayConfig {
+  readonly kind: 'smtp'
+  readonly name: string
+  readonly host: string
+  readonly port: number
+  readonly tls: 'starttls' | 'implicit' | 'off'
+  readonly auth: { readonly user: string; readonly pass: string } | undefined
+  readonly connections: number
+  /** `undefined`: as fast as it takes them. */
+  readonly rate: Rate | undefined
+  /** `undefined`: the sender of every mail. */
+  readonly from: string | undefined
+}
+
+export interface SendgridRelayConfig {
+  readonly kind: 'sendgrid'
+  readonly name: 'sendgrid'
+  readonly baseUrl: string
+  readonly apiKey: string
+  readonly connections: number
+}
+
+export type RelayConfig = SmtpRelayConfig | SendgridRelayConfig
+
+export interface RelayValues {
+  readonly MAILERTOGO_SMTP_HOST?: string | undefined
+  readonly MAILERTOGO_SMTP_PORT?: number | undefined
+  readonly MAILERTOGO_SMTP_USER?: string | undefined
+  readonly MAILERTOGO_SMTP_PASSWORD?: string | undefined
+  readonly SMTP_URL?: string | undefined
+  readonly SMTP_URL_2?: string | undefined
+  readonly SMTP_URL_3?: string | undefined
+  readonly SENDGRID_API_KEY?: string | undefined
+  readonly SENDGRID_API_URL?: string | undefined
+  readonly RELAY_CONNECTIONS?: number | undefined
+  readonly RELAYS?: string | undefined
+}
+
+/** Every relay there can be, in the default order: how it is read, and what configures it. */
+const known: Record<string, { read: (values: RelayValues) => RelayConfig | undefined; setBy: string }> = {
+  mailertogo: { read: mailerToGo, setBy: 'MAILERTOGO_SMTP_HOST' },
+  smtp: { read: (values) => smtpUrl('smtp', 'SMTP_URL', values), setBy: 'SMTP_URL' },
+  smtp2: { read: (values) => smtpUrl('smtp2', 'SMTP_URL_2', values), setBy: 'SMTP_URL_2' },
+  smtp3: { read: (values) => smtpUrl('smtp3', 'SMTP_URL_3', values), setBy: 'SMTP_URL_3' },
+  sendgrid: { read: sendgrid, setBy: 'SENDGRID_API_KEY' },
+}
+const names = Object.keys(known)
+
+const connectionsByDefault = 10
+const maxRate = 10_000
+
+/** The relays in the order of `RELAYS`; none when none is configured. Throws `ConfigError` with all that is wrong. */
+export function readRelays(values: RelayValues): { relays: RelayConfig[]; warnings: string[] } {
+  const problems: string[] = []
+  const collect = <T>(read: () => T): T | undefined => {
+    try {
+      return read()
+    } catch (error) {
+      if (!(error instanceof ConfigError)) throw error
+      problems.push(...error.problems)
+      return undefined
+    }
+  }
+  const configured = names.flatMap((name) => collect(() => known[name]!.read(values)) ?? [])
+  // a relay that is written wrongly is not to be called missing as well
+  const order = problems.length > 0 ? [] : collect(() => orderOf(values.RELAYS, configured))
+  if (problems.length > 0 || !order) throw new ConfigError(problems)
+  const idle = configured.filter(({ name }) => !order.includes(name))
+  return {
+    relays: order.flatMap((name) => configured.filter((relay) => relay.name === name)),
+    warnings: idle.map(
+      ({ name }) => `${known[name]!.setBy} is set, but RELAYS leaves "${name}" out: it gets no mail.`,
+    ),
+  }
+}
+
+function orderOf(value: string | undefined, configured: readonly RelayConfig[]): string[] {
+  if (value === undefined) return configured.map(({ name }) => name)
+  const order = value.split(',').map((name) => name.trim())
+  const problems = order.flatMap((name, place) => {
+    const relay = Object.hasOwn(known, name) ? known[name] : undefined
+    if (!relay) return [`RELAYS: does not know "${name.slice(0, 20)}"; there are ${names.join(', ')}.`]
+    if (order.indexOf(name) !== place) return [`RELAYS: names "${name}" twice.`]
+    if (configured.some((one) => one.name === name)) return []
+    return [`RELAYS: names "${name}", which is not configured. Set ${relay.setBy}, or leave it out.`]
+  })
+  if (problems.length > 0) throw new ConfigError(problems)
+  return order
+}
+
+function mailerToGo(values: RelayValues): SmtpRelayConfig | undefined {
+  const { MAILERTOGO_SMTP_HOST: host, MAILERTOGO_SMTP_USER: user, MAILERTOGO_SMTP_PASSWORD: pass } = values
+  if (!host && !user && !pass) return undefined
+  if (!host || !user || !pass) {
+    throw new ConfigError([
+      'MAILERTOGO_SMTP_HOST: MAILERTOGO_SMTP_HOST, MAILERTOGO_SMTP_USER and MAILERTOGO_SMTP_PASSWORD belong together. Set all three, or none.',
+    ])
+  }
+  const port = values.MAILERTOGO_SMTP_PORT ?? 587
+  const tls = port === 465 ? 'implicit' : 'starttls'
+  const connections = values.RELAY_CONNECTIONS ?? connectionsByDefault
+  const whole = { rate: undefined, from: undefined, connections }
+  return { kind: 'smtp', name: 'mailertogo', host, port, tls, auth: { user, pass }, ...whole }
+}
+
+const loopback = /^(?:localhost|127(?:\.\d{1,3}){3}|\[::1\])$/
+const options = ['tls', 'connections', 'rate', 'from']
+
+/** `smtp://` always means STARTTLS with a verified certificate: "if offered" could be stripped on the way. */
+function smtpUrl(
+  name: string,
+  variable: 'SMTP_URL' | 'SMTP_URL_2' | 'SMTP_URL_3',
+  values: RelayValues,
+): SmtpRelayConfig | undefined {
+  const value = values[variable]
+  if (value === undefined) return undefined
+  const wrong = (what: string) => new ConfigError([`${variable}: ${what}`])
+  const url = URL.parse(value)
+  const protocol = url?.protocol ?? ''
+  if (!url?.hostname || !['smtp:', 'smtps:'].includes(protocol)) {
+    throw wrong('must look like smtp://user:password@host:587 or smtps://user:password@host:465.')
+  }
+  const given = [...url.searchParams.keys()]
+  const unknown = given.find((key, place) => !options.includes(key) || given.indexOf(key) !== place)
+  if (unknown !== undefined) {
+    const once = `each at most once: ${options.join(', ')}`
+    throw wrong(`does not know the option "${unknown.slice(0, 20)}", or not twice; there are, ${once}.`)
+  }
+  const off = url.searchParams.get('tls') === 'off'
+  if (url.searchParams.has('tls') && !(off && protocol === 'smtp:' && loopback.test(url.hostname))) {
+    throw wrong('allows only tls=off, and that only with smtp:// to this machine (localhost). Remove it.')
+  }
+  if ((url.username === '') !== (url.password === '')) {
+    throw wrong(
+      'has a user without a password or the reverse. Write smtp://user:password@host:587, percent-encoded.',
+    )
+  }
+  return {
+    kind: 'smtp',
+    name,
+    host: url.hostname.replace(/^\[|\]$/g, ''),
+    port: Number(url.port) || (protocol === 'smtps:' ? 465 : 587),
+    tls: off ? 'off' : protocol === 'smtps:' ? 'implicit' : 'starttls',
+    auth: url.username === '' ? undefined : { user: decode(url.username), pass: decode(url.password) },
+    connections: connectionsIn(url, wrong) ?? values.RELAY_CONNECTIONS ?? connectionsByDefault,
+    rate: rateIn(url, wrong),
+    from: fromIn(url, wrong),
+  }
+  function decode(part: string): string {
+    try {
+      return decodeURIComponent(part)
+    } catch {
+      throw wrong('holds a "%" in user or password that is not percent-encoded. Write it as %25.')
+    }
+  }
+}
+
+type Wrong = (what: string) => ConfigError
+
+function connectionsIn({ searchParams }: URL, wrong: Wrong): number | undefined {
+  const value = searchParams.get('connections')
+  if (value === null) return undefined
+  if (/^\d{1,3}$/.test(value) && Number(value) >= 1 && Number(value) <= 100) return Number(value)
+  throw wrong('connections must be a whole number from 1 to 100.')
+}
+
+function rateIn({ searchParams }: URL, wrong: Wrong): Rate | undefined {
+  const value = searchParams.get('rate')
+  if (value === null) return undefined
+  try {
+    const rate = parseLimit(value)
+    if (rate && rate.max <= maxRate) return rate
+  } catch {
+    // the sentence below says it
+  }
+  throw wrong(
+    `rate must be a number of mails, at most ${maxRate}, per time, such as rate=14/1s (s, m, h, d).`,
+  )
+}
+
+function fromIn({ searchParams }: URL, wrong: Wrong): string | undefined {
+  const value = searchParams.get('from')
+  if (value === null) return undefined
+  try {
+    return checkAddress(value)
+  } catch {
+    throw wrong('from must be one plain address such as from=noreply@example.com.')
+  }
+}
+
+function sendgrid(values: RelayValues): SendgridRelayConfig | undefined {
+  const { SENDGRID_API_KEY: apiKey, SENDGRID_API_URL: address = 'https://api.sendgrid.com' } = values
+  if (apiKey === undefined) {
+    if (values.SENDGRID_API_URL === undefined) return undefined
+    throw new ConfigError(['SENDGRID_API_KEY: is missing, and SENDGRID_API_URL is set. Set both, or none.'])
+  }
+  if (!/^[\x21-\x7e]{1,500}$/.test(apiKey)) {
+    throw new ConfigError(['SENDGRID_API_KEY: must be the key alone, without spaces or quotes around it.'])
+  }
+  const url = URL.parse(address)
+  const plain = url && url.username === '' && url.password === '' && url.search === '' && url.hash === ''
+  if (url?.protocol !== 'https:' || !plain) {
+    throw new ConfigError(['SENDGRID_API_URL: must look like https://api.sendgrid.com, always https.'])
+  }
+  const connections = values.RELAY_CONNECTIONS ?? connectionsByDefault
+  return { kind: 'sendgrid', name: 'sendgrid', baseUrl: url.href.replace(/\/+$/, ''), apiKey, connections }
+}

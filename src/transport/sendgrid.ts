@@ -1,0 +1,281 @@
+/**
+ * Owns the way to SendGrid's Web API, v3: one HTTPS request per mail over kept connections.
+ *
+ * node:https and not fetch, because only the request itself shows when its body begins to leave: a mail that failed
+ * before may go elsewhere, one that failed after may have arrived. The body is handed over when the connection stands.
+ */
+import type { ClientRequest, IncomingMessage } from 'node:http'
+import { Agent, request } from 'node:https'
+import { automatic, messageId, oneLine } from '../mails/mime.ts'
+import type { Message, Outcome, Receipt, SendTerms, Transport } from '../message.ts'
+import { causeOf, reasonOf, type Trouble } from './reply.ts'
+
+export interface SendgridOptions {
+  /** The relay's name in logs and receipts. */
+  readonly name: string
+  /** `https://api.sendgrid.com`, or the European one. */
+  readonly baseUrl: string
+  readonly apiKey: string
+  /** Requests at once. */
+  readonly connections?: number
+  /** Mails that may wait for a connection; the next one is told at once that there is no room. */
+  readonly maxWaiting?: number
+  /** The longest a mail may take here, waiting included, when its terms do not say. */
+  readonly attemptMs?: number
+  readonly now?: () => number
+}
+
+/** One mail on its way. */
+interface Job {
+  readonly since: number
+  readonly startBy: number
+  readonly endBy: number
+  readonly call: ClientRequest
+  readonly resolve: (receipt: Receipt) => void
+  started: boolean
+  ended: boolean
+}
+
+const sweepMs = 200
+const idleMs = 30_000
+/** How long good news about a relay stay news, and a question its answer. */
+const reachableMs = 30_000
+const probeMs = 5_000
+/** Answers are short; what is longer is not read. */
+const maxAnswer = 64 * 1024
+const maxRetryAfterMs = 3_600_000
+
+export function sendgridTransport(options: SendgridOptions): Transport {
+  const {
+    name,
+    apiKey,
+    connections = 10,
+    maxWaiting = 1_000,
+    attemptMs = 20_000,
+    now = () => performance.now(),
+  } = options
+  const base = options.baseUrl.replace(/\/+$/, '')
+  const agent = new Agent({
+    keepAlive: true,
+    maxSockets: connections,
+    timeout: idleMs,
+    minVersion: 'TLSv1.2',
+    rejectUnauthorized: true,
+  })
+  const jobs = new Set<Job>()
+  let closing: (() => void) | undefined
+  let restUntil = -Infinity
+  let lastGood = -Infinity
+  let lastBad = -Infinity
+  let probe: { since: number; result: Promise<string | undefined> } | undefined
+
+  const sweeper = setInterval(sweep, sweepMs)
+  sweeper.unref()
+
+  function send(message: Message, terms: SendTerms = {}): Promise<Receipt> {
+    const since = now()
+    const { endBy = since + attemptMs, startBy = endBy } = terms
+    const unsent = (reason: string, more: Partial<Receipt> = {}): Promise<Receipt> =>
+      Promise.resolve({ outcome: 'unsent', relay: name, reason, ...more })
+    if (closing) return unsent('closing')
+    if (since < restUntil) return unsent('resting', { retryAfterMs: restUntil - since })
+    if (jobs.size >= connections + maxWaiting) return unsent('line_full')
+    return new Promise((resolve) => {
+      const body = Buffer.from(JSON.stringify(mailOf(message)))
+      const call = request(`${base}/v3/mail/send`, {
+        method: 'POST',
+        agent,
+        headers: { ...login(), 'content-type': 'application/json', 'content-length': body.length },
+      })
+      const job: Job = {
+        since,
+        startBy,
+        endBy,
+        call,
+        resolve,
+        started: false,
+        ended: false,
+      }
+      jobs.add(job)
+      call.on('response', (answer) => heard(job, answer))
+      call.on('error', (error) => finish(job, outcomeOfSilence(job), connectionTrouble(error)))
+      call.once('close', () => {
+        finish(job, outcomeOfSilence(job), { reason: 'connect' })
+        jobs.delete(job)
+        closing?.()
+      })
+      whenConnected(call, () => {
+        job.started = true
+        call.end(body)
+      })
+    })
+  }
+
+  function heard(job: Job, answer: IncomingMessage): void {
+    const status = answer.statusCode ?? 0
+    const { outcome, reason } = meaningOf(status)
+    const transient = outcome === 'deferred' || outcome === 'unknown'
+    const waitMs = transient ? waitAskedFor(answer, Date.now()) : undefined
+    if (waitMs !== undefined) restUntil = now() + waitMs
+    finish(job, outcome, { reason, reply: status, ...(waitMs !== undefined && { retryAfterMs: waitMs }) })
+    discard(answer)
+  }
+
+  /** The first end of a job is the one that counts; others follow from it. */
+  function finish(job: Job, outcome: Outcome, trouble: Omit<Receipt, 'outcome' | 'relay'>): void {
+    if (job.ended) return
+    job.ended = true
+    if (outcome === 'sent') lastGood = now()
+    else if (badNews.has(trouble.reason)) lastBad = now()
+    job.resolve({ outcome, relay: name, ...trouble })
+  }
+
+  const login = () => ({ authorization: `Bearer ${apiKey}`, 'user-agent': 'jwt-mailer' })
+
+  function sweep(time = now()): void {
+    for (const job of jobs) {
+      if (time < (job.started ? job.endBy : job.startBy) - sweepMs) continue
+      // waiting behind others that get through is no fault of the connection
+      const reason = !job.started && lastGood > job.since ? 'line_slow' : 'timeout'
+      finish(job, outcomeOfSilence(job), { reason })
+      job.call.destroy()
+    }
+  }
+
+  function check(): Promise<string | undefined> {
+    const time = now()
+    if (time < restUntil) return Promise.resolve('resting')
+    if (lastGood > lastBad && time - lastGood < reachableMs) return Promise.resolve(undefined)
+    if (probe && time - probe.since < probeMs) return probe.result
+    probe = { since: time, result: askScopes() }
+    return probe.result
+  }
+
+  /** What the key may do: the cheapest question that needs a valid one, and it sends nothing. */
+  function askScopes(): Promise<string | undefined> {
+    return new Promise((resolve) => {
+      const call = request(`${base}/v3/scopes`, { agent, headers: login(), timeout: probeMs })
+      call.once('timeout', () => call.destroy())
+      call.once('close', () => resolve('timeout'))
+      call.on('error', (error) => resolve(connectionTrouble(error).reason))
+      call.on('response', (answer) => {
+        const { outcome, reason } = meaningOf(answer.statusCode === 200 ? 202 : (answer.statusCode ?? 0))
+        if (outcome === 'sent') lastGood = now()
+        resolve(outcome === 'sent' || reason === 'too_many' ? undefined : reason)
+        discard(answer)
+      })
+      call.end()
+    })
+  }
+
+  function close(): Promise<void> {
+    return new Promise((resolve) => {
+      closing = () => {
+        if (jobs.size > 0) return
+        clearInterval(sweeper)
+        agent.destroy()
+        resolve()
+      }
+      closing()
+    })
+  }
+
+  return { name, send, check, close }
+}
+
+/** Calls back when the connection has passed TLS, and not at all when it does not come to that. */
+function whenConnected(call: ClientRequest, callback: () => void): void {
+  call.once('socket', (socket) => {
+    if (call.destroyed) return
+    if (call.reusedSocket) callback()
+    else socket.once('secureConnect', callback)
+  })
+}
+
+/** Without an answer: once the body has begun to leave, it may have arrived whole. */
+function outcomeOfSilence({ started }: Job): Outcome {
+  return started ? 'unknown' : 'unsent'
+}
+
+/** Read to its end, so that the connection can be kept, but never used. */
+function discard(answer: IncomingMessage): void {
+  let length = 0
+  answer.on('data', (chunk: Buffer) => {
+    length += chunk.length
+    if (length > maxAnswer) answer.destroy()
+  })
+  answer.on('error', () => undefined)
+}
+
+const badNews = new Set(['connect', 'dns', 'tls', 'timeout', 'login', 'unavailable', 'protocol'])
+
+/** What a status says about the mail. 502 and 504 are a gateway's: the API behind it may have taken the mail. */
+function meaningOf(status: number): { outcome: Outcome; reason: string } {
+  if (status === 202) return { outcome: 'sent', reason: 'accepted' }
+  if (status === 400 || status === 413) return { outcome: 'refused', reason: 'message' }
+  if (status === 401 || status === 403) return { outcome: 'deferred', reason: 'login' }
+  if (status === 429) return { outcome: 'deferred', reason: 'too_many' }
+  if (status === 502 || status === 504) return { outcome: 'unknown', reason: 'unavailable' }
+  if (status >= 500) return { outcome: 'deferred', reason: 'unavailable' }
+  // 200 is the sandbox's: valid, but not sent. Anything else is not this API
+  return { outcome: status > 200 && status < 300 ? 'unknown' : 'deferred', reason: 'protocol' }
+}
+
+/** Retry-After, else the end of the window that SendGrid names with a 429; a second to an hour from now. */
+function waitAskedFor({ headers, statusCode }: IncomingMessage, now: number): number | undefined {
+  const reset = String(headers['x-ratelimit-reset'])
+  const windowEnd = statusCode === 429 && /^\d{10}$/.test(reset) ? Number(reset) * 1_000 - now : undefined
+  const wait = retryAfterMs(headers['retry-after'], now) ?? windowEnd
+  return wait === undefined ? undefined : Math.min(Math.max(wait, 1_000), maxRetryAfterMs)
+}
+
+/** RFC 9110 10.2.3: seconds or a date. */
+function retryAfterMs(value: string | undefined, now: number): number | undefined {
+  if (value === undefined) return undefined
+  if (/^\d{1,9}$/.test(value)) return Number(value) * 1_000
+  const date = value.endsWith('GMT') ? Date.parse(value) : Number.NaN
+  return Number.isNaN(date) ? undefined : date - now
+}
+
+function connectionTrouble(error: Error): Trouble {
+  const cause = causeOf(error)
+  return { reason: reasonOf(cause ?? ''), cause }
+}
+
+/** The body of `POST /v3/mail/send`. SendGrid wants text before HTML, and rewrites links unless told not to. */
+function mailOf(message: Message): unknown {
+  const off = { enable: false }
+  return {
+    personalizations: [{ to: [recipientOf(message)] }],
+    from: named(message.from.address, message.from.name),
+    ...(message.replyTo && { reply_to: { email: message.replyTo } }),
+    subject: oneLine(message.subject),
+    content: [
+      { type: 'text/plain', value: message.text },
+      { type: 'text/html', value: message.html },
+    ],
+    headers: {
+      'Message-ID': messageId(message),
+      'Content-Language': message.locale,
+      'X-Entity-Ref-ID': message.id,
+      ...automatic,
+    },
+    // comes back in SendGrid's event webhook
+    custom_args: { mail: message.id },
+    tracking_settings: {
+      click_tracking: { enable: false, enable_text: false },
+      open_tracking: off,
+      subscription_tracking: off,
+      ganalytics: off,
+    },
+  }
+}
+
+/** SendGrid does not quote a recipient's name: a comma in it would begin another address. Such a name stays away. */
+function recipientOf({ to }: Message): { email: string; name?: string } {
+  return /^[\p{L}\p{M}\p{N} '’_-]+$/u.test(to.name) ? named(to.address, to.name) : { email: to.address }
+}
+
+function named(email: string, name: string): { email: string; name?: string } {
+  return name === '' ? { email } : { email, name: oneLine(name) }
+}
