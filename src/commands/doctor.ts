@@ -2,15 +2,8 @@
 import { Resolver } from 'node:dns'
 import { Command, InvalidArgumentError } from 'commander'
 import { checkAddress } from '../address.ts'
-
-/** Where the command speaks: whole lines, results to `out`, progress to `progress` when there is a terminal. */
-export interface DoctorTerminal {
-  out(line: string): void
-  readonly paint: (style: 'red' | 'green' | 'yellow', text: string) => string
-  readonly columns?: number | undefined
-  /** Shows what is being waited for; called with '' at the end. */
-  readonly progress?: ((text: string) => void) | undefined
-}
+import type { ExitCode, Terminal } from '../cli.ts'
+import type { Paint } from '../doctor/table.ts'
 
 interface Options {
   readonly json?: boolean
@@ -19,11 +12,20 @@ interface Options {
   readonly dkimSelector: readonly string[]
 }
 
-/** `finish` hears the exit code: 0 all is well or only `!`, 1 something is `✗`. */
+/** Where it runs; the defaults are the process's own. */
+export interface Surroundings {
+  readonly env?: NodeJS.ProcessEnv
+  /** Of the terminal; the table is as wide. */
+  readonly columns?: number
+  /** Shows what is being waited for; called with nothing at the end. */
+  readonly onProgress?: (waitingFor: readonly string[]) => void
+}
+
+/** `finish` hears the exit code: 0 nothing is ✗, 1 something is. */
 export function doctorCommand(
-  finish: (code: 0 | 1) => void,
-  terminal: DoctorTerminal,
-  env: NodeJS.ProcessEnv = process.env,
+  finish: (code: ExitCode) => void,
+  terminal: Pick<Terminal, 'out' | 'paint'>,
+  surroundings: Surroundings = {},
 ): Command {
   return new Command('doctor')
     .summary('examine a deployment: relays, DNS, store, links, clock')
@@ -50,25 +52,32 @@ Examples:
   $ jwt-mailer doctor --json | jq -r '.findings[] | select(.level == "bad") | .says'
   $ heroku run -- jwt-mailer doctor --dkim-selector s1`,
     )
-    .action(async (options: Options) => finish(await examine(options, terminal, env)))
+    .action(async (options: Options) => finish(await examine(options, terminal, surroundings)))
 }
 
-async function examine(options: Options, terminal: DoctorTerminal, env: NodeJS.ProcessEnv): Promise<0 | 1> {
+async function examine(
+  options: Options,
+  terminal: Pick<Terminal, 'out' | 'paint'>,
+  { env = process.env, columns = process.stdout.columns ?? 100, onProgress = showProgress }: Surroundings,
+): Promise<ExitCode> {
   const { examineDeployment } = await import('../doctor/deployment.ts')
-  const findings = await examineDeployment({
-    env,
-    dns: options.dns,
-    selectors: options.dkimSelector,
-    sendTo: options.sendTo,
-    onProgress: (waitingFor) => terminal.progress?.(waitingFor.join(', ')),
-  })
+  const { dns, sendTo, dkimSelector: selectors } = options
+  const findings = await examineDeployment({ env, dns, sendTo, selectors, onProgress })
   const well = findings.every(({ level }) => level !== 'bad')
   if (options.json) terminal.out(JSON.stringify({ ok: well, findings }))
   else {
     const { tableOf } = await import('../doctor/table.ts')
-    for (const line of tableOf(findings, terminal.columns ?? 100, terminal.paint)) terminal.out(line)
+    const paint: Paint = (style, text) => terminal.paint(style, text)
+    for (const line of tableOf(findings, columns, paint)) terminal.out(line)
   }
   return well ? 0 : 1
+}
+
+/** One line that is written over and gone in the end; results that are piped away stay clean. */
+function showProgress(waitingFor: readonly string[]): void {
+  if (!process.stderr.isTTY) return
+  const text = waitingFor.length > 0 ? `examining ${waitingFor.join(', ')} …` : ''
+  process.stderr.write(`\r\u001b[K${text.slice(0, (process.stderr.columns ?? 80) - 1)}`)
 }
 
 function readAddress(value: string): string {

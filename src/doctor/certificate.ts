@@ -1,7 +1,7 @@
 /** Owns what a TLS connection and its certificate tell: who it is, who says so, and for how long. */
 import type { PeerCertificate, TLSSocket } from 'node:tls'
-import type { SmtpRelayConfig as RelayConfig } from '../config-relays.ts'
 import { about, Ailment, type Finding } from './finding.ts'
+import { placeOf, type SmtpRelay } from './relay.ts'
 
 const dayMs = 24 * 3600 * 1000
 const soonDays = 21
@@ -14,7 +14,7 @@ const untrusted = new Set([
 ])
 
 /** Throws an `Ailment` when the certificate is not one to trust: nothing may be said over that connection. */
-export function examineCertificate(socket: TLSSocket, relay: RelayConfig, now: number): Finding {
+export function examineCertificate(socket: TLSSocket, relay: SmtpRelay, now: number): Finding {
   const { ok, warn } = about(`relay ${relay.name}`)
   const certificate = socket.getPeerCertificate()
   // typed as an Error, in truth the code of one
@@ -25,7 +25,7 @@ export function examineCertificate(socket: TLSSocket, relay: RelayConfig, now: n
   return warn(says, 'Renew the certificate, or ask the operator of the relay whether that happens by itself.')
 }
 
-function distrust(code: string, certificate: PeerCertificate, relay: RelayConfig, now: number): Ailment {
+function distrust(code: string, certificate: PeerCertificate, relay: SmtpRelay, now: number): Ailment {
   const ask = 'Tell the operator of the relay; until then nothing is sent there.'
   if (code === 'CERT_HAS_EXPIRED') {
     const ago = Math.ceil((now - Date.parse(certificate.valid_to)) / dayMs)
@@ -55,8 +55,8 @@ function namesOf({ subjectaltname, subject }: PeerCertificate): string {
 }
 
 /** Why there is no TLS at all. */
-export function tlsTrouble({ host, port }: RelayConfig, code: string): Ailment {
-  const place = `${host}:${port}`
+export function tlsTrouble(relay: SmtpRelay, code: string): Ailment {
+  const place = placeOf(relay)
   if (/PROTOCOL|VERSION/.test(code) && code !== 'ERR_SSL_WRONG_VERSION_NUMBER')
     return new Ailment(
       `${place} speaks only a TLS older than 1.2 (${code})`,

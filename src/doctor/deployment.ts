@@ -1,11 +1,11 @@
 /** Owns what a deployment consists of: which checks there are for this environment, and in which order they are told. */
 import { fileURLToPath } from 'node:url'
-import type { RelayConfig, SmtpRelayConfig } from '../config-relays.ts'
+import type { RelayConfig } from '../config-relays.ts'
 import type { Config } from '../config.ts'
 import type { Catalogue } from '../mails/catalogue.ts'
 import { mimeBuilder } from '../mails/mime.ts'
 import type { Mailbox } from '../message.ts'
-import { smtpTransport } from '../transport/smtp.ts'
+import { relayTransport } from '../transport/relays.ts'
 import { examineClock } from './clock.ts'
 import { examineConfig, examineMails, examineNode, examineSecrets } from './environment.ts'
 import { about, type Check, type Finding } from './finding.ts'
@@ -15,6 +15,7 @@ import { type Provider, providerOf } from './provider.ts'
 import { redactor } from './redact.ts'
 import { runChecks, type RunOptions } from './run.ts'
 import { examineSenderDomain } from './sender-domain.ts'
+import { examineSendGrid, sendGridClock } from './sendgrid.ts'
 import { examineSmtpRelay } from './smtp-relay.ts'
 import { examineStore, postgresClock } from './store.ts'
 import { sendTestMail } from './test-mail.ts'
@@ -53,9 +54,10 @@ function notExamined(): Finding {
 
 async function examineParts(config: Config, options: DeploymentOptions): Promise<Finding[]> {
   const { catalogue, findings } = examineMails(config, config.mailsDir ?? builtInMails)
+  const senders = sendersOf(config, catalogue)
   const checks = [
-    ...relayChecks(config, catalogue, options),
-    ...domainChecks(config, catalogue, options),
+    ...relayChecks(config, senders, options),
+    ...domainChecks(config, senders, options),
     ...linkChecks(config, catalogue, options),
     storeCheck(config),
     clockCheck(config),
@@ -69,11 +71,13 @@ function sendersOf(config: Config, catalogue: Catalogue | undefined): string[] {
   return [...new Set([config.sender.address, ...own])].slice(0, maxSenders)
 }
 
-function relayChecks(
-  config: Config,
-  catalogue: Catalogue | undefined,
-  { sendTo, stageMs = 5000 }: DeploymentOptions,
-): Check[] {
+/** A relay may put an address of its own in the place of theirs. */
+function sendersBy(relay: RelayConfig, senders: readonly string[]): readonly string[] {
+  return relay.kind === 'smtp' && relay.from !== undefined ? [relay.from] : senders
+}
+
+function relayChecks(config: Config, senders: readonly string[], options: DeploymentOptions): Check[] {
+  const { sendTo, stageMs = 5000 } = options
   if (config.relays.length === 0) {
     const finding = about('relays').warn(
       'none is configured: mails go to the built-in inbox',
@@ -81,52 +85,55 @@ function relayChecks(
     )
     return [{ area: 'relays', run: () => [finding] }]
   }
-  const senders = sendersOf(config, catalogue)
-  return config.relays.filter(isSmtp).map((relay) => ({
+  return config.relays.map((relay) => ({
     area: `relay ${relay.name}`,
     async *run(signal) {
-      const well = yield* examineSmtpRelay({ relay, senders, signal, stageMs })
+      const well =
+        relay.kind === 'smtp'
+          ? yield* examineSmtpRelay({ relay, senders: sendersBy(relay, senders), signal, stageMs })
+          : yield* examineSendGrid(relay, signal)
       if (well && sendTo !== undefined) yield await sendBy(relay, config.sender, sendTo)
     },
   }))
 }
 
-const isSmtp = (relay: RelayConfig): relay is SmtpRelayConfig => relay.kind === 'smtp'
-
-async function sendBy(relay: SmtpRelayConfig, from: Mailbox, to: string): Promise<Finding> {
-  const transport = smtpTransport({
-    ...relay,
-    ehloName: domainOf(from.address),
-    buildMime: await mimeBuilder(),
-    attemptMs: 10_000,
-  })
+async function sendBy(relay: RelayConfig, from: Mailbox, to: string): Promise<Finding> {
+  const transport = relayTransport(relay, { buildMime: await mimeBuilder(), sender: from.address })
   return sendTestMail({ name: relay.name, transport, from, to })
 }
 
-const domainOf = (address: string) => address.slice(address.indexOf('@') + 1)
-
 function domainChecks(
-  config: Config,
-  catalogue: Catalogue | undefined,
+  { relays }: Config,
+  senders: readonly string[],
   { dns, selectors = [] }: DeploymentOptions,
 ): Check[] {
-  const providers: Provider[] = config.relays.filter(isSmtp).map(providerOf)
-  if (providers.length === 0) return []
-  const domains = new Set(sendersOf(config, catalogue).map(domainOf))
-  return [...domains].map((domain) => ({
+  const providers = new Map<string, Set<Provider>>()
+  for (const relay of relays) {
+    const host = relay.kind === 'smtp' ? relay.host : new URL(relay.baseUrl).host
+    const provider = providerOf({ name: relay.name, host })
+    for (const sender of sendersBy(relay, senders)) {
+      const domain = sender.slice(sender.indexOf('@') + 1).toLowerCase()
+      providers.set(domain, (providers.get(domain) ?? new Set()).add(provider))
+    }
+  }
+  return [...providers].map(([domain, own]) => ({
     area: `domain ${domain}`,
-    run: (signal) => examineSenderDomain({ domain, providers, selectors, dns: nameServer(dns, signal) }),
+    run: (signal) =>
+      examineSenderDomain({ domain, providers: [...own], selectors, dns: nameServer(dns, signal) }),
   }))
 }
 
 function linkChecks(
-  { production }: Config,
+  { production, allowHttpLinks: allowHttp }: Config,
   catalogue: Catalogue | undefined,
   { dns }: DeploymentOptions,
 ): Check[] {
   if (!catalogue) return []
   return [
-    { area: 'links', run: (signal) => examineLinks({ catalogue, production, dns: nameServer(dns, signal) }) },
+    {
+      area: 'links',
+      run: (signal) => examineLinks({ catalogue, production, allowHttp, dns: nameServer(dns, signal) }),
+    },
   ]
 }
 
@@ -139,8 +146,11 @@ function storeCheck(config: Config): Check {
   }
 }
 
-function clockCheck({ databaseUrl, heroku }: Config): Check {
-  const sources = databaseUrl === undefined ? [] : [postgresClock(databaseUrl, heroku)]
+function clockCheck({ databaseUrl, heroku, relays }: Config): Check {
+  const sources = [
+    ...(databaseUrl === undefined ? [] : [postgresClock(databaseUrl, heroku)]),
+    ...relays.flatMap((relay) => (relay.kind === 'sendgrid' ? [sendGridClock(relay)] : [])),
+  ]
   return {
     area: 'clock',
     async *run(signal) {

@@ -31,7 +31,9 @@ export function examineConfig(env: NodeJS.ProcessEnv): { config: Config | undefi
     const mode = config.production ? 'production' : 'development'
     const findings = [ok(`complete, for ${mode}`)]
     // the secrets have an examination of their own
-    for (const warning of config.warnings.filter((line) => !/^JWT_MAILER_SECRET\S* is shorter/.test(line)))
+    for (const warning of config.warnings.filter(
+      (line) => !/^JWT_MAILER_SECRET\S* is (?:shorter|not set)/.test(line),
+    ))
       findings.push(warn(...splitAdvice(warning, 'Set it before this goes to production.')))
     return { config, findings }
   } catch (error) {

@@ -1,6 +1,6 @@
 /** Owns the sentences for what a relay does wrong: what it means, and what a person can do. */
-import type { SmtpRelayConfig as RelayConfig } from '../config-relays.ts'
 import { Ailment } from './finding.ts'
+import { placeOf, type SmtpRelay } from './relay.ts'
 import type { Reply } from './smtp-dialogue.ts'
 
 const maxQuote = 160
@@ -26,8 +26,13 @@ export function nameTrouble(host: string, code: string): Ailment {
 const blocked25 =
   'Most hosts and clouds block outgoing port 25: use the submission port of the relay, 587 (smtp://) or 465 (smtps://).'
 
-export function connectTrouble({ host, port }: RelayConfig, code: string, waitedMs: number): Ailment {
-  const place = `${host}:${port}`
+export function connectTrouble(
+  relay: Pick<SmtpRelay, 'host' | 'port'>,
+  code: string,
+  waitedMs: number,
+): Ailment {
+  const { port } = relay
+  const place = placeOf(relay)
   const usual = 'Check host and port (587 with smtp://, 465 with smtps://), and whether the relay is running.'
   if (code === 'SILENCE' || code === 'ETIMEDOUT') {
     const says = `no answer from ${place} within ${waitedMs / 1000} s: something on the way drops the connection`
@@ -47,8 +52,8 @@ export function connectTrouble({ host, port }: RelayConfig, code: string, waited
 }
 
 /** `heard` is a reply other than 220, or why there was none. */
-export function greetingTrouble({ host, port }: RelayConfig, heard: string): Ailment {
-  const place = `${host}:${port}`
+export function greetingTrouble(relay: SmtpRelay, heard: string): Ailment {
+  const place = placeOf(relay)
   if (heard === 'SILENCE')
     return new Ailment(
       `${place} takes the connection and then says nothing`,
@@ -81,7 +86,7 @@ export function loginTrouble(variables: string, reply: Reply): Ailment {
   )
 }
 
-export function senderTrouble(sender: string, relay: RelayConfig, reply: Reply): Ailment {
+export function senderTrouble(sender: string, relay: SmtpRelay, reply: Reply): Ailment {
   if (reply.code === 530 && !relay.auth)
     return new Ailment(`the relay asks for a login: ${quote(reply)}`, 'Configure its user and password.')
   if (reply.code >= 400 && reply.code < 500)

@@ -1,6 +1,6 @@
 /** Owns what the doctor says: one finding per thing looked at, and the shape of a check. */
 
-/** ok: nothing to do · warn: works, but will hurt some day · bad: mails are or will be lost. */
+/** ok: nothing to do · warn: works, but will hurt some day · bad: mails are lost, or anybody can send them. */
 export type Level = 'ok' | 'warn' | 'bad'
 
 export interface Finding {
@@ -27,7 +27,6 @@ export function about(area: string) {
     bad: (says: string, todo: string): Finding => ({ area, level: 'bad', says, todo }),
   }
 }
-export type Tell = ReturnType<typeof about>
 
 /** Thrown by a step after which the following ones make no sense. */
 export class Ailment extends Error {

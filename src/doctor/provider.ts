@@ -1,6 +1,4 @@
 /** Owns what is publicly known of relay providers: how their senders are to set up DNS. A new one is one entry. */
-import type { SmtpRelayConfig as RelayConfig } from '../config-relays.ts'
-
 export interface Provider {
   readonly title: string
   /** Names in an SPF record that stand for its servers; the first is the one to add. */
@@ -26,10 +24,11 @@ const sendGrid: Provider = {
   ownReturnPath: true,
 }
 
-/** By host name, since SendGrid's SMTP is configured like any other. */
-export function providerOf(relay: Pick<RelayConfig, 'name' | 'host'>): Provider {
+/** By name or host, since SendGrid's SMTP is configured like any other. */
+export function providerOf(relay: { readonly name: string; readonly host: string }): Provider {
   const host = `.${relay.host.toLowerCase()}`
   if (relay.name === 'mailertogo' || host.endsWith('.mailertogo.net')) return mailerToGo
-  if (host.endsWith('.sendgrid.net') || host.endsWith('.sendgrid.com')) return sendGrid
+  if (relay.name === 'sendgrid' || host.endsWith('.sendgrid.net') || host.endsWith('.sendgrid.com'))
+    return sendGrid
   return { title: `relay ${relay.name}`, spf: [], selectors: [], ownReturnPath: false }
 }

@@ -9,19 +9,19 @@ const scopesSchema = z.object({ scopes: z.array(z.string()) })
 
 export interface SendGridAccess {
   readonly name: string
-  readonly apiUrl: string
+  readonly baseUrl: string
   readonly apiKey: string
 }
 
 export async function* examineSendGrid(
-  { name, apiUrl, apiKey }: SendGridAccess,
+  { name, baseUrl, apiKey }: SendGridAccess,
   signal: AbortSignal,
 ): AsyncGenerator<Finding, boolean> {
   const { ok, bad } = about(`relay ${name}`)
-  const host = new URL(apiUrl).host
+  const host = new URL(baseUrl).host
   let answer: Response
   try {
-    answer = await fetch(new URL('/v3/scopes', apiUrl), {
+    answer = await fetch(`${baseUrl}/v3/scopes`, {
       headers: { authorization: `Bearer ${apiKey}` },
       redirect: 'error',
       signal: AbortSignal.any([signal, AbortSignal.timeout(askMs)]),
@@ -69,7 +69,7 @@ function refusal(status: number, listed: boolean): [string, string] {
   if (status === 429) return ['it is asked too often (429)', 'Try again in a minute.']
   if (status >= 500)
     return [`it has trouble of its own (${status})`, 'Look at status.sendgrid.com and try again.']
-  return [`it answers ${status} to a question SendGrid answers`, 'Check SENDGRID_API_URL.']
+  return [`what answers there is not SendGrid's API (${status})`, 'Check SENDGRID_API_URL.']
 }
 
 function unreachable(host: string, error: unknown): [string, string] {
@@ -90,10 +90,10 @@ function unreachable(host: string, error: unknown): [string, string] {
 }
 
 /** The Date header; it is cut to whole seconds, so half a second is added. */
-export function sendGridClock({ apiUrl }: Pick<SendGridAccess, 'apiUrl'>): ClockSource {
+export function sendGridClock({ baseUrl }: Pick<SendGridAccess, 'baseUrl'>): ClockSource {
   return async (signal) => {
     const limits = AbortSignal.any([signal, AbortSignal.timeout(askMs)])
-    const answer = await fetch(new URL('/v3/scopes', apiUrl), { redirect: 'manual', signal: limits })
+    const answer = await fetch(`${baseUrl}/v3/scopes`, { redirect: 'manual', signal: limits })
     await answer.body?.cancel()
     const time = Date.parse(answer.headers.get('date') ?? '')
     if (Number.isNaN(time)) throw new Error('no Date header')

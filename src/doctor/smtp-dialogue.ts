@@ -46,7 +46,7 @@ const maxReply = 64 * 1024
 /** One connection. What lies on top is what is spoken over and closed: closing a socket under TLS can crash Node 24. */
 export interface Line {
   top: net.Socket | tls.TLSSocket
-  close(): void
+  readonly close: () => void
 }
 
 /** Rejects with a `DialogueError`; so does `encrypt`. */

@@ -2,7 +2,6 @@
 import { createHmac } from 'node:crypto'
 import { lookup } from 'node:dns/promises'
 import type { TLSSocket } from 'node:tls'
-import type { SmtpRelayConfig as RelayConfig } from '../config-relays.ts'
 import { examineCertificate, tlsTrouble } from './certificate.ts'
 import {
   connectTrouble,
@@ -13,6 +12,7 @@ import {
   senderTrouble,
 } from './explain.ts'
 import { about, Ailment, codeOf, type Finding } from './finding.ts'
+import { beginWith, placeOf, type SmtpRelay, variableOf } from './relay.ts'
 import {
   connectTo,
   type Dialogue,
@@ -24,7 +24,7 @@ import {
 } from './smtp-dialogue.ts'
 
 export interface SmtpRelayOptions {
-  readonly relay: RelayConfig
+  readonly relay: SmtpRelay
   /** The addresses mails come from. */
   readonly senders: readonly string[]
   readonly signal: AbortSignal
@@ -51,13 +51,12 @@ export async function* examineSmtpRelay(options: SmtpRelayOptions): AsyncGenerat
 async function* walk(options: SmtpRelayOptions, patience: Patience, lines: Line[]): AsyncGenerator<Finding> {
   const { relay, senders, clock = Date.now } = options
   const { ok, warn } = about(`relay ${relay.name}`)
-  const place = `${relay.host}:${relay.port}`
-  yield ok(`${relay.host} is ${await addressesOf(relay, patience)}`)
+  const addresses = await addressesOf(relay, patience)
   const line = await connectTo(relay, patience).catch((error: unknown) => {
     throw connectTrouble(relay, codeOf(error), patience.stageMs)
   })
   lines.push(line)
-  yield ok(`${place} takes connections`)
+  yield ok(`${placeOf(relay)} (${addresses}) takes connections`)
 
   let secured = relay.tls === 'implicit' ? await beginWithTls(line, relay, patience) : undefined
   let talk = dialogueOver(line.top, patience)
@@ -82,7 +81,7 @@ async function* walk(options: SmtpRelayOptions, patience: Patience, lines: Line[
 }
 
 /** Asked the way the service will ask: of the system, `/etc/hosts` included. */
-async function addressesOf({ host }: RelayConfig, { stageMs }: Patience): Promise<string> {
+async function addressesOf({ host }: SmtpRelay, { stageMs }: Patience): Promise<string> {
   let timer: NodeJS.Timeout | undefined
   const late = new Promise<never>((_resolve, reject) => {
     timer = setTimeout(() => reject(nameTrouble(host, 'ETIMEDOUT')), stageMs)
@@ -94,25 +93,25 @@ async function addressesOf({ host }: RelayConfig, { stageMs }: Patience): Promis
   return found.map(({ address }) => address).join(', ')
 }
 
-async function beginWithTls(line: Line, relay: RelayConfig, patience: Patience): Promise<TLSSocket> {
+async function beginWithTls(line: Line, relay: SmtpRelay, patience: Patience): Promise<TLSSocket> {
   try {
     return await encrypt(line, relay.host, patience)
   } catch (error) {
     if (!(await speaksPlainly(relay, patience))) throw tlsTrouble(relay, codeOf(error))
     throw new Ailment(
       `port ${relay.port} begins in plain text and turns to TLS by STARTTLS, but is configured to begin with TLS`,
-      `Write smtp:// instead of smtps:// in ${variableOf(relay)} (port 587 is STARTTLS, 465 begins with TLS).`,
+      beginWith('plain text', relay),
     )
   }
 }
 
-async function greeted(talk: Dialogue, relay: RelayConfig, patience: Patience): Promise<void> {
+async function greeted(talk: Dialogue, relay: SmtpRelay, patience: Patience): Promise<void> {
   const greeting = await talk.hear().catch(async (error: unknown) => {
     const code = codeOf(error)
     if (relay.tls !== 'implicit' && (await speaksTls(relay, patience))) {
       throw new Ailment(
         `port ${relay.port} begins with TLS, but is configured to begin in plain text and turn to TLS by STARTTLS`,
-        `Write smtps:// instead of smtp:// in ${variableOf(relay)} (port 465 begins with TLS, 587 is STARTTLS).`,
+        beginWith('tls', relay),
       )
     }
     throw greetingTrouble(relay, code)
@@ -121,16 +120,16 @@ async function greeted(talk: Dialogue, relay: RelayConfig, patience: Patience): 
 }
 
 /** Does the port greet without TLS? */
-function speaksPlainly(relay: RelayConfig, patience: Patience): Promise<boolean> {
+function speaksPlainly(relay: SmtpRelay, patience: Patience): Promise<boolean> {
   return probe(relay, patience, (line) => dialogueOver(line.top, patience).hear())
 }
 
-function speaksTls(relay: RelayConfig, patience: Patience): Promise<boolean> {
+function speaksTls(relay: SmtpRelay, patience: Patience): Promise<boolean> {
   return probe(relay, patience, (line) => encrypt(line, relay.host, patience))
 }
 
 async function probe(
-  relay: RelayConfig,
+  relay: SmtpRelay,
   patience: Patience,
   ask: (line: Line) => Promise<unknown>,
 ): Promise<boolean> {
@@ -168,7 +167,7 @@ async function offersOf(talk: Dialogue, { senders }: SmtpRelayOptions): Promise<
 async function startTls(
   talk: Dialogue,
   line: Line,
-  relay: RelayConfig,
+  relay: SmtpRelay,
   offers: Map<string, string[]>,
   patience: Patience,
 ): Promise<TLSSocket> {
@@ -189,12 +188,12 @@ async function startTls(
 
 /** The mechanisms the transport knows, in its order of preference. */
 const mechanisms = ['PLAIN', 'LOGIN', 'CRAM-MD5'] as const
-type Auth = NonNullable<RelayConfig['auth']>
+type Auth = NonNullable<SmtpRelay['auth']>
 
 /** The mechanism that was taken. */
 async function logIn(
   talk: Dialogue,
-  relay: RelayConfig,
+  relay: SmtpRelay,
   auth: Auth,
   offers: Map<string, string[]>,
 ): Promise<string> {
@@ -226,7 +225,7 @@ async function sayLogin(talk: Dialogue, mechanism: (typeof mechanisms)[number], 
 }
 
 /** RSET takes it back at once: the relay has heard of a mail and gets none. */
-async function offerSender(talk: Dialogue, sender: string, relay: RelayConfig): Promise<void> {
+async function offerSender(talk: Dialogue, sender: string, relay: SmtpRelay): Promise<void> {
   const reply = await answer(talk.say(`MAIL FROM:<${sender}>`), 'MAIL FROM')
   if (reply.code !== 250) throw senderTrouble(sender, relay, reply)
   await answer(talk.say('RSET'), 'RSET')
@@ -239,11 +238,4 @@ async function answer(reply: Promise<Reply>, command: string): Promise<Reply> {
     const what = codeOf(error) === 'SILENCE' ? 'does not answer' : 'closes the connection at'
     throw new Ailment(`the relay ${what} ${command}`, 'Try again; if it stays so, ask its operator.')
   }
-}
-
-/** Where the operator configured this relay. */
-export function variableOf({ name }: { readonly name: string }): string {
-  if (name === 'mailertogo') return 'MAILERTOGO_SMTP_HOST, _PORT, _USER and _PASSWORD'
-  if (name === 'sendgrid') return 'SENDGRID_API_KEY'
-  return name.replace(/^smtp(\d*)$/, (_, number: string) => (number ? `SMTP_URL_${number}` : 'SMTP_URL'))
 }

@@ -116,7 +116,14 @@ async function examinePostgres(url: string, heroku: boolean, signal: AbortSignal
   }
 }
 
+/** With the code Postgres gives whoever tries to write. */
+class ReadOnly extends Error {
+  readonly code = '25006'
+}
+
 async function readDatabase(client: Client): Promise<Contents> {
+  const readOnly = await client.query('show transaction_read_only')
+  if (readOnly.rows[0]?.transaction_read_only === 'on') throw new ReadOnly()
   const { rows } = await client.query(`select to_regclass('outbox_schema') is not null as there`)
   if (rows[0]?.there !== true) return { version: undefined, states: new Map() }
   const version = await client.query(versionSql)
@@ -150,6 +157,8 @@ async function asked<T>(
 function postgresTrouble(where: string, code: string): [string, string] {
   if (code.startsWith('28'))
     return [`${where} refuses the login (${code})`, 'Check user and password in DATABASE_URL.']
+  if (code === '25006')
+    return [`${where} takes no writes: it is a replica or read-only`, 'Point DATABASE_URL to the primary.']
   if (code === '3D000')
     return [`${where} has no such database (${code})`, 'Create it, or correct DATABASE_URL.']
   if (code === '42501')

@@ -2,9 +2,9 @@
 import type { Finding, Level } from './finding.ts'
 
 export const marks = { ok: '✓', warn: '!', bad: '✗' } as const satisfies Record<Level, string>
-const colours = { ok: 'green', warn: 'yellow', bad: 'red' } as const satisfies Record<Level, string>
+const colours = { ok: 'green', warn: 'bold', bad: 'red' } as const satisfies Record<Level, string>
 
-export type Paint = (style: 'red' | 'green' | 'yellow', text: string) => string
+export type Paint = (style: 'red' | 'green' | 'bold', text: string) => string
 
 /** `width` in columns; nothing is wrapped narrower than 40. */
 export function tableOf(findings: readonly Finding[], width: number, paint: Paint): string[] {
@@ -25,7 +25,7 @@ function sumOf(findings: readonly Finding[], paint: Paint): string {
   const count = (level: Level) => findings.filter((finding) => finding.level === level).length
   const [bad, warn] = [count('bad'), count('warn')]
   if (bad > 0) return paint('red', `${bad} ✗ to mend${warn > 0 ? `, ${warn} ! to look at` : ''}`)
-  if (warn > 0) return paint('yellow', `It works; ${warn} ! to look at`)
+  if (warn > 0) return paint('bold', `It works; ${warn} ! to look at`)
   return paint('green', 'All is well')
 }
 

@@ -11,11 +11,15 @@ export interface TestMailOptions {
   readonly to: string
 }
 
+const waitMs = 10_000
+
 /** One mail, and what became of it; closes the transport. */
 export async function sendTestMail({ name, transport, from, to }: TestMailOptions): Promise<Finding> {
   const { ok, bad } = about(`relay ${name}`)
   try {
-    const { outcome, reason, reply, cause } = await transport.send(testMail(name, from, to))
+    const { outcome, reason, reply, cause } = await transport.send(testMail(name, from, to), {
+      endBy: Date.now() + waitMs,
+    })
     const why = [reason, reply, cause].filter((part) => part !== undefined).join(', ')
     if (outcome === 'sent')
       return ok(`took a mail to ${to}; its headers should say spf=pass, dkim=pass and dmarc=pass`)

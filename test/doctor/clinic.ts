@@ -129,7 +129,7 @@ export async function deployment({ relay: settings, zone, env, ...options }: Pat
     relay,
     dns,
     options: {
-      stageMs: 700,
+      stageMs: 1000,
       nodeVersion: '24.21.0',
       selectors: ['key1'],
       dns: dns.address,
@@ -167,6 +167,7 @@ export function table(findings: readonly Finding[]): string {
 function same(text: string): string {
   return text
     .replace(/(localhost|127\.0\.0\.1):\d+/g, '$1:PORT')
+    .replace(/ \([\d.:a-f, ]+\) takes/g, ' (ADDRESS) takes')
     .replace(/port \d{4,5}\b/g, 'port PORT')
     .replace(/for \d+ days more/g, 'for N days more')
     .replace(/expired \d+ days/g, 'expired N days')

@@ -7,6 +7,7 @@ import { Worker } from 'node:worker_threads'
 import { describe, expect, it } from 'vitest'
 import { connectTrouble } from '../../src/doctor/explain.ts'
 import { startAuthority } from '../support/authority.ts'
+import { postfixMissing, startPostfix } from '../support/postfix.ts'
 import { scriptedRelay, type Script } from '../support/relay.ts'
 import {
   certificate,
@@ -61,21 +62,17 @@ describe('the doctor looks at a relay that cannot be reached', () => {
   it('and says that a firewall drops the connection', async () => {
     const port = await unansweredPort()
     expect(await trouble(`smtp://${login}@127.0.0.1:${port}?tls=off`)).toMatchInlineSnapshot(
-      `"relay smtp: no answer from 127.0.0.1:PORT within 0.7 s: something on the way drops the connection → Open port PORT in the firewall, or use another port of the relay (2525, 465)."`,
+      `"relay smtp: no answer from 127.0.0.1:PORT within 1 s: something on the way drops the connection → Open port PORT in the firewall, or use another port of the relay (2525, 465)."`,
     )
   })
 
   it('and says of port 25 that it is blocked nearly everywhere', () => {
     const relay = {
-      kind: 'smtp',
       name: 'smtp',
       host: 'relay.test',
       port: 25,
       tls: 'starttls',
       auth: undefined,
-      connections: 1,
-      rate: undefined,
-      from: undefined,
     } as const
     const { message, todo } = connectTrouble(relay, 'SILENCE', 5000)
     expect(`${message} → ${todo}`).toMatchInlineSnapshot(
@@ -88,14 +85,24 @@ describe('the doctor looks at a port that is not what it was taken for', () => {
   it('and says that it begins with TLS', async () => {
     const { port } = await goodRelay({ secure: true })
     expect(await trouble(`smtp://${login}@localhost:${port}`)).toMatchInlineSnapshot(
-      `"relay smtp: port PORT begins with TLS, but is configured to begin in plain text and turn to TLS by STARTTLS → Write smtps:// instead of smtp:// in SMTP_URL (port 465 begins with TLS, 587 is STARTTLS)."`,
+      `"relay smtp: port PORT begins with TLS, but is configured to begin in plain text and turn to TLS by STARTTLS → Write smtps:// instead of smtp:// in SMTP_URL: port 587 is for smtp://, 465 for smtps://."`,
     )
+  })
+
+  it('and says how to tell MailerToGo so, which has no URL', async () => {
+    const implicit = await goodRelay({ secure: true })
+    const env = { MAILERTOGO_SMTP_PORT: String(implicit.port) }
+    expect(lines(await examine({ env }), 'bad')).toMatchInlineSnapshot(`
+      [
+        "relay mailertogo: port PORT begins with TLS, but is configured to begin in plain text and turn to TLS by STARTTLS → Set MAILERTOGO_SMTP_PORT to 465: only that port is taken to begin with TLS.",
+      ]
+    `)
   })
 
   it('and says that it begins in plain text', async () => {
     const { port } = await goodRelay()
     expect(await trouble(`smtps://${login}@localhost:${port}`)).toMatchInlineSnapshot(
-      `"relay smtp: port PORT begins in plain text and turns to TLS by STARTTLS, but is configured to begin with TLS → Write smtp:// instead of smtps:// in SMTP_URL (port 587 is STARTTLS, 465 begins with TLS)."`,
+      `"relay smtp: port PORT begins in plain text and turns to TLS by STARTTLS, but is configured to begin with TLS → Write smtp:// instead of smtps:// in SMTP_URL: port 587 is for smtp://, 465 for smtps://."`,
     )
   })
 
@@ -157,9 +164,7 @@ describe('the doctor looks at a relay whose TLS is not good', () => {
 
   it('and warns three weeks before the certificate ends', async () => {
     const authority = await startAuthority(folder())
-    const trusted = tls.getCACertificates('default')
-    untilTheEnd(() => tls.setDefaultCACertificates(trusted))
-    tls.setDefaultCACertificates([...trusted, readFileSync(authority.caFile, 'utf8')])
+    trust(readFileSync(authority.caFile, 'utf8'))
     const findings = await examine({ relay: await authority.certify('localhost') })
     expect(lines(findings, 'bad')).toEqual([])
     expect(lines(findings, 'warn').filter((line) => line.startsWith('relay'))).toMatchInlineSnapshot(`
@@ -233,6 +238,29 @@ describe('the doctor looks at a relay that does not want us', () => {
 })
 
 describe('the doctor looks at a relay that is well', () => {
+  it.skipIf(postfixMissing())('and finds a real Postfix so', async () => {
+    const postfix = await startPostfix()
+    untilTheEnd(() => postfix.stop())
+    trust(readFileSync(postfix.authority.caFile, 'utf8'))
+    const [user, pass] = [postfix.user, postfix.password].map(encodeURIComponent)
+    const SMTP_URL = `smtp://${user}:${pass}@${postfix.host}:${postfix.port}`
+    const findings = await examine({ stageMs: 5000, env: { ...noAddon, SMTP_URL } })
+    expect(lines(findings, 'bad')).toEqual([])
+    expect(
+      [...lines(findings, 'ok'), ...lines(findings, 'warn')].filter((line) => line.startsWith('relay')),
+    ).toMatchInlineSnapshot(`
+      [
+        "relay smtp: localhost:PORT (ADDRESS) takes connections",
+        "relay smtp: login accepted (PLAIN)",
+        "relay smtp: mail from noreply@mail.example.com is welcome",
+        "relay smtp: TLSv1.3, certificate good for N days more → Renew the certificate, or ask the operator of the relay whether that happens by itself.",
+      ]
+    `)
+    const wrong = { SMTP_URL: SMTP_URL.replace(`:${pass}@`, ':wrong-password@') }
+    const [refusal] = lines(await examine({ stageMs: 5000, env: { ...noAddon, ...wrong } }), 'bad')
+    expect(refusal).toMatch(/^relay smtp: login refused: 535 /)
+  })
+
   it('and leaves no mail there', async () => {
     const { relay, options } = await deployment()
     expect(lines(await examineDeployment(options), 'bad')).toEqual([])
@@ -283,6 +311,13 @@ describe('the doctor looks at a relay that is well', () => {
     for (const hidden of [password, secret, encodeURIComponent(password)]) expect(said).not.toContain(hidden)
   })
 })
+
+/** Until the end of the test. */
+function trust(authority: string): void {
+  const trusted = tls.getCACertificates('default')
+  untilTheEnd(() => tls.setDefaultCACertificates(trusted))
+  tls.setDefaultCACertificates([...trusted, authority])
+}
 
 /** A listening socket nobody accepts from, its line full: the kernel drops what comes, as a firewall does. */
 async function unansweredPort(): Promise<number> {

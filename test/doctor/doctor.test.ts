@@ -1,0 +1,150 @@
+import { Command } from 'commander'
+import { describe, expect, it } from 'vitest'
+import { doctorCommand } from '../../src/commands/doctor.ts'
+import { redactor } from '../../src/doctor/redact.ts'
+import {
+  certificate,
+  deployment,
+  domain,
+  examine,
+  goodRelay,
+  password,
+  rawServer,
+  secret,
+  table,
+} from './clinic.ts'
+
+/** Calls `jwt-mailer doctor` with these words in this environment. */
+async function doctor(env: NodeJS.ProcessEnv, ...words: string[]) {
+  const out: string[] = []
+  const codes: number[] = []
+  const terminal = {
+    out: (line: string) => void out.push(line),
+    paint: (_style: string, text: string) => text,
+  }
+  const program = new Command('jwt-mailer')
+    .exitOverride()
+    .configureOutput({ writeErr: (text) => out.push(text), writeOut: (text) => out.push(text) })
+  const command = doctorCommand((code) => codes.push(code), terminal, {
+    env,
+    columns: 100,
+    onProgress: () => {},
+  })
+  program.addCommand(command.copyInheritedSettings(program))
+  await program
+    .parseAsync(['doctor', ...words], { from: 'user' })
+    .catch((error: { exitCode: number }) => codes.push(error.exitCode))
+  return { out: out.join('\n'), codes }
+}
+
+describe('jwt-mailer doctor', () => {
+  it('prints ✓ for everything of a healthy deployment, but for what it cannot know', async () => {
+    await expect(table(await examine())).toMatchFileSnapshot('tables/healthy.txt')
+  })
+
+  it('prints a table of what is broken and what to do', async () => {
+    const stranger = await goodRelay({
+      key: certificate('elsewhere.key'),
+      cert: certificate('elsewhere.crt'),
+    })
+    const implicit = await goodRelay({ secure: true })
+    const findings = await examine({
+      nodeVersion: '20.19.5',
+      relay: { onMailFrom: (_address, _session, done) => done(new Error('sender not verified')) },
+      env: {
+        JWT_MAILER_SECRET: 'correct-horse',
+        SMTP_URL: `smtp://user:pass@localhost:${implicit.port}`,
+        SMTP_URL_2: `smtp://user:pass@localhost:${stranger.port}`,
+        SMTP_URL_3: `smtp://user:pass@localhost:1`,
+        DATABASE_URL: 'postgres://mailer:geheim@127.0.0.1:1/mails',
+      },
+      zone: {
+        [domain]: { TXT: ['v=spf1 include:other.test ~all'], MX: [[0, '.']] },
+        'other.test': { TXT: [`v=spf1 ${'a:x.test '.repeat(11)}-all`] },
+        [`_dmarc.${domain}`]: { TXT: ['v=DMARC1; p=none'] },
+        [`key1._domainkey.${domain}`]: undefined,
+      },
+    })
+    await expect(table(findings)).toMatchFileSnapshot('tables/broken.txt')
+    for (const hidden of [password, secret, 'geheim', 'correct-horse'])
+      expect(table(findings)).not.toContain(hidden)
+  })
+
+  it('ends with 0 when nothing is ✗, and says so in JSON as well', async () => {
+    const { options } = await deployment()
+    const { out, codes } = await doctor(
+      options.env,
+      '--json',
+      '--dns',
+      options.dns,
+      '--dkim-selector',
+      'key1',
+    )
+    expect(codes).toEqual([0])
+    const { ok, findings } = JSON.parse(out)
+    expect(ok).toBe(true)
+    expect(findings).toContainEqual({ area: 'relay mailertogo', level: 'ok', says: 'login accepted (PLAIN)' })
+  })
+
+  it('ends with 1 when something is ✗', async () => {
+    const { options } = await deployment({ env: { MAILERTOGO_SMTP_PASSWORD: 'wrong-password' } })
+    const { out, codes } = await doctor(options.env, '--dns', options.dns, '--dkim-selector', 'key1')
+    expect(codes).toEqual([1])
+    expect(out).toContain('✗                           login refused: 535')
+    expect(out).not.toContain('wrong-password')
+    expect(out).toMatch(/1 ✗ to mend, \d ! to look at$/)
+  })
+
+  it('refuses options it cannot use with a sentence, and examines nothing', async () => {
+    for (const [words, sentence] of [
+      [['--dns', 'dns.example.com'], 'It must be an IP address, with or without a port.'],
+      [['--send-to', 'Ada <ada@example.com>'], 'It must be one plain address, such as me@example.com.'],
+      [
+        ['--dkim-selector', 's1._domainkey.example.com/'],
+        'It must be the part before ._domainkey, such as s1.',
+      ],
+    ] as const) {
+      const { out, codes } = await doctor({}, ...words)
+      expect(out).toContain(sentence)
+      expect(codes).toEqual([1])
+      expect(out).not.toContain('✓')
+    }
+  })
+
+  it('is through in less than 30 seconds when nobody answers at all', async () => {
+    const silent = await rawServer(() => {})
+    const { options } = await deployment({
+      zone: { [domain]: 'silent', [`key1._domainkey.${domain}`]: 'silent' },
+      env: {
+        MAILERTOGO_SMTP_PORT: String(silent),
+        SMTP_URL: `smtps://user:pass@localhost:${silent}`,
+        SENDGRID_API_KEY: 'SG.nobody-home',
+        SENDGRID_API_URL: `https://localhost:${silent}`,
+        DATABASE_URL: `postgres://mailer:geheim@127.0.0.1:${silent}/mails`,
+      },
+    })
+    const started = Date.now()
+    const { codes } = await doctor(options.env, '--dns', options.dns, '--dkim-selector', 'key1')
+    expect(codes).toEqual([1])
+    expect(Date.now() - started).toBeLessThan(30_000)
+  }, 35_000)
+})
+
+describe('a secret', () => {
+  it('is taken out of findings in every spelling a relay may repeat', () => {
+    const clean = redactor({
+      SMTP_URL: `smtp://user:${encodeURIComponent(password)}@relay.test:587`,
+      SENDGRID_API_KEY: 'SG.key',
+      DATABASE_URL: 'postgres://mailer:geheim@db/mails',
+      HOST: 'localhost',
+    })
+    const plain = Buffer.from(`\0user\0${password}`).toString('base64')
+    const says = `${password} ${encodeURIComponent(password)} ${plain} ${Buffer.from(password).toString('base64')} SG.key geheim localhost`
+    expect(clean({ area: 'a', level: 'bad', says, todo: 'ask geheim' })).toEqual({
+      area: 'a',
+      level: 'bad',
+      says: '*** *** *** *** *** *** localhost',
+      todo: 'ask ***',
+    })
+  })
+})
