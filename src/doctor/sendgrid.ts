@@ -1,4 +1,6 @@
 /** Owns the examination of SendGrid's Web API: is it there, and may our key send mail? */
+import type { IncomingMessage } from 'node:http'
+import { request } from 'node:https'
 import { z } from 'zod'
 import type { ClockSource } from './clock.ts'
 import { about, codeOf, type Finding } from './finding.ts'
@@ -19,20 +21,15 @@ export async function* examineSendGrid(
 ): AsyncGenerator<Finding, boolean> {
   const { ok, bad } = about(`relay ${name}`)
   const host = new URL(baseUrl).host
-  let answer: Response
+  let answer: Answer
   try {
-    answer = await fetch(`${baseUrl}/v3/scopes`, {
-      headers: { authorization: `Bearer ${apiKey}` },
-      redirect: 'error',
-      signal: AbortSignal.any([signal, AbortSignal.timeout(askMs)]),
-    })
+    answer = await ask(baseUrl, { authorization: `Bearer ${apiKey}` }, signal)
   } catch (error) {
-    yield bad(...unreachable(host, error))
+    yield bad(...unreachable(host, codeOf(error)))
     return false
   }
   yield ok(`${host} answers over TLS`)
-  const body = await bodyOf(answer)
-  const scopes = scopesSchema.safeParse(body)
+  const scopes = scopesSchema.safeParse(answer.body)
   if (answer.status === 200 && scopes.data?.scopes.includes('mail.send')) {
     yield ok('the key may send mail')
     return true
@@ -41,11 +38,29 @@ export async function* examineSendGrid(
   return false
 }
 
-async function bodyOf(answer: Response): Promise<unknown> {
-  const parts: Uint8Array[] = []
+interface Answer {
+  readonly status: number
+  readonly date: string | undefined
+  /** `undefined` when it is too long, cut off or no JSON. */
+  readonly body: unknown
+}
+
+/** node:https, because a handshake that hangs can be broken off at once; that of fetch holds the process. */
+async function ask(baseUrl: string, headers: Record<string, string>, signal: AbortSignal): Promise<Answer> {
+  const limits = AbortSignal.any([signal, AbortSignal.timeout(askMs)])
+  const { promise, resolve, reject } = Promise.withResolvers<IncomingMessage>()
+  const call = request(`${baseUrl}/v3/scopes`, { headers, signal: limits, agent: false }, resolve)
+  call.on('error', reject).end()
+  const answer = await promise
+  const { statusCode: status = 0, headers: heard } = answer
+  return { status, date: heard.date, body: await bodyOf(answer).finally(() => call.destroy()) }
+}
+
+async function bodyOf(answer: IncomingMessage): Promise<unknown> {
+  const parts: Buffer[] = []
   let size = 0
   try {
-    for await (const part of answer.body ?? []) {
+    for await (const part of answer) {
       size += part.length
       if (size > maxAnswer) return undefined
       parts.push(part)
@@ -72,10 +87,8 @@ function refusal(status: number, listed: boolean): [string, string] {
   return [`what answers there is not SendGrid's API (${status})`, 'Check SENDGRID_API_URL.']
 }
 
-function unreachable(host: string, error: unknown): [string, string] {
-  const code = codeOf(error instanceof Error && error.cause ? error.cause : error)
-  const late = error instanceof Error && /Abort|Timeout/.test(error.name)
-  if (late)
+function unreachable(host: string, code: string): [string, string] {
+  if (code === 'ABORT_ERR')
     return [`${host} does not answer within ${askMs / 1000} s`, 'Is outgoing HTTPS (port 443) open here?']
   if (code === 'ENOTFOUND') return [`there is no host named ${host}`, 'Correct SENDGRID_API_URL.']
   if (/CERT|SELF_SIGNED|SIGNATURE|ISSUER/.test(code))
@@ -92,10 +105,8 @@ function unreachable(host: string, error: unknown): [string, string] {
 /** The Date header; it is cut to whole seconds, so half a second is added. */
 export function sendGridClock({ baseUrl }: Pick<SendGridAccess, 'baseUrl'>): ClockSource {
   return async (signal) => {
-    const limits = AbortSignal.any([signal, AbortSignal.timeout(askMs)])
-    const answer = await fetch(`${baseUrl}/v3/scopes`, { redirect: 'manual', signal: limits })
-    await answer.body?.cancel()
-    const time = Date.parse(answer.headers.get('date') ?? '')
+    const { date = '' } = await ask(baseUrl, {}, signal)
+    const time = Date.parse(date)
     if (Number.isNaN(time)) throw new Error('no Date header')
     return { who: 'SendGrid', time: time + 500 }
   }

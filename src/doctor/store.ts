@@ -112,7 +112,9 @@ async function examinePostgres(url: string, heroku: boolean, signal: AbortSignal
   try {
     return judge(where, await asked(url, heroku, signal, readDatabase))
   } catch (error) {
-    return [bad(...postgresTrouble(where, codeOf(error)))]
+    // pg has no code for it, only a sentence
+    const late = error instanceof Error && /timeout/i.test(error.message)
+    return [bad(...postgresTrouble(where, late ? `no answer within ${askMs / 1000} s` : codeOf(error)))]
   }
 }
 
