@@ -1,5 +1,5 @@
 import { type ChildProcess, spawn } from 'node:child_process'
-import { chmodSync, existsSync, mkdtempSync, writeFileSync } from 'node:fs'
+import { chmodSync, existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { connect } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -75,13 +75,14 @@ describe.skipIf(noPool !== undefined)(
   `behind PgBouncer in transaction mode${noPool ? ` (${noPool})` : ''}`,
   () => {
     let postgres: TestPostgres
-    let pool: { url: string; child: ChildProcess }
+    let pool: { url: string; child: ChildProcess; folder: string }
     beforeAll(async () => {
       postgres = await startPostgres()
       pool = await startPgbouncer(postgres.url)
     })
     afterAll(async () => {
       pool.child.kill()
+      rmSync(pool.folder, { recursive: true })
       await postgres.close()
     })
 
@@ -106,7 +107,7 @@ describe.skipIf(noPool !== undefined)(
   },
 )
 
-async function startPgbouncer(url: string): Promise<{ url: string; child: ChildProcess }> {
+async function startPgbouncer(url: string): Promise<{ url: string; child: ChildProcess; folder: string }> {
   const target = new URL(url)
   const folder = mkdtempSync(join(tmpdir(), 'jwt-mailer-pgbouncer-'))
   chmodSync(folder, 0o755)
@@ -131,7 +132,7 @@ async function startPgbouncer(url: string): Promise<{ url: string; child: ChildP
     await new Promise((resolve) => setTimeout(resolve, 50))
   const through = new URL(url)
   through.port = String(port)
-  return { url: through.href, child }
+  return { url: through.href, child, folder }
 }
 
 function answers(port: number): Promise<boolean> {

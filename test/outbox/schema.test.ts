@@ -1,6 +1,3 @@
-import { mkdtempSync } from 'node:fs'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import type { Steps } from '../../src/outbox/engine.ts'
@@ -38,7 +35,7 @@ describe('a schema of an older program', () => {
   const second = ['alter table fruit add column color text', `update fruit set color = 'red'`]
 
   test('is brought up to date step by step, and each step is taken once', () => {
-    const database = new DatabaseSync(join(mkdtempSync(join(tmpdir(), 'jwt-mailer-schema-')), 'outbox.db'))
+    const database = new DatabaseSync(':memory:')
     install(database, [first])
     install(database, [first, second])
     install(database, [first, second])
