@@ -117,7 +117,7 @@ describe('SIGTERM', () => {
     const started = Date.now()
     expect(await service.stop()).toBe(0)
     expect(Date.now() - started).toBeLessThan(25_000)
-    expect(await (await running).json()).toMatchObject({ error: 2 })
+    expect(await (await running).json()).toMatchObject({ error: 0, code: 'queued' })
   }, 40_000)
 
   it('reaches the service also through npm start', async () => {
