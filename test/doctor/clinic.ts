@@ -65,11 +65,13 @@ export interface Relay {
   readonly mails: string[]
   /** Logins it was asked for, right or wrong. */
   readonly logins: number
+  /** Connections that are open now. */
+  readonly open: () => number
 }
 
 /** A relay as providers run them: STARTTLS, then a login. */
 export async function goodRelay(options: SMTPServerOptions = {}): Promise<Relay> {
-  const relay = { port: 0, mails: [] as string[], logins: 0 }
+  const relay = { port: 0, mails: [] as string[], logins: 0, open: () => server.connections.size }
   const server = new SMTPServer({
     ...good,
     onAuth({ username, password: given }, _session, done) {

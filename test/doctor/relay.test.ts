@@ -266,6 +266,7 @@ describe('the doctor looks at a relay that is well', () => {
     expect(lines(await examineDeployment(options), 'bad')).toEqual([])
     expect(relay.mails).toEqual([])
     expect(relay.logins).toBe(1)
+    await expect.poll(relay.open).toBe(0)
   })
 
   it('and sends one when asked to', async () => {
@@ -274,6 +275,7 @@ describe('the doctor looks at a relay that is well', () => {
       'took a mail to ada@example.org',
     )
     expect(relay.mails).toEqual(['ada@example.org'])
+    await expect.poll(relay.open).toBe(0)
   })
 
   it('and tells what became of a mail that was not taken', async () => {
