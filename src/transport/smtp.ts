@@ -104,7 +104,9 @@ export function smtpTransport(options: SmtpOptions): Transport {
         retried: false,
       }
       if (closing) return finish(job, 'unsent', { reason: 'closing' })
-      if (idle.length > 0 && waiting.length === 0 && mayStart()) return transmit(idle.pop()!, job)
+      // who waits without a rate waits for a new connection, and is not overtaken by who takes an idle one
+      const free = idle.length > 0 && (!gate || waiting.length === 0)
+      if (free && mayStart()) return transmit(idle.pop()!, job)
       if (waiting.length >= maxWaiting) return finish(job, 'unsent', { reason: 'line_full' })
       waiting.push(job)
       serve()

@@ -313,6 +313,24 @@ describe('the waiting line', () => {
     expect((await Promise.all(first)).map(({ outcome }) => outcome)).toEqual(['sent', 'sent'])
   })
 
+  it('holds nobody up who could have an idle connection, while another mail waits for a new one', async () => {
+    let takesConnections = true
+    const relay = await relayWith({
+      connect: () => (takesConnections ? '220 hi' : 'hang'),
+      MAIL: (count) => (count === 3 ? 'reset' : '250 ok'),
+      dot: () => new Promise((resolve) => setTimeout(resolve, 50, '250 ok')),
+    })
+    const transport = transportTo(relay.port, { connections: 2, attemptMs: 2_000 })
+    await Promise.all([transport.send(sampleMessage()), transport.send(sampleMessage())])
+    takesConnections = false
+    const unlucky = transport.send(sampleMessage())
+    await expect.poll(relay.connections).toBe(3)
+    const started = performance.now()
+    expect(await transport.send(sampleMessage())).toMatchObject({ outcome: 'sent' })
+    expect(performance.now() - started).toBeLessThan(500)
+    expect(await unlucky).toMatchObject({ outcome: 'sent' })
+  })
+
   it('moves on when nobody listens at the relay, and recovers when somebody does', async () => {
     const relay = await scriptedRelay()
     await relay.close()
