@@ -6,6 +6,7 @@
  */
 import type { ClientRequest, IncomingMessage } from 'node:http'
 import { Agent, request } from 'node:https'
+import { TLSSocket } from 'node:tls'
 import { automatic, messageId, oneLine } from '../mails/mime.ts'
 import type { Message, Outcome, Receipt, SendTerms, Transport } from '../message.ts'
 import { causeOf, reasonOf, type Trouble } from './reply.ts'
@@ -187,7 +188,8 @@ export function sendgridTransport(options: SendgridOptions): Transport {
 function whenConnected(call: ClientRequest, callback: () => void): void {
   call.once('socket', (socket) => {
     if (call.destroyed) return
-    if (call.reusedSocket) callback()
+    // a connection that has carried a mail before is let in already, and says nothing more
+    if (socket instanceof TLSSocket && socket.authorized) callback()
     else socket.once('secureConnect', callback)
   })
 }

@@ -3,9 +3,9 @@ import { createServer, type Server, type Socket } from 'node:net'
 
 /** A reply line, or what to do instead of replying. */
 export type Act = 'close' | 'reset' | 'hang' | (string & {})
-/** `dot` is the end of the message; `data` the command. Called with how often this stage has been reached, from 1. */
+/** `body` is the first line of the message, `dot` its end, `DATA` the command. Called with how often this stage has been reached, from 1. */
 export type Script = Partial<Record<Stage, (count: number) => Act | Promise<Act>>>
-export type Stage = 'connect' | 'EHLO' | 'AUTH' | 'MAIL' | 'RCPT' | 'DATA' | 'dot' | 'RSET' | 'QUIT'
+export type Stage = 'connect' | 'EHLO' | 'AUTH' | 'MAIL' | 'RCPT' | 'DATA' | 'body' | 'dot' | 'RSET' | 'QUIT'
 
 export interface ScriptedRelay {
   readonly port: number
@@ -13,10 +13,14 @@ export interface ScriptedRelay {
   readonly mails: { recipients: string[]; source: string }[]
   readonly commands: string[]
   readonly connections: () => number
+  /** Connections that are open now. */
+  readonly open: () => number
+  /** Ends every connection as a relay does that has waited long enough. */
+  readonly hangUp: () => void
   close(): Promise<void>
 }
 
-const usual: Record<Stage, string> = {
+const usual: Record<Exclude<Stage, 'body'>, string> = {
   connect: '220 relay.test ESMTP',
   EHLO: '250-relay.test\r\n250-PIPELINING\r\n250-AUTH PLAIN LOGIN\r\n250 8BITMIME',
   AUTH: '235 welcome',
@@ -43,15 +47,19 @@ export async function scriptedRelay(script: Script = {}, port = 0): Promise<Scri
     socket.on('error', () => {})
     let recipients: string[] = []
     let source: string | undefined
+    /** Lost in the middle of a message: what still comes is not read. */
+    let gone = false
     let buffer = ''
     let turn = Promise.resolve()
 
     const act = async (stage: Stage): Promise<boolean> => {
       const count = (counts.get(stage) ?? 0) + 1
       counts.set(stage, count)
+      const scripted = await script[stage]?.(count)
+      if (stage === 'body' && scripted === undefined) return true
       const answer =
-        (await script[stage]?.(count)) ??
-        (stage === 'DATA' && recipients.length === 0 ? '554 nobody' : usual[stage])
+        scripted ??
+        (stage === 'DATA' && recipients.length === 0 ? '554 nobody' : usual[stage === 'body' ? 'dot' : stage])
       if (answer === 'close') socket.end()
       else if (answer === 'reset') socket.resetAndDestroy()
       else if (answer !== 'hang') {
@@ -61,7 +69,10 @@ export async function scriptedRelay(script: Script = {}, port = 0): Promise<Scri
       return false
     }
     const hear = async (line: string): Promise<void> => {
+      if (gone) return
       if (source !== undefined) {
+        if (source === '' && !(await act('body'))) gone = true
+        if (gone) return
         if (line !== '.') {
           source += `${line.startsWith('.') ? line.slice(1) : line}\r\n`
           return
@@ -95,6 +106,10 @@ export async function scriptedRelay(script: Script = {}, port = 0): Promise<Scri
     mails,
     commands,
     connections: () => connections,
+    open: () => sockets.size,
+    hangUp: () => {
+      for (const socket of sockets) socket.end()
+    },
     close: () =>
       new Promise((resolve) => {
         for (const socket of sockets) socket.destroy()

@@ -1,0 +1,270 @@
+/**
+ * What every kind of relay promises to whoever sends through it. A new kind adds its stand-in to `kinds` and passes.
+ */
+import { readFileSync } from 'node:fs'
+import tls from 'node:tls'
+import { beforeAll, describe, expect, it, onTestFinished } from 'vitest'
+import { type BuildMime, mimeBuilder } from '../../src/mails/mime.ts'
+import type { Transport } from '../../src/message.ts'
+import { sendgridTransport } from '../../src/transport/sendgrid.ts'
+import { smtpTransport } from '../../src/transport/smtp.ts'
+import { sampleMessage } from '../support/messages.ts'
+import { type Act, type Script, scriptedRelay } from '../support/relay.ts'
+import { type SendgridAct, type SendgridScript, sendgridServer } from '../support/sendgrid.ts'
+
+let buildMime: BuildMime
+beforeAll(async () => {
+  buildMime = await mimeBuilder()
+  const ca = readFileSync(new URL('../fixtures/tls/ca.crt', import.meta.url), 'utf8')
+  tls.setDefaultCACertificates([...tls.getCACertificates('default'), ca])
+})
+
+/** What a stand-in can be told to do with the mails that come first; those after them it takes. */
+type Trouble =
+  | 'no login'
+  | 'refuses the message'
+  | 'later'
+  | 'cut before'
+  | 'cut after'
+  | 'silent before'
+  | 'silent after'
+interface StandIn {
+  readonly port: number
+  /** Message-IDs of the mails it took. */
+  readonly taken: () => string[]
+  readonly connections: () => number
+  readonly open: () => number
+  readonly hangUp: () => void
+  close(): Promise<void>
+}
+interface StandInOptions {
+  readonly trouble?: Trouble | undefined
+  /** How many mails have the trouble. */
+  readonly times?: number
+  readonly slowMs?: number
+  readonly port?: number
+}
+interface Kind {
+  readonly standIn: (options: StandInOptions) => Promise<StandIn>
+  readonly transport: (port: number, options: SharedOptions) => Transport
+}
+interface SharedOptions {
+  readonly connections?: number
+  readonly maxWaiting?: number
+  readonly attemptMs?: number
+}
+
+const kinds: Record<string, Kind> = {
+  smtp: {
+    async standIn({ trouble, times = 1, slowMs = 0, port = 0 }) {
+      const act = (stage: keyof typeof smtpStages, answer: Act, good: string) => ({
+        [smtpStages[stage]]: (count: number) => (trouble === stage && count <= times ? answer : good),
+      })
+      const script: Script = {
+        ...act('no login', '535 no', '235 welcome'),
+        ...act('silent before', 'hang', '250 ok'),
+        ...act('cut before', 'close', '354 go ahead'),
+        dot: async (count) => {
+          await sleep(slowMs)
+          const acts: Record<string, Act> = {
+            'refuses the message': '554 this quotes ada@example.com',
+            later: '451 later, ada@example.com',
+            'cut after': 'reset',
+            'silent after': 'hang',
+          }
+          return (count <= times && acts[trouble ?? '']) || '250 taken'
+        },
+      }
+      const relay = await scriptedRelay(script, port)
+      return {
+        ...relay,
+        taken: () => relay.mails.map(({ source }) => /^Message-ID: (.*)$/m.exec(source)?.[1]?.trim() ?? ''),
+      }
+    },
+    transport: (port, options) =>
+      smtpTransport({
+        name: 'relay',
+        host: '127.0.0.1',
+        port,
+        tls: 'off',
+        auth: { user: 'user', pass: 'password' },
+        ehloName: 'mail.example.com',
+        buildMime,
+        ...options,
+      }),
+  },
+  sendgrid: {
+    async standIn({ trouble, times = 1, slowMs = 0, port = 0 }) {
+      const acts: Record<string, SendgridAct> = {
+        'no login': { status: 401 },
+        'refuses the message': { status: 400 },
+        later: { status: 503 },
+        'cut after': 'reset',
+        'silent after': 'hang',
+      }
+      const script: SendgridScript = {
+        connect: (count) => {
+          if (count > times) return undefined
+          return trouble === 'cut before' ? 'reset' : trouble === 'silent before' ? 'hang' : undefined
+        },
+        body: async (count) => {
+          await sleep(slowMs)
+          return count <= times ? acts[trouble ?? ''] : undefined
+        },
+      }
+      const server = await sendgridServer(script, { port })
+      return {
+        ...server,
+        port: Number(new URL(server.url).port),
+        taken: () => server.mails.map(({ headers }) => headers['Message-ID'] ?? ''),
+      }
+    },
+    transport: (port, options) =>
+      sendgridTransport({
+        name: 'relay',
+        baseUrl: `https://localhost:${port}`,
+        apiKey: 'SG.test-key',
+        ...options,
+      }),
+  },
+}
+const smtpStages: Record<'no login' | 'silent before' | 'cut before', keyof Script> = {
+  'no login': 'AUTH',
+  'silent before': 'RCPT',
+  'cut before': 'DATA',
+}
+const sleep = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms))
+
+describe.each(Object.entries(kinds))('a relay of the kind %s', (_name, kind) => {
+  async function open(options: StandInOptions & SharedOptions = {}) {
+    const { connections, maxWaiting, attemptMs } = options
+    const standIn = await kind.standIn(options)
+    onTestFinished(() => standIn.close())
+    const given = Object.entries({ connections, maxWaiting, attemptMs }).filter(
+      ([, value]) => value !== undefined,
+    )
+    const transport = kind.transport(standIn.port, Object.fromEntries(given))
+    onTestFinished(() => transport.close())
+    return { standIn, transport }
+  }
+
+  it('takes each of many mails once, under our Message-ID, over no more connections than allowed', async () => {
+    const { standIn, transport } = await open({ connections: 3 })
+    const messages = Array.from({ length: 40 }, () => sampleMessage())
+    const receipts = await Promise.all(messages.map((message) => transport.send(message)))
+    expect(new Set(receipts.map(({ outcome, relay }) => `${outcome} ${relay}`))).toEqual(
+      new Set(['sent relay']),
+    )
+    expect(standIn.taken().toSorted()).toEqual(
+      messages.map(({ id }) => `<${id}@mail.example.com>`).toSorted(),
+    )
+    expect(standIn.connections()).toBe(3)
+  })
+
+  it.each([
+    ['no login', ['unsent', 'deferred'], 'login'],
+    ['refuses the message', ['refused'], 'message'],
+    ['later', ['deferred'], undefined],
+    ['cut before', ['unsent'], undefined],
+    ['cut after', ['unknown'], undefined],
+    ['silent before', ['unsent'], 'timeout'],
+    ['silent after', ['unknown'], 'timeout'],
+  ] as [Trouble, string[], string | undefined][])(
+    'that has a trouble (%s) is told by its outcome in time, quotes nobody, and is fine again afterwards',
+    async (trouble, outcomes, reason) => {
+      const { standIn, transport } = await open({ trouble, attemptMs: 1_000 })
+      const started = Date.now()
+      const receipt = await transport.send(sampleMessage())
+      expect(Date.now() - started).toBeLessThan(2_000)
+      expect(outcomes).toContain(receipt.outcome)
+      if (reason !== undefined) expect(receipt.reason).toBe(reason)
+      expect(receipt.reason).toMatch(/^[a-z_]+$/)
+      expect(receipt.cause ?? 'NONE').toMatch(/^[A-Z0-9_]+$/)
+      expect(JSON.stringify(receipt)).not.toContain('example.com')
+      expect(standIn.taken()).toEqual([])
+      const message = sampleMessage()
+      expect(await transport.send(message)).toMatchObject({ outcome: 'sent' })
+      expect(standIn.taken()).toEqual([`<${message.id}@mail.example.com>`])
+    },
+  )
+
+  it('keeps to the terms: nothing leaves after startBy, and the receipt is there by endBy', async () => {
+    const before = await open({ trouble: 'silent before' })
+    const after = await open({ trouble: 'silent after' })
+    const started = Date.now()
+    const terms = { startBy: started + 500, endBy: started + 1_500 }
+    const early = before.transport
+      .send(sampleMessage(), terms)
+      .then((receipt) => ({ receipt, at: Date.now() }))
+    const late = after.transport.send(sampleMessage(), terms).then((receipt) => ({ receipt, at: Date.now() }))
+    expect((await early).receipt).toMatchObject({ outcome: 'unsent', reason: 'timeout' })
+    expect((await early).at - started).toBeLessThan(1_000)
+    expect((await late).receipt).toMatchObject({ outcome: 'unknown', reason: 'timeout' })
+    expect((await late).at - started).toBeGreaterThan(1_000)
+    expect((await late).at - started).toBeLessThan(2_000)
+    expect(before.standIn.taken()).toEqual([])
+  })
+
+  it('lets mails wait in a line that has an end', async () => {
+    const { transport } = await open({ connections: 1, maxWaiting: 2, slowMs: 100 })
+    await transport.send(sampleMessage())
+    const first = [0, 1, 2].map(() => transport.send(sampleMessage()))
+    const started = Date.now()
+    expect(await transport.send(sampleMessage())).toMatchObject({ outcome: 'unsent', reason: 'line_full' })
+    expect(Date.now() - started).toBeLessThan(80)
+    expect((await Promise.all(first)).map(({ outcome }) => outcome)).toEqual(['sent', 'sent', 'sent'])
+  })
+
+  it('that is only slow is not taken for one that is gone', async () => {
+    const { transport } = await open({ connections: 1, slowMs: 400 })
+    const endBy = Date.now() + 10_000
+    const terms = { startBy: Date.now() + 1_000, endBy }
+    const receipts = await Promise.all([0, 1, 2, 3, 4].map(() => transport.send(sampleMessage(), terms)))
+    const words = receipts.map(({ outcome, reason }) => `${outcome} ${reason}`)
+    expect(words).toContain('sent accepted')
+    expect(words.at(-1)).toBe('unsent line_slow')
+    expect(words.filter((word) => !['sent accepted', 'unsent line_slow'].includes(word))).toEqual([])
+  })
+
+  it('that hung up on an idle connection costs the next mail nothing', async () => {
+    const { standIn, transport } = await open()
+    expect(await transport.send(sampleMessage())).toMatchObject({ outcome: 'sent' })
+    standIn.hangUp()
+    await expect.poll(standIn.open).toBe(0)
+    expect(await transport.send(sampleMessage())).toMatchObject({ outcome: 'sent' })
+    expect(standIn.taken()).toHaveLength(2)
+  })
+
+  it('that nobody answers at is known as such, and as well again when somebody does', async () => {
+    const gone = await kind.standIn({})
+    await gone.close()
+    const transport = kind.transport(gone.port, {})
+    onTestFinished(() => transport.close())
+    const receipts = await Promise.all(Array.from({ length: 20 }, () => transport.send(sampleMessage())))
+    expect(new Set(receipts.map(({ outcome, reason, cause }) => `${outcome} ${reason} ${cause}`))).toEqual(
+      new Set(['unsent connect ECONNREFUSED']),
+    )
+    expect(await transport.check()).toBe('connect')
+    const back = await kind.standIn({ port: gone.port })
+    onTestFinished(() => back.close())
+    expect(await transport.send(sampleMessage())).toMatchObject({ outcome: 'sent' })
+    expect(await transport.check()).toBeUndefined()
+  })
+
+  it('shows that it lets us in without being sent a mail', async () => {
+    const well = await open()
+    expect(await well.transport.check()).toBeUndefined()
+    expect(well.standIn.taken()).toEqual([])
+  })
+
+  it('is closed when what is running has ended; what comes then is told so', async () => {
+    const { standIn, transport } = await open({ connections: 2, slowMs: 150 })
+    const running = Array.from({ length: 4 }, () => transport.send(sampleMessage()))
+    const closed = transport.close()
+    expect(await transport.send(sampleMessage())).toMatchObject({ outcome: 'unsent', reason: 'closing' })
+    await closed
+    expect((await Promise.all(running)).map(({ outcome }) => outcome)).toEqual(Array(4).fill('sent'))
+    await expect.poll(standIn.open).toBe(0)
+    expect(standIn.taken()).toHaveLength(4)
+  })
+})
