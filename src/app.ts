@@ -33,11 +33,11 @@ export interface AppParts {
   readonly log: Log
   /** Only on a machine of one's own. */
   readonly inbox?: InboxRoutesOptions | undefined
-  /** Behind Heroku's router: plain http is sent on to https. */
   /** `/docs`, for development. */
   readonly docs?: boolean
   /** In development, and in production behind a token. */
   readonly preview?: PreviewRoutesOptions | undefined
+  /** Behind Heroku's router: plain http is sent on to https. */
   readonly redirectHttp?: boolean
   readonly trustedProxies?: number
 }

@@ -36,7 +36,8 @@ export function claimsOfSealed(token: string): Claims {
   return readClaims(plainClaims(token, jwt.decode(token)))
 }
 
-function readClaims(payload: Record<string, unknown>): Claims {
+/** Throws `claims_invalid` naming the first claim that is missing or wrong. */
+export function readClaims(payload: unknown): Claims {
   const parsed = claimsSchema.safeParse(payload)
   if (!parsed.success) {
     const claim = String(parsed.error.issues[0]?.path[0] ?? 'user_email')

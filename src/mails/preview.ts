@@ -2,10 +2,10 @@
  * Owns what a preview shows of a mail: the message, its headers and its bytes, made from sample or given claims by the
  * very steps a real token takes. The page and the static gallery both show this and nothing else.
  */
-import { checkAddress } from '../address.ts'
-import { claimsSchema, failureAnswer } from '../contract.ts'
+import { failureAnswer } from '../contract.ts'
 import { MailerError } from '../errors.ts'
 import type { Message } from '../message.ts'
+import { readClaims } from '../token.ts'
 import type { Catalogue, Mail } from './catalogue.ts'
 import type { ClaimRule } from './claims.ts'
 import type { BuildMime } from './mime.ts'
@@ -81,13 +81,7 @@ export function attempt(mail: Mail, claims: unknown, options: { id: string; date
 
 /** Throws `claims_invalid` like a real request. `id` becomes the Message-ID. */
 function previewMessage(mail: Mail, claims: unknown, options: { id: string; date: Date }): Message {
-  const parsed = claimsSchema.safeParse(claims)
-  if (!parsed.success) {
-    const claim = String(parsed.error.issues[0]?.path[0] ?? 'user_email')
-    throw new MailerError('claims_invalid', { claim, reason: 'type' })
-  }
-  const user_email = checkAddress(parsed.data.user_email)
-  return renderMail(mail, { ...parsed.data, user_email }, options)
+  return renderMail(mail, readClaims(claims), options)
 }
 
 async function previewOf(message: Message, buildMime: BuildMime): Promise<Preview> {

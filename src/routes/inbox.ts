@@ -3,12 +3,11 @@
  * Everything a mail says is foreign: the page runs under a policy that allows its own script and style by hash and
  * nothing else, and the HTML part is shown in a sandbox of its own origin without scripts, forms or network.
  */
-import { createHash } from 'node:crypto'
-import { readFile } from 'node:fs/promises'
 import type { FastifyInstance } from 'fastify'
 import { MailerError } from '../errors.ts'
 import type { Inbox, InboxMail } from '../transport/inbox.ts'
 import { readMail, summarizeMail } from './inbox-mail.ts'
+import { loadPage } from './page.ts'
 
 export interface InboxRoutesOptions {
   readonly inbox: Inbox
@@ -29,7 +28,12 @@ const framePolicy = [
 
 /** Fastify plugin. An unknown id throws `not_found`; the app's error handler answers it. */
 export async function inboxRoutes(app: FastifyInstance, { inbox, hint = '' }: InboxRoutesOptions) {
-  const page = await loadPage()
+  const page = await loadPage('inbox.html', [
+    "connect-src 'self'",
+    "frame-src 'self'",
+    "form-action 'none'",
+    "frame-ancestors 'none'",
+  ])
 
   const mailOf = (id: string): InboxMail => {
     const mail = inbox.find(id)
@@ -48,7 +52,8 @@ export async function inboxRoutes(app: FastifyInstance, { inbox, hint = '' }: In
 
   app.get('/inbox', async (_request, reply) => {
     reply.type('text/html; charset=utf-8').header('content-security-policy', page.policy)
-    return page.render(typeof hint === 'function' ? hint() : hint)
+    const command = typeof hint === 'function' ? hint() : hint
+    return page.html.replace('<!--hint-->', () => escapeHtml(command))
   })
 
   app.get('/inbox/messages', async () => Promise.all(inbox.list().map(summarizeMail)))
@@ -71,27 +76,6 @@ export async function inboxRoutes(app: FastifyInstance, { inbox, hint = '' }: In
     const { source } = mailOf(params.id)
     return reply.type('text/plain; charset=utf-8').send(source)
   })
-}
-
-async function loadPage() {
-  const html = await readFile(new URL('inbox.html', import.meta.url), 'utf8')
-  const policy = [
-    "default-src 'none'",
-    `script-src ${hashOf('script', html)}`,
-    `style-src ${hashOf('style', html)}`,
-    "connect-src 'self'",
-    "frame-src 'self'",
-    'img-src data:',
-    "base-uri 'none'",
-    "form-action 'none'",
-    "frame-ancestors 'none'",
-  ].join('; ')
-  return { policy, render: (hint: string) => html.replace('<!--hint-->', () => escapeHtml(hint)) }
-}
-
-function hashOf(tag: 'script' | 'style', html: string): string {
-  const content = html.slice(html.indexOf(`<${tag}>`) + tag.length + 2, html.indexOf(`</${tag}>`))
-  return `'sha256-${createHash('sha256').update(content).digest('base64')}'`
 }
 
 function escapeHtml(value: string): string {
