@@ -23,7 +23,9 @@ export interface SendgridOptions {
   readonly maxWaiting?: number
   /** The longest a mail may take here, waiting included, when its terms do not say. */
   readonly attemptMs?: number
+  /** A clock for durations, and one for the dates that SendGrid names. */
   readonly now?: () => number
+  readonly epoch?: () => number
 }
 
 /** One mail on its way. */
@@ -54,6 +56,7 @@ export function sendgridTransport(options: SendgridOptions): Transport {
     maxWaiting = 1_000,
     attemptMs = 20_000,
     now = () => performance.now(),
+    epoch = Date.now,
   } = options
   const base = options.baseUrl.replace(/\/+$/, '')
   const agent = new Agent({
@@ -116,7 +119,7 @@ export function sendgridTransport(options: SendgridOptions): Transport {
     const status = answer.statusCode ?? 0
     const { outcome, reason } = meaningOf(status)
     const transient = outcome === 'deferred' || outcome === 'unknown'
-    const waitMs = transient ? waitAskedFor(answer, Date.now()) : undefined
+    const waitMs = transient ? waitAskedFor(answer, epoch()) : undefined
     if (waitMs !== undefined) restUntil = now() + waitMs
     finish(job, outcome, { reason, reply: status, ...(waitMs !== undefined && { retryAfterMs: waitMs }) })
     discard(answer)

@@ -2,8 +2,7 @@
 import Fastify from 'fastify'
 import { createTransport, type SendMailOptions } from 'nodemailer'
 import { onTestFinished } from 'vitest'
-import { failures } from '../../src/contract.ts'
-import { MailerError } from '../../src/errors.ts'
+import { failureAnswer } from '../../src/contract.ts'
 import { type InboxRoutesOptions, inboxRoutes } from '../../src/routes/inbox.ts'
 import { openInbox } from '../../src/transport/inbox.ts'
 
@@ -12,9 +11,8 @@ export async function inboxApp(options: Omit<InboxRoutesOptions, 'inbox'> = {}) 
   const inbox = await openInbox()
   const app = Fastify()
   app.setErrorHandler((error, _request, reply) => {
-    const code = error instanceof MailerError ? error.code : 'internal'
-    const { status, ...answer } = failures[code]
-    return reply.code(status).send({ ...answer, code })
+    const { status, answer } = failureAnswer(error)
+    return reply.code(status).send(answer)
   })
   await app.register(inboxRoutes, { inbox, ...options })
   const transport = createTransport({ host: '127.0.0.1', port: inbox.port, ignoreTLS: true })

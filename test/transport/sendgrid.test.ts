@@ -150,7 +150,7 @@ describe('Retry-After', () => {
     async (_title, status, headers, waitMs) => {
       let now = at
       const server = await serverWith({ body: (count) => (count === 1 ? { status, headers } : undefined) })
-      const transport = transportTo(server, { now: () => now })
+      const transport = transportTo(server, { now: () => now, epoch: () => now })
       expect((await transport.send(sampleMessage())).retryAfterMs).toBe(waitMs)
       if (waitMs === undefined) return
       const others = await Promise.all([0, 1].map(() => transport.send(sampleMessage())))
