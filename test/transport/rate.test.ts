@@ -1,0 +1,129 @@
+import { beforeAll, describe, expect, it, onTestFinished } from 'vitest'
+import { type BuildMime, mimeBuilder } from '../../src/mails/mime.ts'
+import { rateGate } from '../../src/transport/rate.ts'
+import { type SmtpOptions, smtpTransport } from '../../src/transport/smtp.ts'
+import { sampleMessage } from '../support/messages.ts'
+import { type Script, scriptedRelay } from '../support/relay.ts'
+
+let buildMime: BuildMime
+beforeAll(async () => {
+  buildMime = await mimeBuilder()
+})
+
+describe('a rate', () => {
+  it('is counted from the end of a mail, however long it took', () => {
+    let time = 0
+    const gate = rateGate({ max: 2, windowMs: 1_000 }, () => time)
+    expect([gate.take(), gate.take(), gate.take()]).toEqual([true, true, false])
+    time = 5_000
+    expect(gate.take()).toBe(false)
+    gate.done()
+    expect([gate.take(), gate.waitMs()]).toEqual([false, 1_000])
+    time = 5_400
+    gate.done()
+    time = 5_999
+    expect([gate.take(), gate.waitMs()]).toEqual([false, 1])
+    time = 6_000
+    expect([gate.take(), gate.take(), gate.waitMs()]).toEqual([true, false, 400])
+  })
+})
+
+/** Sends `count` mails at once and says when each stage of each mail was heard by the relay. */
+async function sendAll(count: number, options: Partial<SmtpOptions>, script: Script = {}) {
+  const heard: Record<'MAIL' | 'dot', number[]> = { MAIL: [], dot: [] }
+  const noting =
+    (stage: 'MAIL' | 'dot') =>
+    (place: number): ReturnType<NonNullable<Script['dot']>> => {
+      heard[stage].push(performance.now())
+      return script[stage]?.(place) ?? '250 ok'
+    }
+  const relay = await scriptedRelay({ ...script, MAIL: noting('MAIL'), dot: noting('dot') })
+  onTestFinished(() => relay.close())
+  const transport = smtpTransport({
+    name: 'test',
+    host: '127.0.0.1',
+    port: relay.port,
+    tls: 'off',
+    ehloName: 'mail.example.com',
+    buildMime,
+    ...options,
+  })
+  onTestFinished(() => transport.close())
+  const receipts = await Promise.all(Array.from({ length: count }, () => transport.send(sampleMessage())))
+  return { heard, relay, receipts, transport, outcomes: new Set(receipts.map(({ outcome }) => outcome)) }
+}
+
+/** The most events in any window. */
+function mostIn(times: readonly number[], windowMs: number): number {
+  return Math.max(...times.map((from) => times.filter((at) => at >= from && at < from + windowMs).length))
+}
+
+describe('a relay with a rate', () => {
+  it('never hears more mails in any window, and loses none of them', async () => {
+    const rate = { max: 7, windowMs: 500 }
+    const started = performance.now()
+    const { heard, outcomes } = await sendAll(30, { rate, connections: 5 })
+    expect(outcomes).toEqual(new Set(['sent']))
+    expect(heard.dot).toHaveLength(30)
+    expect(mostIn(heard.MAIL, rate.windowMs)).toBeLessThanOrEqual(rate.max)
+    expect(mostIn(heard.dot, rate.windowMs)).toBeLessThanOrEqual(rate.max)
+    // 30 mails are four full windows and a bit; waiting much longer would be a rate of our own making
+    expect(performance.now() - started).toBeGreaterThan(4 * rate.windowMs)
+    expect(performance.now() - started).toBeLessThan(10 * rate.windowMs)
+  })
+
+  it('does so also when it is slow, refuses, or hangs up', async () => {
+    const rate = { max: 4, windowMs: 300 }
+    const { heard, receipts } = await sendAll(
+      24,
+      { rate, connections: 8 },
+      {
+        MAIL: (count) => (count % 7 === 0 ? 'reset' : count % 5 === 0 ? '451 later' : '250 ok'),
+        dot: async (count) => {
+          await new Promise((resolve) => setTimeout(resolve, (count % 3) * 60))
+          return count % 6 === 0 ? '554 no' : '250 ok'
+        },
+      },
+    )
+    expect(receipts).toHaveLength(24)
+    expect(mostIn(heard.MAIL, rate.windowMs)).toBeLessThanOrEqual(rate.max)
+    expect(mostIn(heard.dot, rate.windowMs)).toBeLessThanOrEqual(rate.max)
+  })
+
+  it('opens no more connections than its mails need', async () => {
+    const { relay } = await sendAll(6, { rate: { max: 2, windowMs: 200 }, connections: 10 })
+    expect(relay.connections()).toBeLessThanOrEqual(6)
+    expect(relay.mails).toHaveLength(6)
+  })
+
+  it('has a line with an end: who cannot be served in time is told that it was the line', async () => {
+    const { receipts } = await sendAll(8, {
+      rate: { max: 2, windowMs: 60_000 },
+      attemptMs: 700,
+      maxWaiting: 4,
+    })
+    const words = receipts.map(({ outcome, reason }) => `${outcome} ${reason}`)
+    expect(words.filter((word) => word === 'sent accepted')).toHaveLength(2)
+    expect(words.filter((word) => word === 'unsent line_full')).toHaveLength(4)
+    expect(words.filter((word) => word === 'unsent line_slow')).toHaveLength(2)
+  })
+
+  it('that is closed still gets the mails that wait', async () => {
+    const { transport, relay } = await sendAll(1, { rate: { max: 1, windowMs: 200 } })
+    const waiting = [0, 1].map(() => transport.send(sampleMessage()))
+    await transport.close()
+    expect((await Promise.all(waiting)).map(({ outcome }) => outcome)).toEqual(['sent', 'sent'])
+    expect(relay.mails).toHaveLength(3)
+  })
+})
+
+describe('a relay with a sender of its own', () => {
+  it('sees that sender in the envelope and in From, and the Message-ID the mail has everywhere', async () => {
+    const { relay, transport } = await sendAll(0, { from: 'noreply@other.example' })
+    const message = sampleMessage({ id: 'key-7' })
+    await transport.send(message)
+    expect(relay.commands).toContain('MAIL FROM:<noreply@other.example>')
+    expect(relay.mails[0]?.source).toMatch(/^From: "Example" <noreply@other\.example>\r$/m)
+    expect(relay.mails[0]?.source).toMatch(/^Message-ID: <key-7@mail\.example\.com>\r$/m)
+  })
+})
