@@ -1,4 +1,5 @@
 /** Owns the part of the environment that says which relays there are, in which order, and how each is reached. */
+import { isIPv4 } from 'node:net'
 import { checkAddress } from './address.ts'
 import { ConfigError } from './config-error.ts'
 import { parseLimit } from './outbox/limit.ts'
@@ -110,7 +111,9 @@ function mailerToGo(values: RelayValues): SmtpRelayConfig | undefined {
   return { kind: 'smtp', name: 'mailertogo', host, port, tls, auth: { user, pass }, ...whole }
 }
 
-const loopback = /^(?:localhost|127(?:\.\d{1,3}){3}|\[::1\])$/
+const hostName = /^(?:[A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])$/
+const isLoopback = (name: string) =>
+  name === 'localhost' || name === '[::1]' || (isIPv4(name) && name.startsWith('127.'))
 const options = ['tls', 'connections', 'rate', 'from']
 
 /** `smtp://` always means STARTTLS with a verified certificate: "if offered" could be stripped on the way. */
@@ -124,8 +127,12 @@ function smtpUrl(
   const wrong = (what: string) => new ConfigError([`${variable}: ${what}`])
   const url = URL.parse(value)
   const protocol = url?.protocol ?? ''
-  if (!url?.hostname || !['smtp:', 'smtps:'].includes(protocol)) {
+  if (!url || !hostName.test(url.hostname) || !['smtp:', 'smtps:'].includes(protocol)) {
     throw wrong('must look like smtp://user:password@host:587 or smtps://user:password@host:465.')
+  }
+  const bare = url.username === '' && url.search.includes('@') && !url.searchParams.has('from')
+  if (bare || url.hash !== '' || !['', '/'].includes(url.pathname)) {
+    throw wrong('holds a "/", "?" or "#" in user or password that is not percent-encoded (%2F, %3F, %23).')
   }
   const given = [...url.searchParams.keys()]
   const unknown = given.find((key, place) => !options.includes(key) || given.indexOf(key) !== place)
@@ -134,7 +141,7 @@ function smtpUrl(
     throw wrong(`does not know the option "${unknown.slice(0, 20)}", or not twice; there are, ${once}.`)
   }
   const off = url.searchParams.get('tls') === 'off'
-  if (url.searchParams.has('tls') && !(off && protocol === 'smtp:' && loopback.test(url.hostname))) {
+  if (url.searchParams.has('tls') && !(off && protocol === 'smtp:' && isLoopback(url.hostname))) {
     throw wrong('allows only tls=off, and that only with smtp:// to this machine (localhost). Remove it.')
   }
   if ((url.username === '') !== (url.password === '')) {

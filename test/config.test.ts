@@ -75,6 +75,8 @@ describe('a start in production', () => {
     [{ SMTP_URL: 'https://smtp.example.com' }, /^SMTP_URL: must look like/],
     [{ SMTP_URL: 'smtp://u:p@smtp.example.com?tls=off' }, /^SMTP_URL: allows only tls=off.*this machine/],
     [{ SMTP_URL: 'smtp://u:p@localhost.evil.example?tls=off' }, /^SMTP_URL: allows only tls=off/],
+    [{ SMTP_URL: 'smtp://u:p@127.0.0.999?tls=off' }, /^SMTP_URL: allows only tls=off/],
+    [{ SMTP_URL: 'smtp://u:p@smtp%20.example.com' }, /^SMTP_URL: must look like/],
     [
       { SMTP_URL: 'smtp://u:p@localhost?requireTLS=false' },
       /^SMTP_URL: does not know the option "requireTLS"/,
@@ -123,6 +125,15 @@ describe('a start in production', () => {
     }).join()
     expect(told).not.toContain('hunter2@')
     expect(problemsOf({ ...production, SMTP_URL: 'hunter2' }).join()).not.toContain('hunter2')
+  })
+
+  it.each(['?', '#', '/'])('refuses a password with a bare "%s", and does not repeat it', (character) => {
+    const told = problemsOf({
+      ...production,
+      SMTP_URL: `smtp://user:1${character}hunter2=x@smtp.example.com`,
+    })
+    expect(told.join()).toMatch(/^SMTP_URL: .*percent-encoded/)
+    expect(told.join()).not.toContain('hunter2')
   })
 
   it('warns of a secret that can be guessed', () => {
