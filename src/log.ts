@@ -33,6 +33,9 @@ async function prettyStream(): Promise<DestinationStream | undefined> {
 export function describeError(error: unknown): { type: string; code?: string; frames?: string[] } {
   if (!(error instanceof Error)) return { type: typeof error }
   const code = 'code' in error && typeof error.code === 'string' ? { code: error.code.slice(0, 60) } : {}
-  const frames = (error.stack ?? '').split('\n').filter((line) => /^\s+at /.test(line))
+  const frames = (error.stack ?? '')
+    .replace(error.message, '')
+    .split('\n')
+    .filter((line) => /^\s+at /.test(line))
   return { type: error.constructor.name, ...code, frames: frames.slice(0, 8).map((line) => line.trim()) }
 }
