@@ -1,5 +1,6 @@
 /** Owns the service's lifetime: environment → parts → listening, and everything closed in reverse order at the end. */
 import { join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import closeWithGrace from 'close-with-grace'
 import { buildApp } from './app.ts'
@@ -102,7 +103,9 @@ export async function start(config: Config, log: Log, pace: Pace = {}): Promise<
     await Promise.all([app.close(), pump.stop(attemptGraceMs), transport.close()])
     // the last receipts are on their way to `settle`
     await new Promise(setImmediate)
-    await outbox.close(graceMs - 500 - (Date.now() - stopped))
+    // a store that hangs may not cost the orderly end: what it has not heard, the lease tells the next replica
+    const leftMs = graceMs - 500 - (Date.now() - stopped)
+    await Promise.race([outbox.close(leftMs - 500), sleep(leftMs)])
     await inbox?.close()
     await new Promise((flushed) => log.flush(flushed))
   })

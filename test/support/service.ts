@@ -8,7 +8,7 @@ import { join, resolve } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 
 const project = resolve(import.meta.dirname, '../..')
-const readyTimeoutMs = 15_000
+const readyTimeoutMs = 30_000
 const stopTimeoutMs = 30_000
 
 interface ServiceOptions {
@@ -76,6 +76,7 @@ export async function startService(options: ServiceOptions): Promise<Service> {
   const kill = async () => {
     const ended = once(child, 'exit')
     if (child.kill('SIGKILL')) await ended
+    if (options.folder === undefined) await rm(cwd, { recursive: true, force: true })
   }
   try {
     await untilLive(url, child)

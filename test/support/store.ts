@@ -3,6 +3,7 @@ import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { Client } from 'pg'
 import type { Engine } from '../../src/outbox/engine.ts'
 import { postgresEngine } from '../../src/outbox/postgres.ts'
@@ -64,13 +65,25 @@ function fileStore(dir: string): ServiceStore {
         .map((name) => readFileSync(join(dir, name), 'latin1'))
         .join('\n'),
     async hold() {
-      const database = new DatabaseSync(path, { timeout: 5000 })
-      database.exec('begin immediate')
+      const database = new DatabaseSync(path, { timeout: 0 })
+      await lock(database)
       return async () => {
         database.exec('rollback')
         database.close()
       }
     },
+  }
+}
+
+/** Does not wait inside SQLite: that would stop this process, and with it whoever is to let go of the lock. */
+async function lock(database: DatabaseSync): Promise<void> {
+  for (let tries = 1; ; tries += 1) {
+    try {
+      return database.exec('begin immediate')
+    } catch (error) {
+      if (tries === 1000) throw error
+      await sleep(10)
+    }
   }
 }
 
