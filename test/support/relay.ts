@@ -1,8 +1,8 @@
 /** A relay that follows a script: what it says, or does, at each SMTP command. Plain `net`, so that it can misbehave. */
 import { createServer, type Server, type Socket } from 'node:net'
 
-/** A reply line, or what to do instead of replying. */
-export type Act = 'close' | 'reset' | 'hang' | (string & {})
+/** A reply line, or what to do instead of replying; `swallow` takes the message and cuts the connection without a word. */
+export type Act = 'close' | 'reset' | 'hang' | 'swallow' | (string & {})
 /** `body` is the first line of the message, `dot` its end, `DATA` the command. Called with how often this stage has been reached, from 1. */
 export type Script = Partial<Record<Stage, (count: number) => Act | Promise<Act>>>
 export type Stage = 'connect' | 'EHLO' | 'AUTH' | 'MAIL' | 'RCPT' | 'DATA' | 'body' | 'dot' | 'RSET' | 'QUIT'
@@ -61,8 +61,10 @@ export async function scriptedRelay(script: Script = {}, port = 0): Promise<Scri
         scripted ??
         (stage === 'DATA' && recipients.length === 0 ? '554 nobody' : usual[stage === 'body' ? 'dot' : stage])
       if (answer === 'close') socket.end()
-      else if (answer === 'reset') socket.resetAndDestroy()
-      else if (answer !== 'hang') {
+      else if (answer === 'reset' || answer === 'swallow') {
+        socket.resetAndDestroy()
+        return answer === 'swallow'
+      } else if (answer !== 'hang') {
         socket.write(`${answer}\r\n`)
         return (stage === 'dot' ? /^2/ : /^[23]/).test(answer)
       }

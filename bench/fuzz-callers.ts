@@ -1,0 +1,78 @@
+/** Owns the callers of the fuzz: each sends mail after mail, and the same token again when it heard nothing. */
+import { setTimeout as sleep } from 'node:timers/promises'
+import { sampleClaims, signToken } from '../test/support/tokens.ts'
+
+export interface FuzzCallers {
+  /** Recipients whose mail was answered with error 0. */
+  readonly accepted: ReadonlySet<string>
+  /** Recipients whose only answer ever was error 2. */
+  readonly refused: ReadonlySet<string>
+  /** Requests sent, and those that got no answer. */
+  readonly requests: () => number
+  readonly unanswered: () => number
+  /** Resolves when every mail that was begun has its answer. */
+  stop(): Promise<void>
+}
+
+const answerMs = 20_000
+/** One in so many is sent again although the answer was 0. */
+const repeatShare = 0.1
+const giveUpShare = 0.5
+
+/** `urls` are asked at every request: replicas come and go. */
+export function startCallers(count: number, urls: () => readonly string[]): FuzzCallers {
+  const [accepted, refused] = [new Set<string>(), new Set<string>()]
+  const run = Math.random().toString(36).slice(2, 8)
+  let [mails, requests, unanswered, stopping] = [0, 0, 0, false]
+
+  async function call(): Promise<void> {
+    while (!stopping) {
+      await sendOne(`${run}-${(mails += 1)}@example.com`)
+      await sleep(Math.random() * 30)
+    }
+  }
+
+  async function sendOne(recipient: string): Promise<void> {
+    const token = signToken(sampleClaims({ user_email: recipient }))
+    for (let tries = 1; ; tries += 1) {
+      const answer = await ask(token)
+      if (answer === 0) break
+      if (answer === 2 && tries === 1 && Math.random() < giveUpShare) return void refused.add(recipient)
+      if (stopping && tries > 200) throw new Error('nobody answers any more')
+      await sleep(50 + Math.random() * 100)
+    }
+    accepted.add(recipient)
+    if (Math.random() < repeatShare) await Promise.all([ask(token), ask(token)])
+  }
+
+  /** The `error` of the answer; `undefined` when there was none. */
+  async function ask(token: string): Promise<number | undefined> {
+    const list = urls()
+    const url = list[Math.floor(Math.random() * list.length)] ?? ''
+    requests += 1
+    try {
+      const response = await fetch(`${url}/emailservice`, {
+        method: 'POST',
+        headers: { 'content-type': 'application/json' },
+        body: JSON.stringify({ token }),
+        signal: AbortSignal.timeout(answerMs),
+      })
+      return ((await response.json()) as { error: number }).error
+    } catch {
+      unanswered += 1
+      return undefined
+    }
+  }
+
+  const calling = Promise.all(Array.from({ length: count }, call))
+  return {
+    accepted,
+    refused,
+    requests: () => requests,
+    unanswered: () => unanswered,
+    async stop() {
+      stopping = true
+      await calling
+    },
+  }
+}

@@ -1,0 +1,159 @@
+/**
+ * Kills replicas of the service at random while callers send mails through a relay that is often in trouble, and counts.
+ *
+ *   npm run fuzz:crash -- --seconds 60 --engine sqlite|postgres [--replicas 3] [--callers 12] [--json]
+ *
+ * A mail is lost when a caller heard error 0 and the relay never took it: that must not happen. A duplicate is a mail
+ * that the relay took more than once, which SMTP makes unavoidable; each must have one Message-ID. Time runs fifteen
+ * times faster in the replicas, so that leases end within seconds. Exit code 1 when anything is lost.
+ */
+import { setTimeout as sleep } from 'node:timers/promises'
+import { parseArgs } from 'node:util'
+import { startReplica } from '../test/support/replica.ts'
+import type { Service } from '../test/support/service.ts'
+import { engines, type ServiceStore } from '../test/support/store.ts'
+import { type FuzzCallers, startCallers } from './fuzz-callers.ts'
+import { type FuzzRelay, fuzzRelay } from './fuzz-relay.ts'
+
+const speed = 15
+const drainMs = 120_000
+
+const { values } = parseArgs({
+  options: {
+    seconds: { type: 'string', default: '60' },
+    engine: { type: 'string', default: 'sqlite' },
+    replicas: { type: 'string', default: '3' },
+    callers: { type: 'string', default: '12' },
+    json: { type: 'boolean', default: false },
+  },
+})
+
+interface Fuzz {
+  readonly store: ServiceStore
+  readonly relay: FuzzRelay
+  /** By port; `undefined` while a replica is down. */
+  readonly replicas: Map<number, Service | undefined>
+  readonly counts: { kills: number; stops: number; unclean: number; cuts: number }
+}
+
+async function main(): Promise<void> {
+  const chosen = engines.find(({ engine }) => engine.toLowerCase() === values.engine)
+  if (!chosen) throw new Error('--engine is sqlite or postgres')
+  if (chosen.missing !== undefined) throw new Error(chosen.missing)
+  const stores = await chosen.startStores()
+  const fuzz: Fuzz = {
+    store: await stores.fresh(),
+    relay: await fuzzRelay(),
+    replicas: new Map(),
+    counts: { kills: 0, stops: 0, unclean: 0, cuts: 0 },
+  }
+  try {
+    await startAll(fuzz, Number(values.replicas))
+    const callers = startCallers(Number(values.callers), () => urlsOf(fuzz))
+    await wreck(fuzz, Date.now() + Number(values.seconds) * 1000)
+    await callers.stop()
+    fuzz.relay.trouble(false)
+    const left = await drain(fuzz.store)
+    report(fuzz, callers, left)
+  } finally {
+    await Promise.all([...fuzz.replicas.values()].map((service) => service?.kill()))
+    await fuzz.relay.close()
+    await stores.close()
+  }
+}
+
+/** As a router sees it: the replicas that are up, or all when none is. */
+function urlsOf({ replicas }: Fuzz): string[] {
+  const up = [...replicas].filter(([, service]) => service !== undefined)
+  return (up.length > 0 ? up : [...replicas]).map(([port]) => `http://127.0.0.1:${port}`)
+}
+
+async function startAll(fuzz: Fuzz, count: number): Promise<void> {
+  for (let n = 0; n < count; n += 1) {
+    const service = await startReplica({ ...fuzz, speed })
+    fuzz.replicas.set(service.port, service)
+  }
+}
+
+/** Ends when everything that was broken stands again. */
+async function wreck(fuzz: Fuzz, until: number): Promise<void> {
+  const mending: Promise<void>[] = []
+  while (Date.now() < until) {
+    await sleep(300 + Math.random() * 1700)
+    const up = [...fuzz.replicas].filter(([, service]) => service !== undefined)
+    const [port, victim] = up[Math.floor(Math.random() * up.length)] ?? []
+    if (port === undefined || !victim || Math.random() < 0.1) mending.push(cutStore(fuzz))
+    else mending.push(replace(fuzz, port, victim))
+  }
+  await Promise.all(mending)
+}
+
+async function replace(fuzz: Fuzz, port: number, victim: Service): Promise<void> {
+  const { replicas, counts } = fuzz
+  replicas.set(port, undefined)
+  if (Math.random() < 0.8) {
+    await victim.kill()
+    counts.kills += 1
+  } else {
+    counts.stops += 1
+    if ((await victim.stop()) !== 0) counts.unclean += 1
+  }
+  replicas.set(port, await startReplica({ ...fuzz, speed, port }))
+}
+
+/** Every connection to Postgres dies, or another program holds the file for a while. */
+async function cutStore({ store, counts }: Fuzz): Promise<void> {
+  counts.cuts += 1
+  if (store.env['DATABASE_URL'] !== undefined)
+    return void (await store.rows(
+      `select pg_terminate_backend(pid) from pg_stat_activity
+       where datname = current_database() and pid <> pg_backend_pid()`,
+    ))
+  const release = await store.hold()
+  await sleep(Math.random() * 800)
+  await release()
+}
+
+/** How many mails are still unsent when nothing has moved for too long: 0 unless something is wrong. */
+async function drain(store: ServiceStore): Promise<number> {
+  const until = Date.now() + drainMs
+  for (;;) {
+    const [row] = await store.rows(
+      `select count(*) as n from outbox_mail where state in ('sending', 'queued')`,
+    )
+    const left = Number(row?.['n'])
+    if (left === 0 || Date.now() > until) return left
+    await sleep(250)
+  }
+}
+
+function report({ relay, counts }: Fuzz, callers: FuzzCallers, unsent: number): void {
+  const taken = relay.taken()
+  const total = (counted: ReadonlyMap<string, number>) => [...counted.values()].reduce((sum, n) => sum + n, 0)
+  const lost = [...callers.accepted].filter((recipient) => !taken.has(recipient))
+  const figures = {
+    engine: values.engine,
+    seconds: Number(values.seconds),
+    accepted: callers.accepted.size,
+    lost: lost.length,
+    duplicates: [...taken.values()].reduce((sum, counted) => sum + total(counted) - 1, 0),
+    differentMessageIds: [...taken.values()].filter((counted) => counted.size > 1).length,
+    kills: counts.kills,
+    stops: counts.stops,
+    uncleanStops: counts.unclean,
+    storeCuts: counts.cuts,
+    requests: callers.requests(),
+    unanswered: callers.unanswered(),
+    refused: callers.refused.size,
+    refusedButSent: [...callers.refused].filter((recipient) => taken.has(recipient)).length,
+    unsent,
+  }
+  if (values.json) console.log(JSON.stringify(figures))
+  else for (const [name, value] of Object.entries(figures)) console.log(`${name.padEnd(20)} ${value}`)
+  const wrong = figures.lost + figures.differentMessageIds + figures.uncleanStops + figures.unsent
+  process.exitCode = wrong > 0 ? 1 : 0
+}
+
+// a run that is broken off leaves no replica behind
+for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => process.exit(1))
+await main()
