@@ -1,0 +1,58 @@
+/** Owns the way of a command into the outbox of the service: found by its environment, opened, and closed again. */
+import { existsSync } from 'node:fs'
+import { join } from 'node:path'
+import { CommandError } from '../cli.ts'
+import { ConfigError } from '../config-error.ts'
+import { type Config, readConfig } from '../config.ts'
+import { MailerError } from '../errors.ts'
+import type { Engine } from '../outbox/engine.ts'
+import { openOutbox } from '../outbox/outbox.ts'
+import type { Outbox } from '../outbox/port.ts'
+import { postgresEngine } from '../outbox/postgres.ts'
+import { sqliteEngine } from '../outbox/sqlite.ts'
+
+const silent = { info() {}, warn() {}, error() {} }
+
+/** Whatever keeps `work` from being done is thrown as a `CommandError`. */
+export async function inOutbox<T>(env: NodeJS.ProcessEnv, work: (outbox: Outbox) => Promise<T>): Promise<T> {
+  const config = readOrComplain(env)
+  const outbox = await openOutbox({
+    engine: engineOf(config),
+    secrets: config.sealSecrets,
+    limits: config.limits,
+    log: silent,
+  }).catch((error: Error) => {
+    throw new CommandError(error.message)
+  })
+  try {
+    const trouble = outbox.trouble()
+    if (trouble !== undefined) throw new CommandError(`the outbox cannot be reached: ${trouble}`)
+    return await work(outbox)
+  } catch (error) {
+    if (!(error instanceof MailerError)) throw error
+    throw new CommandError(`the outbox cannot be reached: ${error.reason ?? error.code}`)
+  } finally {
+    await outbox.close(0)
+  }
+}
+
+function readOrComplain(env: NodeJS.ProcessEnv): Config {
+  try {
+    return readConfig(env)
+  } catch (error) {
+    if (error instanceof ConfigError)
+      throw new CommandError(`the environment needs attention:\n${error.problems.join('\n')}`)
+    throw error
+  }
+}
+
+/** A file made here might belong to another user than the service's, and would only ever be empty. */
+function engineOf({ databaseUrl, heroku, dataDir }: Config): Engine {
+  if (databaseUrl !== undefined) return postgresEngine({ url: databaseUrl, onHeroku: heroku })
+  const path = join(dataDir, 'outbox.sqlite')
+  if (!existsSync(path))
+    throw new CommandError(
+      `there is no outbox ${path}. The service makes it when it starts; DATA_DIR says where.`,
+    )
+  return sqliteEngine({ path })
+}
