@@ -21,6 +21,7 @@ import { deliveriesRoutes } from './routes/deliveries.ts'
 import { emailserviceRoutes, logFailure } from './routes/emailservice.ts'
 import { healthRoutes } from './routes/health.ts'
 import { inboxRoutes, type InboxRoutesOptions } from './routes/inbox.ts'
+import { countAnswers, metricsRoutes, type MetricsRoutesOptions } from './routes/metrics.ts'
 import { openApiRoutes } from './routes/openapi.ts'
 import { previewRoutes, type PreviewRoutesOptions } from './routes/preview.ts'
 import type { Failover } from './transport/failover.ts'
@@ -37,6 +38,8 @@ export interface AppParts {
   readonly docs?: boolean
   /** In development, and in production behind a token. */
   readonly preview?: PreviewRoutesOptions | undefined
+  /** `/metrics`, and every answer is counted. */
+  readonly metrics?: MetricsRoutesOptions | undefined
   /** Behind Heroku's router: plain http is sent on to https. */
   readonly redirectHttp?: boolean
   readonly trustedProxies?: number
@@ -72,7 +75,10 @@ export async function buildApp(parts: AppParts): Promise<FastifyInstance> {
     trustProxy: trustedProxies > 0 && ((_address: string, hop: number) => hop < trustedProxies),
     genReqId: requestIds(),
     return503OnClosing: false,
-    frameworkErrors: refuse,
+    frameworkErrors(error, request, reply) {
+      refuse(error, request, reply)
+      parts.metrics?.metrics.answered(undefined, reply.statusCode, reply.answerCode)
+    },
     clientErrorHandler,
   })
   app.server.maxConnections = 4_096
@@ -121,6 +127,8 @@ export async function buildApp(parts: AppParts): Promise<FastifyInstance> {
     done()
   })
 
+  app.decorateReply('answerCode', '')
+  if (parts.metrics) countAnswers(app, parts.metrics)
   for (const method of METHODS) if (!app.supportedMethods.includes(method)) app.addHttpMethod(method)
   app.setErrorHandler(refuse)
   app.setNotFoundHandler((request, reply) => refuse(new MailerError('not_found'), request, reply))
@@ -130,6 +138,7 @@ export async function buildApp(parts: AppParts): Promise<FastifyInstance> {
   await app.register(openApiRoutes, { withPage: parts.docs ?? false })
   if (parts.inbox) await app.register(inboxRoutes, parts.inbox)
   if (parts.preview) await app.register(previewRoutes, parts.preview)
+  if (parts.metrics) await app.register(metricsRoutes, parts.metrics)
   refuseOtherMethods(app)
   return app
 
@@ -139,6 +148,7 @@ export async function buildApp(parts: AppParts): Promise<FastifyInstance> {
     const { status, answer } = failureAnswer(failure)
     logFailure(log, failure, { req: request.id, code: answer.code })
     const tooLongUrl = answer.code === 'too_large' && request.method === 'GET'
+    reply.answerCode = answer.code
     void reply
       .code(tooLongUrl ? 414 : status)
       .header('cache-control', 'no-store')
@@ -160,6 +170,7 @@ export async function buildApp(parts: AppParts): Promise<FastifyInstance> {
     const { status, answer } = failureAnswer(failure)
     logFailure(log, failure, { code: answer.code })
     const httpStatus = answer.code === 'too_large' ? 431 : status
+    parts.metrics?.metrics.answered(undefined, httpStatus, answer.code)
     const body = JSON.stringify(answer)
     if (socket.writable) {
       socket.end(
@@ -194,6 +205,7 @@ function refuseOtherMethods(app: FastifyInstance): void {
     '/health/live': ['GET'],
     '/health/ready': ['GET'],
     '/openapi.json': ['GET'],
+    ...(app.hasRoute({ method: 'GET', url: '/metrics' }) && { '/metrics': ['GET'] }),
   }
   for (const [url, methods] of Object.entries(allowed)) {
     const others = app.supportedMethods.filter((method) => !methods.includes(method))

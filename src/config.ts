@@ -33,6 +33,8 @@ export interface Config {
   /** `/preview` is served; in production only behind `adminToken`. */
   readonly preview: boolean
   readonly adminToken: string | undefined
+  /** `/metrics` is served, behind `adminToken` where there is one. */
+  readonly metrics: boolean
   /** In the order in which they are tried. Empty in development without a relay: the built-in inbox takes its place. */
   readonly relays: readonly RelayConfig[]
   readonly warnings: readonly string[]
@@ -121,6 +123,7 @@ export const environmentSchema = z.object({
   LIMIT_PER_APP: limit('off'),
   MAILS_DIR: z.preprocess(unset, z.string().refine(existsSync, 'there is no such folder').optional()),
   PREVIEW: onOff,
+  METRICS: onOff,
   ADMIN_TOKEN: z.preprocess(
     unset,
     z.string().min(16, 'must be at least 16 characters long; a new one: openssl rand -hex 16').optional(),
@@ -185,6 +188,7 @@ export function readConfig(env: NodeJS.ProcessEnv = process.env): Config {
     mailsDir: values.MAILS_DIR,
     preview: values.PREVIEW ?? !production,
     adminToken: values.ADMIN_TOKEN,
+    metrics: values.METRICS ?? !production,
     relays: ways.relays,
     warnings: [...secrets.warnings, ...ways.warnings, ...lossWarnings(values)],
   })

@@ -7,9 +7,10 @@ import { describeError, type Log } from './log.ts'
 import type { Catalogue, Mail } from './mails/catalogue.ts'
 import { linkExpiry } from './mails/claims.ts'
 import { renderMail } from './mails/render.ts'
+import { type Meter, silentMeter } from './metrics.ts'
 import type { Message, Receipt, Transport } from './message.ts'
 import { mailId, windowMs } from './outbox/key.ts'
-import type { Claim, Outbox } from './outbox/port.ts'
+import type { Claim, NewMail, Outbox } from './outbox/port.ts'
 import type { Fate } from './outbox/waiting.ts'
 import { verifyToken } from './token.ts'
 
@@ -37,6 +38,7 @@ export interface DeliverParts {
   readonly outbox: Outbox
   readonly transport: Transport
   readonly log: Log
+  readonly meter?: Pick<Meter, 'timed'> | undefined
   /** How long a caller waits for the relay; then the answer is `queued` while the same try goes on. */
   readonly inlineMs?: number
   readonly now?: () => number
@@ -46,16 +48,17 @@ const dayMs = 24 * 3_600_000
 
 export function deliverer(parts: DeliverParts): Deliver {
   const { keysOf, catalogue, outbox, transport, log, inlineMs = 8_000, now = Date.now } = parts
+  const { timed } = parts.meter ?? silentMeter
 
   return async ({ app, kind, token }, facts) => {
-    const { claims, exp } = verifyToken(token, keysOf(app), now())
+    const { claims, exp } = timed('verify', () => verifyToken(token, keysOf(app), now()))
     const mail = catalogue.find(app, kind, claims.locale)
     const id = mailId({ app, kind: mail.kind, jti: claims.jti, token })
     Object.assign(facts, { app, kind: mail.kind, locale: mail.locale, id, domain: domainOf(claims) })
-    const message = renderMail(mail, claims, { id, date: new Date(now()) })
+    const message = timed('render', () => renderMail(mail, claims, { id, date: new Date(now()) }))
     const expires = expiryOf(mail, claims)
     if (expires <= now()) return answerLate(id, facts)
-    const accepted = await outbox.accept({
+    const newMail: NewMail = {
       id,
       app,
       kind: mail.kind,
@@ -68,7 +71,8 @@ export function deliverer(parts: DeliverParts): Deliver {
         carriesSecret: mail.showsLink || mail.showsKey,
         now: now(),
       }),
-    })
+    }
+    const accepted = await timed('store', () => outbox.accept(newMail))
     if (accepted.state === 'limited')
       throw new MailerError('rate_limited', { retryAfterS: accepted.retryAfterS })
     if (accepted.state === 'owner') {

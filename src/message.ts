@@ -64,12 +64,21 @@ export interface SendTerms {
   readonly endBy?: number | undefined
 }
 
+/** What a transport keeps open. */
+export interface PoolUse {
+  readonly connections: Readonly<Record<'opening' | 'idle' | 'busy' | 'resetting' | 'leaving', number>>
+  /** Mails that wait for a connection. */
+  readonly waiting: number
+}
+
 /** The port every relay is reached through. What a relay does is a receipt; only a bug of ours rejects. */
 export interface Transport {
   readonly name: string
   readonly send: (message: Message, terms?: SendTerms) => Promise<Receipt>
   /** Is the relay reachable and are we welcome? May use what recent mail has shown. `undefined`: all well, else the reason. */
   readonly check: () => Promise<string | undefined>
+  /** Where there is a pool: how it is used just now. */
+  readonly use?: () => PoolUse
   /** Finishes what is running, refuses what is new, and closes every connection. */
   readonly close: () => Promise<void>
 }

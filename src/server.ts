@@ -13,6 +13,7 @@ import { describeError, type Log, openLog } from './log.ts'
 import { CatalogueError, loadCatalogue } from './mails/catalogue.ts'
 import { liveCatalogue } from './mails/live.ts'
 import { mimeBuilder } from './mails/mime.ts'
+import { openMetrics } from './metrics.ts'
 import { openOutbox } from './outbox/outbox.ts'
 import { postgresEngine } from './outbox/postgres.ts'
 import { type PumpOptions, startPump } from './outbox/pump.ts'
@@ -52,12 +53,20 @@ export async function start(config: Config, log: Log, pace: Pace = {}): Promise<
   const inbox = config.relays.length > 0 ? undefined : await openInbox()
   const buildMime = await mimeBuilder()
   const relays = inbox ? [inboxRelay(inbox.port)] : config.relays
+  const metrics = config.metrics ? openMetrics() : undefined
+  // the line of the request tells of a single relay
+  const logTry = relays.length > 1 ? relayLog(log) : undefined
   const transport = failover(
     relays.map((relay) =>
       relayTransport(relay, { buildMime, sender: config.sender.address, smtp: pace.smtp }),
     ),
-    // the line of the request tells of a single relay
-    { heard: relays.length > 1 ? relayLog(log) : undefined, ...pace.relays },
+    {
+      heard(...heard) {
+        metrics?.tried(...heard)
+        logTry?.(...heard)
+      },
+      ...pace.relays,
+    },
   )
   const outbox = await openOutbox({
     engine: config.databaseUrl
@@ -68,6 +77,7 @@ export async function start(config: Config, log: Log, pace: Pace = {}): Promise<
     log,
     clock,
   })
+  metrics?.watch({ outbox, transport })
   const attempt = retrier({ catalogue, transport, log, now: clock })
   const pump = startPump({ outbox, attempt, log, clock, ...pace.pump })
   const [key] = config.keysOf('default')
@@ -79,6 +89,7 @@ export async function start(config: Config, log: Log, pace: Pace = {}): Promise<
       outbox,
       transport,
       log,
+      meter: metrics,
       now: clock,
       ...pace.flow,
     }),
@@ -90,6 +101,7 @@ export async function start(config: Config, log: Log, pace: Pace = {}): Promise<
     preview: config.preview
       ? { catalogue, buildMime, sendToInbox: inbox && transport.send, adminToken: config.adminToken }
       : undefined,
+    metrics: metrics && { metrics, adminToken: config.adminToken },
     redirectHttp: config.heroku,
     trustedProxies: config.trustedProxies,
     inbox: inbox && key && { inbox, hint: () => sampleCommand(url, key) },

@@ -35,11 +35,13 @@ export async function emailserviceRoutes(
       refusePrefetch(request)
       const { app: name = 'default', kind } = request.params
       const { code, id } = await deliver({ app: name, kind, token: tokenOf(request) }, facts)
+      reply.answerCode = code
       log.info({ req: request.id, code, ...facts, ms: since(started) }, `mail ${code}`)
       if (code === 'sent') return { error: 0, msg: 'Ok', code, id }
       return reply.code(202).send({ error: 0, msg: 'Queued', code, id })
     } catch (error) {
       const { status, answer } = failureAnswer(error)
+      reply.answerCode = answer.code
       logFailure(log, error, { req: request.id, code: answer.code, ...facts, ms: since(started) })
       if (error instanceof MailerError && error.retryAfterS !== undefined) {
         reply.header('retry-after', error.retryAfterS)

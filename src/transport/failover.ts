@@ -4,7 +4,7 @@
  * A transport around the others, so that whoever sends need not know how many there are. Each relay has a breaker; one
  * deadline stands over all of them together.
  */
-import type { Message, Receipt, SendTerms, Transport } from '../message.ts'
+import type { Message, PoolUse, Receipt, SendTerms, Transport } from '../message.ts'
 import { breaker, type BreakerOptions, type BreakerState } from './breaker.ts'
 
 export interface FailoverOptions {
@@ -28,6 +28,8 @@ export interface RelayHealth {
 export interface Failover extends Transport {
   readonly breakers: () => readonly Pick<RelayHealth, 'relay' | 'breaker'>[]
   readonly health: () => Promise<readonly RelayHealth[]>
+  /** Of the relays that have a pool. */
+  readonly pools: () => readonly ({ readonly relay: string } & PoolUse)[]
 }
 
 /** Less than this is not worth another relay's while. */
@@ -100,6 +102,7 @@ export function failover(transports: readonly Transport[], options: FailoverOpti
     send,
     health,
     breakers: () => ways.map((way) => ({ relay: way.transport.name, breaker: way.breaker.state() })),
+    pools: () => transports.flatMap(({ name, use }) => (use ? [{ relay: name, ...use() }] : [])),
     async check() {
       const troubles = (await health()).map(({ trouble }) => trouble)
       return troubles.includes(undefined) ? undefined : troubles[0]

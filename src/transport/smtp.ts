@@ -7,7 +7,7 @@
  */
 import type { Readable, Transform } from 'node:stream'
 import type { BuildMime } from '../mails/mime.ts'
-import type { Message, Outcome, Receipt, SendTerms, Transport } from '../message.ts'
+import type { Message, Outcome, PoolUse, Receipt, SendTerms, Transport } from '../message.ts'
 import { BoundedConnection } from './connection.ts'
 import { type Rate, rateGate } from './rate.ts'
 import { connectionTrouble, replyTo, type SmtpError, type Trouble } from './reply.ts'
@@ -50,7 +50,7 @@ interface Job {
   retried: boolean
 }
 
-type SlotState = 'opening' | 'idle' | 'busy' | 'resetting' | 'leaving'
+type SlotState = keyof PoolUse['connections']
 
 /** One place of the pool with its connection. */
 interface Slot {
@@ -345,7 +345,13 @@ export function smtpTransport(options: SmtpOptions): Transport {
     })
   }
 
-  return { name, send, check, close }
+  function use(): PoolUse {
+    const count = { opening: 0, idle: 0, busy: 0, resetting: 0, leaving: 0 }
+    for (const { state } of slots) count[state]++
+    return { connections: count, waiting: waiting.length }
+  }
+
+  return { name, send, check, use, close }
 }
 
 /** Body and final dot in one write, and so in one TLS record: nodemailer's stream would write the dot by itself. */

@@ -13,6 +13,7 @@ import { retrier } from '../../src/attempt.ts'
 import { deliverer, type DeliverParts } from '../../src/deliver.ts'
 import { loadCatalogue } from '../../src/mails/catalogue.ts'
 import { mimeBuilder } from '../../src/mails/mime.ts'
+import { openMetrics } from '../../src/metrics.ts'
 import type { Engine } from '../../src/outbox/engine.ts'
 import type { Limits } from '../../src/outbox/limit.ts'
 import { openOutbox } from '../../src/outbox/outbox.ts'
@@ -54,6 +55,8 @@ export interface TestAppOptions {
   readonly transports?: readonly Transport[]
   readonly failover?: FailoverOptions
   readonly parts?: Partial<AppParts>
+  /** Serves `/metrics`. */
+  readonly metrics?: { readonly adminToken?: string }
   readonly flow?: Partial<DeliverParts>
   readonly engine?: Engine
   readonly limits?: Limits
@@ -91,7 +94,11 @@ export async function testApp(options: TestAppOptions = {}): Promise<TestApp> {
     buildMime: await mimeBuilder(),
     ...options.smtp,
   })
-  const transport = failover(options.transports ?? [scripted], options.failover)
+  const metrics = options.metrics && openMetrics()
+  const transport = failover(options.transports ?? [scripted], {
+    heard: metrics?.tried,
+    ...options.failover,
+  })
   const catalogue = loadCatalogue({
     dir: options.mailsDir ?? fileURLToPath(new URL('../../mails', import.meta.url)),
     appName: 'Example',
@@ -113,9 +120,18 @@ export async function testApp(options: TestAppOptions = {}): Promise<TestApp> {
     const all = name === undefined ? [...secrets, ...Object.values(appSecrets)] : secrets
     return (own === undefined ? all : [own]).map((one) => tokenKey(one))
   }
-  const flow = { keysOf, catalogue, outbox, transport, log: logger, now }
+  const flow = { keysOf, catalogue, outbox, transport, log: logger, meter: metrics, now }
+  metrics?.watch({ outbox, transport })
   const deliver = deliverer({ ...flow, ...options.flow })
-  const app = await buildApp({ deliver, keysOf, outbox, transport, log: logger, ...options.parts })
+  const app = await buildApp({
+    deliver,
+    keysOf,
+    outbox,
+    transport,
+    log: logger,
+    metrics: metrics && { metrics, ...options.metrics },
+    ...options.parts,
+  })
   const pump =
     options.pump && startPump({ outbox, attempt: retrier(flow), log: logger, clock: now, ...options.pump })
   onTestFinished(async () => {

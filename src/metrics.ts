@@ -1,0 +1,200 @@
+/**
+ * Owns what is counted and timed, in Prometheus' words. Label values come from fixed sets, the configuration, the
+ * catalogue and the route table: nothing a caller sends can become one.
+ *
+ * Nothing is registered until `openMetrics`; the parts are given `silentMeter` when nobody measures.
+ */
+import { monitorEventLoopDelay } from 'node:perf_hooks'
+import { Counter, Gauge, Histogram, Registry } from 'prom-client'
+import type { FailureCode } from './errors.ts'
+import type { Message, Receipt } from './message.ts'
+import type { Outbox, Stats } from './outbox/port.ts'
+import type { BreakerState } from './transport/breaker.ts'
+import type { Failover } from './transport/failover.ts'
+
+export type Stage = 'verify' | 'render' | 'store'
+
+/** What the parts tell. */
+export interface Meter {
+  /** Runs `work` and notes how long it took until its result stood; what throws or rejects is not noted. */
+  timed<T>(stage: Stage, work: () => T): T
+  /** One answer. `route` is the route's pattern, never a path. */
+  answered(route: string | undefined, status: number, code: string): void
+  /** One try at one relay, as `failover` hears of it. */
+  tried(receipt: Receipt, message: Pick<Message, 'app' | 'kind'>, ms: number): void
+}
+
+export const silentMeter: Meter = {
+  timed: (_stage, work) => work(),
+  answered: () => undefined,
+  tried: () => undefined,
+}
+
+export interface WatchedParts {
+  readonly outbox: Pick<Outbox, 'stats' | 'trouble'>
+  readonly transport: Pick<Failover, 'breakers' | 'pools'>
+  readonly now?: () => number
+}
+
+export interface Metrics extends Meter {
+  /** From now on a scrape also asks these. */
+  watch(parts: WatchedParts): void
+  /** One scrape, in the text format. Takes little more than a second, whatever the store does. */
+  text(): Promise<string>
+  readonly contentType: string
+}
+
+const prefix = 'jwt_mailer_'
+const quick = [0.00005, 0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.05, 0.1]
+const storing = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10]
+const relaying = [0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 15, 20]
+const rejections = new Set<string>([
+  'token_malformed',
+  'token_signature',
+  'token_expired',
+  'token_not_yet_valid',
+  'claims_invalid',
+] satisfies FailureCode[])
+/** The routes of apps: elsewhere the same codes speak of the admin token. */
+const callers = /^\/(?:emailservice|deliveries)/
+const breakerStates = ['closed', 'open', 'half_open'] as const satisfies BreakerState[]
+const statsEveryMs = 5_000
+const statsWithinMs = 1_000
+const lagEveryMs = 20
+
+/** A registry of its own, so that two services in one process do not meet in it. */
+export function openMetrics(): Metrics {
+  const registry = new Registry()
+  const registers = [registry]
+  const gauge = (name: string, help: string, labelNames: string[], collect?: () => Promise<void>) =>
+    new Gauge({ name: prefix + name, help, labelNames, registers, ...(collect && { collect }) })
+  const histogram = (name: string, help: string, buckets: number[], labelNames: string[] = []) =>
+    new Histogram({ name: prefix + name, help, buckets, labelNames, registers })
+  const counter = (name: string, help: string, labelNames: string[]) =>
+    new Counter({ name: prefix + name, help, labelNames, registers })
+
+  const requests = counter('requests_total', 'Answers, by route pattern, HTTP status and code', [
+    'route',
+    'status',
+    'code',
+  ])
+  const rejected = counter('tokens_rejected_total', 'Tokens that were not accepted, by code', ['code'])
+  for (const code of rejections) rejected.inc({ code }, 0)
+  const attempts = counter('send_attempts_total', 'Tries at one relay, by what became of them', [
+    'app',
+    'kind',
+    'relay',
+    'outcome',
+  ])
+  const relays = histogram('relay_duration_seconds', 'One try at one relay', relaying, ['relay'])
+  const stages: Record<Stage, Histogram> = {
+    verify: histogram('verify_duration_seconds', 'Checking a token that was good', quick),
+    render: histogram('render_duration_seconds', 'Writing a mail', quick),
+    store: histogram('store_duration_seconds', 'Storing a mail before it is sent', storing),
+  }
+  watchEventLoop(gauge)
+
+  return {
+    timed(stage, work) {
+      const since = performance.now()
+      const note = () => stages[stage].observe((performance.now() - since) / 1_000)
+      const result = work()
+      if (result instanceof Promise) void result.then(note, () => undefined)
+      else note()
+      return result
+    },
+    answered(route = 'none', status, code) {
+      requests.inc({ route, status, code })
+      if (rejections.has(code) && callers.test(route)) rejected.inc({ code })
+    },
+    tried({ relay, outcome }, { app, kind }, ms) {
+      attempts.inc({ app, kind, relay, outcome })
+      relays.observe({ relay }, ms / 1_000)
+    },
+    watch({ outbox, transport, now = () => performance.now() }) {
+      watchOutbox(gauge, outbox, now)
+      watchRelays(gauge, transport)
+    },
+    text: () => registry.metrics(),
+    contentType: registry.contentType,
+  }
+}
+
+type NewGauge = (name: string, help: string, labelNames: string[], collect?: () => Promise<void>) => Gauge
+
+function watchEventLoop(gauge: NewGauge): void {
+  const delays = monitorEventLoopDelay({ resolution: lagEveryMs })
+  delays.enable()
+  const help = 'How late the event loop was since the last scrape; quantile 1 is the worst'
+  const lag = gauge('event_loop_lag_seconds', help, ['quantile'], async () => {
+    for (const quantile of [0.5, 0.99, 1]) {
+      // what is recorded is the time between two timers, their pause included
+      lag.set({ quantile }, Math.max(0, delays.percentile(quantile * 100) / 1e9 - lagEveryMs / 1_000))
+    }
+    delays.reset()
+  })
+}
+
+/** Replicas that share a store tell the same numbers: take their maximum, not their sum. */
+function watchOutbox(gauge: NewGauge, outbox: WatchedParts['outbox'], now: () => number): void {
+  const stats = latestStats(outbox, now)
+  const up = gauge('store_up', '1 while the outbox can be used', [], async () =>
+    up.set(outbox.trouble() === undefined ? 1 : 0),
+  )
+  const depth = gauge('outbox_mails', 'Mails in the outbox that are not done', ['state'], async () => {
+    depth.reset()
+    const found = await stats()
+    if (!found) return
+    for (const state of ['sending', 'queued', 'dead'] as const) depth.set({ state }, found[state])
+  })
+  const help = 'How long the oldest unsent mail has waited; 0 when none does'
+  const age = gauge('outbox_oldest_unsent_age_seconds', help, [], async () => {
+    age.remove()
+    const found = await stats()
+    if (found) age.set(found.oldest === undefined ? 0 : Math.max(0, (Date.now() - found.oldest) / 1_000))
+  })
+}
+
+/** Asks the store every 5 s at most, one question at a time; `undefined` while it is down or too slow. */
+function latestStats(outbox: WatchedParts['outbox'], now: () => number): () => Promise<Stats | undefined> {
+  let asked = -Infinity
+  let asking = false
+  let latest: Promise<Stats | undefined> = Promise.resolve(undefined)
+
+  async function ask(): Promise<Stats | undefined> {
+    try {
+      return await outbox.stats()
+    } catch {
+      return undefined
+    } finally {
+      asking = false
+    }
+  }
+
+  return async () => {
+    if (outbox.trouble() !== undefined) return undefined
+    if (!asking && now() - asked >= statsEveryMs) {
+      asking = true
+      asked = now()
+      latest = ask()
+    }
+    const late = Promise.withResolvers<undefined>()
+    const timer = setTimeout(() => late.resolve(undefined), statsWithinMs)
+    return Promise.race([latest, late.promise]).finally(() => clearTimeout(timer))
+  }
+}
+
+function watchRelays(gauge: NewGauge, transport: WatchedParts['transport']): void {
+  const labels = ['relay', 'state']
+  const breakers = gauge('breaker_state', '1 for the state the breaker is in', labels, async () => {
+    for (const { relay, breaker } of transport.breakers())
+      for (const state of breakerStates) breakers.set({ relay, state }, state === breaker ? 1 : 0)
+  })
+  const pool = gauge('pool_connections', 'Connections to a relay, by state', labels, async () => {
+    for (const { relay, connections } of transport.pools())
+      for (const [state, count] of Object.entries(connections)) pool.set({ relay, state }, count)
+  })
+  const waiting = gauge('pool_waiting_mails', 'Mails that wait for a connection', ['relay'], async () => {
+    for (const { relay, waiting: count } of transport.pools()) waiting.set({ relay }, count)
+  })
+}

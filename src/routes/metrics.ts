@@ -1,0 +1,42 @@
+/** Owns `/metrics` for Prometheus, and that every answer of the service is counted. */
+import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
+import { MailerError } from '../errors.ts'
+import type { Metrics } from '../metrics.ts'
+import { adminGate } from './admin.ts'
+
+declare module 'fastify' {
+  interface FastifyReply {
+    /** The `code` of the answer where it has one, for the metrics. */
+    answerCode: string
+  }
+}
+
+export interface MetricsRoutesOptions {
+  readonly metrics: Metrics
+  /** When set, a scrape needs it as `Authorization: Bearer`. */
+  readonly adminToken?: string | undefined
+}
+
+export async function metricsRoutes(
+  app: FastifyInstance,
+  { metrics, adminToken }: MetricsRoutesOptions,
+): Promise<void> {
+  const gate = adminToken === undefined ? undefined : adminGate(adminToken)
+  app.get('/metrics', async (request, reply) => {
+    if (gate && !gate.isOpen(request)) {
+      reply.header('www-authenticate', 'Bearer')
+      throw new MailerError('token_signature', { reason: 'admin token' })
+    }
+    return reply.type(metrics.contentType).send(await metrics.text())
+  })
+}
+
+/** Counts every answered request of `app`; what Fastify refuses before it has a route is counted where it is refused. */
+export function countAnswers(app: FastifyInstance, { metrics }: MetricsRoutesOptions): void {
+  app.addHook('onResponse', (request: FastifyRequest, reply: FastifyReply, done) => {
+    const { statusCode } = reply
+    const code = reply.answerCode || (statusCode < 400 ? 'ok' : 'none')
+    metrics.answered(request.routeOptions.url, statusCode, code)
+    done()
+  })
+}
