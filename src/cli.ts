@@ -5,6 +5,7 @@
 import { styleText } from 'node:util'
 import { Command, CommanderError, Option } from 'commander'
 import { doctorCommand } from './commands/doctor.ts'
+import { outboxCommand } from './commands/outbox.ts'
 
 /** 0: all is well. 1: the command found something wrong. 2: it could not be carried out at all. */
 export type ExitCode = 0 | 1 | 2
@@ -67,7 +68,8 @@ function commandLine(terminal: Terminal, finish: (code: ExitCode) => void): Comm
 Examples:
   $ jwt-mailer check                       the mails the service would send
   $ jwt-mailer preview --out previews      look at them, without a service
-  $ jwt-mailer doctor                      examine a deployment`,
+  $ jwt-mailer doctor                      examine a deployment
+  $ jwt-mailer outbox stats                what waits, and what was given up`,
     )
 
   program
@@ -119,6 +121,7 @@ Examples:
 
   // its errors and its help go where those of the others go
   program.addCommand(doctorCommand(finish, terminal).copyInheritedSettings(program))
+  outboxCommand(program, finish, terminal)
 
   return program
 }

@@ -55,9 +55,9 @@ export function outboxCommand(
 /** What the commands share: the outbox, and how they speak. */
 interface Desk {
   /** `work` returns the exit code. */
-  open(work: (outbox: Outbox) => Promise<0 | 1>): Promise<void>
-  say(options: Json, value: object, lines: readonly string[]): void
-  unknown(id: string, state?: string): 1
+  readonly open: (work: (outbox: Outbox) => Promise<0 | 1>) => Promise<void>
+  readonly say: (options: Json, value: object, lines: readonly string[]) => void
+  readonly unknown: (id: string, state?: string) => 1
 }
 
 const json = () => new Option('--json', 'one JSON object instead of a table')

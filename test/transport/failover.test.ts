@@ -155,7 +155,7 @@ describe('nobody else gets the mail when the first relay may have it:', () => {
     '%s: queued, and later the same relay is asked again under the same Message-ID',
     async (_title, stage, act) => {
       const usual = stage === 'dot' ? '250 ok' : undefined
-      const one = await relayWith({ [stage]: (count: number) => (count === 1 ? act : usual) } as Script)
+      const one = await relayWith({ [stage]: (count: number) => (count === 1 ? act : usual) })
       const two = await relayWith()
       const service = await serviceBefore([smtpTo(one, 'one'), smtpTo(two, 'two')])
       const { code, id, ms } = await service.ask()
