@@ -1,5 +1,5 @@
 /** Owns `jwt-mailer check`: what is wrong or unfinished in a folder of mails, as lines or as JSON. */
-import { type ExitCode, type Terminal } from '../cli.ts'
+import { type ExitCode, type Terminal } from './terminal.ts'
 import { lintCatalogue } from '../mails/lint.ts'
 import { galleryOf } from '../mails/preview.ts'
 import { mailsFolder, placedProblem, readMails, type Problem } from './mails.ts'

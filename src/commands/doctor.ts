@@ -2,7 +2,7 @@
 import { Resolver } from 'node:dns'
 import { Command, InvalidArgumentError } from 'commander'
 import { checkAddress } from '../address.ts'
-import type { ExitCode, Terminal } from '../cli.ts'
+import type { ExitCode, Terminal } from './terminal.ts'
 import type { Paint } from '../doctor/table.ts'
 
 interface Options {

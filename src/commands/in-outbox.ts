@@ -1,7 +1,7 @@
 /** Owns the way of a command into the outbox of the service: found by its environment, opened, and closed again. */
 import { existsSync } from 'node:fs'
 import { join } from 'node:path'
-import { CommandError } from '../cli.ts'
+import { CommandError } from './terminal.ts'
 import { ConfigError } from '../config-error.ts'
 import { type Config, readConfig } from '../config.ts'
 import { MailerError } from '../errors.ts'

@@ -2,7 +2,7 @@
 import { statSync } from 'node:fs'
 import path from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { CommandError } from '../cli.ts'
+import { CommandError } from './terminal.ts'
 import { CatalogueError, loadCatalogue, type Catalogue } from '../mails/catalogue.ts'
 
 /** `file` is relative to where the command was called, as editors and terminals want it. */

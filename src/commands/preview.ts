@@ -4,7 +4,7 @@
  */
 import { mkdirSync, writeFileSync } from 'node:fs'
 import path from 'node:path'
-import type { ExitCode, Terminal } from '../cli.ts'
+import type { ExitCode, Terminal } from './terminal.ts'
 import type { Mail } from '../mails/catalogue.ts'
 import { mimeBuilder } from '../mails/mime.ts'
 import { detailOf, galleryOf, type PreviewParts } from '../mails/preview.ts'

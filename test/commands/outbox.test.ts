@@ -1,7 +1,7 @@
 /** The outbox as an operator sees it, on both stores: what the command says, writes as JSON, and ends with. */
 import { Command } from 'commander'
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
-import { CommandError } from '../../src/cli.ts'
+import { CommandError } from '../../src/commands/terminal.ts'
 import { outboxCommand } from '../../src/commands/outbox.ts'
 import { testApp, type TestApp } from '../support/app.ts'
 import { engines, type ServiceStore, type ServiceStores } from '../support/store.ts'
