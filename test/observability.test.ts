@@ -1,7 +1,11 @@
-import { readFileSync } from 'node:fs'
-import { describe, expect, it } from 'vitest'
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { describe, expect, it, onTestFinished } from 'vitest'
 import { parse } from 'yaml'
 import { readConfig } from '../src/config.ts'
+import type { Engine } from '../src/outbox/engine.ts'
+import { sqliteEngine } from '../src/outbox/sqlite.ts'
 import { testApp, type TestApp } from './support/app.ts'
 import { sampleClaims, secret, signToken } from './support/tokens.ts'
 
@@ -96,6 +100,42 @@ describe('the metrics', () => {
     const age = valueOf(samples, 'outbox_oldest_unsent_age_seconds')
     expect(age).toBeGreaterThan(0.04)
     expect(age).toBeLessThan(30)
+  })
+
+  it('say that the store is down, and then nothing of what is in it', async () => {
+    const service = await testApp({
+      metrics: {},
+      engine: sqliteEngine({ path: '/dev/null/outbox.sqlite' }),
+    })
+    const samples = await scrape(service)
+    expect(valueOf(samples, 'store_up')).toBe(0)
+    expect(samples.filter(({ name }) => name.startsWith('jwt_mailer_outbox_'))).toEqual([])
+    expect(valueOf(await scrape(await testApp({ metrics: {} })), 'store_up')).toBe(1)
+  })
+
+  it('do not wait for a store that is silent, nor ask it twice at once', async () => {
+    const folder = mkdtempSync(join(tmpdir(), 'jwt-mailer-metrics-'))
+    onTestFinished(() => rmSync(folder, { recursive: true }))
+    const engine = sqliteEngine({ path: join(folder, 'outbox.sqlite') })
+    const gate = Promise.withResolvers<void>()
+    let asked = 0
+    const silent: Engine = {
+      ...engine,
+      async run(operations) {
+        asked += operations.filter(({ op }) => op === 'stats').length
+        await gate.promise
+        return engine.run(operations)
+      },
+    }
+    const service = await testApp({ metrics: {}, engine: silent })
+    const started = performance.now()
+    const scrapes = await Promise.all([scrape(service), scrape(service)])
+    expect(performance.now() - started).toBeLessThan(3_000)
+    for (const samples of scrapes)
+      expect(samples.filter(({ name }) => name.startsWith('jwt_mailer_outbox_'))).toEqual([])
+    gate.resolve()
+    expect(asked).toBe(1)
+    await expect.poll(async () => valueOf(await scrape(service), 'outbox_mails', { state: 'dead' })).toBe(0)
   })
 
   it('tell how late the event loop was', async () => {
@@ -202,18 +242,19 @@ describe('the dashboard and the alerts', () => {
     const known = new Map<string, Set<string>>()
     for (const { name, labels } of samples)
       known.set(name, new Set([...(known.get(name) ?? []), ...Object.keys(labels)]))
+    const missing: string[] = []
     for (const { where, expr } of queries) {
       const names = expr.match(/jwt_mailer_\w+/g) ?? []
-      expect(names.length > 0 || expr.startsWith('up{'), where).toBe(true)
-      for (const name of names) expect([...known.keys()], where).toContain(name)
-      const own = new Set(names.flatMap((name) => [...(known.get(name) ?? [])]))
-      for (const label of labelsIn(expr))
-        expect(own.has(label) || added.has(label), `${where}: ${label}`).toBe(true)
-      for (const [, name = '', selector = ''] of expr.matchAll(/(jwt_mailer_\w+)\{(.*?)\}/g))
-        for (const [, label = '', value = ''] of selector.matchAll(/(\w+)="(.*?)"/g))
-          if (!added.has(label))
-            expect(valueOf(samples, name.slice(11), { [label]: value }), where).toBeDefined()
+      const own = new Set([...added, ...names.flatMap((name) => [...(known.get(name) ?? [])])])
+      const unknown = [
+        ...names.filter((name) => !known.has(name)),
+        ...labelsIn(expr).filter((label) => !own.has(label)),
+        ...selectionsIn(expr).filter((one) => valueOf(samples, one.name, one.labels) === undefined),
+      ]
+      missing.push(...unknown.map((what) => `${where}: ${JSON.stringify(what)}`))
+      if (names.length === 0 && !expr.startsWith('up{')) missing.push(`${where}: no metric`)
     }
+    expect(missing).toEqual([])
   })
 
   it('leave no metric unseen', async () => {
@@ -250,4 +291,13 @@ function labelsIn(expr: string): string[] {
     [...selector.matchAll(/(\w+)(?:=~|!~|!=|=)"/g)].map(([, label = '']) => label),
   )
   return [...grouped, ...selected]
+}
+
+/** Each `metric{label="value"}`, without what Prometheus adds. */
+function selectionsIn(expr: string): { name: string; labels: Record<string, string> }[] {
+  return [...expr.matchAll(/jwt_mailer_(\w+)\{(.*?)\}/g)].flatMap(([, name = '', selector = '']) =>
+    [...selector.matchAll(/(\w+)="(.*?)"/g)]
+      .filter(([, label = '']) => !added.has(label))
+      .map(([, label = '', value = '']) => ({ name, labels: { [label]: value } })),
+  )
 }
