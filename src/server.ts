@@ -14,6 +14,7 @@ import { CatalogueError, loadCatalogue } from './mails/catalogue.ts'
 import { liveCatalogue } from './mails/live.ts'
 import { mimeBuilder } from './mails/mime.ts'
 import { openMetrics } from './metrics.ts'
+import { OutboxError } from './outbox/lifeline.ts'
 import { openOutbox } from './outbox/outbox.ts'
 import { postgresEngine } from './outbox/postgres.ts'
 import { type PumpOptions, startPump } from './outbox/pump.ts'
@@ -147,7 +148,8 @@ export async function main(pace?: Pace): Promise<void> {
 
 /** What a person can do something about is told in a sentence; the rest is a bug and shows its stack. */
 function startFailure(error: unknown): unknown {
-  if (error instanceof ConfigError || error instanceof CatalogueError) return error.message
+  const told = [ConfigError, CatalogueError, OutboxError].some((kind) => error instanceof kind)
+  if (error instanceof Error && told) return error.message
   if (!(error instanceof Error)) return error
   const { code, port }: Error & { code?: string; port?: number } = error
   if (code === 'EADDRINUSE') return `Cannot start: port ${port} is taken. Set PORT to a free one.`

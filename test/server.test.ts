@@ -1,7 +1,9 @@
 import { spawn, spawnSync } from 'node:child_process'
 import { once } from 'node:events'
-import { existsSync } from 'node:fs'
-import { resolve } from 'node:path'
+import { existsSync, mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join, resolve } from 'node:path'
+import { DatabaseSync } from 'node:sqlite'
 import { describe, expect, it, onTestFinished } from 'vitest'
 import { scriptedRelay, type Script } from './support/relay.ts'
 import { freePort, startService } from './support/service.ts'
@@ -72,6 +74,21 @@ describe('a start that cannot work ends at once with a sentence', () => {
     const { status, stderr } = run({ HOST: '127.0.0.1', PORT: String(other.port) })
     expect(status).toBe(1)
     expect(stderr).toBe(`Cannot start: port ${other.port} is taken. Set PORT to a free one.\n`)
+  })
+
+  it('on an outbox of a newer version', () => {
+    const dir = mkdtempSync(join(tmpdir(), 'jwt-mailer-newer-'))
+    onTestFinished(() => rmSync(dir, { recursive: true }))
+    const database = new DatabaseSync(join(dir, 'outbox.sqlite'))
+    database.exec(
+      'create table outbox_schema (version integer not null); insert into outbox_schema values (99)',
+    )
+    database.close()
+    const { status, stderr } = run({ DATA_DIR: dir, PORT: '0' })
+    expect(status).toBe(1)
+    expect(stderr).toMatch(
+      /^The outbox was set up by a newer jwt-mailer \(schema 99; .*Start that version again.*\n$/,
+    )
   })
 
   const old = ['/usr/bin/node', '/usr/local/bin/node'].find(

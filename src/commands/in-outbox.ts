@@ -1,15 +1,17 @@
 /** Owns the way of a command into the outbox of the service: found by its environment, opened, and closed again. */
 import { existsSync } from 'node:fs'
 import { join } from 'node:path'
-import { CommandError } from './terminal.ts'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { ConfigError } from '../config-error.ts'
 import { type Config, readConfig } from '../config.ts'
 import { MailerError } from '../errors.ts'
 import type { Engine } from '../outbox/engine.ts'
+import { OutboxError } from '../outbox/lifeline.ts'
 import { openOutbox } from '../outbox/outbox.ts'
 import type { Outbox } from '../outbox/port.ts'
 import { postgresEngine } from '../outbox/postgres.ts'
 import { sqliteEngine } from '../outbox/sqlite.ts'
+import { CommandError } from './terminal.ts'
 
 const silent = { info() {}, warn() {}, error() {} }
 
@@ -21,10 +23,12 @@ export async function inOutbox<T>(env: NodeJS.ProcessEnv, work: (outbox: Outbox)
     secrets: config.sealSecrets,
     limits: config.limits,
     log: silent,
-  }).catch((error: Error) => {
-    throw new CommandError(error.message)
+  }).catch((error: unknown) => {
+    throw error instanceof OutboxError ? new CommandError(error.message) : error
   })
   try {
+    // the service does not wait for a slow database, a person does
+    for (let tries = 0; outbox.trouble() === 'starting' && tries < 100; tries += 1) await sleep(50)
     const trouble = outbox.trouble()
     if (trouble !== undefined) throw new CommandError(`the outbox cannot be reached: ${trouble}`)
     return await work(outbox)

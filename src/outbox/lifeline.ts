@@ -10,6 +10,11 @@ const retryMaxMs = 1000
 
 export type Log = Pick<BaseLogger, 'info' | 'warn' | 'error'>
 
+/** Why the outbox cannot be opened by this program at all: a sentence for the operator. */
+export class OutboxError extends Error {
+  override readonly name = 'OutboxError'
+}
+
 export interface Lifeline {
   run(operations: readonly Operation[]): Promise<OperationResult[]>
   /** Why the store cannot be used just now; `undefined` when all is well. */
@@ -66,7 +71,7 @@ export async function lifelineTo(engine: Engine, log: Log): Promise<Lifeline> {
   }
 
   const opening = tryOpen().catch((error: MailerError) => {
-    throw error.cause
+    throw new OutboxError(error.cause instanceof Error ? error.cause.message : error.code)
   })
   await Promise.race([opening, pause(firstTryMs)])
   if (trouble !== undefined) restoring = opening.catch(() => undefined).then(restore)
