@@ -261,7 +261,7 @@ describe.each(engines)('with an outbox on $engine', ({ missing, startStores }) =
     it('and whoever waits for a mail that is taken back hears that the store failed', async () => {
       const relay = await scriptedRelay({ RCPT: () => 'hang' })
       onTestFinished(() => relay.close())
-      const replicas = [await service({ relay, smtp: { attemptMs: 2_000 } }), await service({ relay })]
+      const replicas = [await service({ relay, failover: { totalMs: 2_000 } }), await service({ relay })]
       const first = ask(replicas[0]!.app, signToken())
       await expect.poll(() => relay.commands.join()).toContain('RCPT')
       const second = ask(replicas[1]!.app, signToken())
@@ -418,7 +418,7 @@ describe.each(engines)('with an outbox on $engine', ({ missing, startStores }) =
         script: {
           dot: (count) => (count === 1 ? '250-half an answer' : '250 ok'),
         },
-        smtp: { attemptMs: 700 },
+        failover: { totalMs: 700 },
         pump: { everyMs: 20 },
         now: () => now,
       })
@@ -556,7 +556,7 @@ describe.each(engines)('with an outbox on $engine', ({ missing, startStores }) =
       const { app } = await service({
         script: { dot: () => 'hang' },
         flow: { inlineMs: 50 },
-        smtp: { attemptMs: 1_500 },
+        failover: { totalMs: 1_500 },
       })
       const { id } = await ask(app, signToken())
       expect(await statusOf(app, id)).toMatchObject({ state: 'sending', attempts: 1, done: null })
