@@ -255,6 +255,24 @@ describe.concurrent.each(engines)('a process on $engine', { timeout: 90_000 }, (
     await untilSent(1)
   })
 
+  it('stopped before it asked the relay: 202, exit 0, and another sends it at once', async (context) => {
+    const { store, relay, replica, states } = await scene(stores, context)
+    const [service, other] = [await replica(1), await replica(1)]
+    const release = await store.hold()
+    const asked = ask(service)
+    await sleep(400)
+    const stopped = service.stop()
+    await context.expect.poll(service.output, patience).toContain('stopping')
+    await release()
+    expect(await asked).toMatchObject({ status: 202, code: 'queued' })
+    expect(await stopped).toBe(0)
+    const started = Date.now()
+    await context.expect.poll(states, patience).toEqual(['sent'])
+    expect(Date.now() - started).toBeLessThan(10_000)
+    expect(await ask(other)).toMatchObject({ status: 200, code: 'sent' })
+    expect(relay.mails).toHaveLength(1)
+  })
+
   it('stopped while a mail is tried again: exit 0, sent once', async (context) => {
     const { script, reached, go } = pauseAt('dot', '250 ok')
     const { relay, replica, states } = await scene(stores, context, {
@@ -344,6 +362,26 @@ describe.each(engines)('a store on $engine', ({ missing, startStores }) => {
     await restore()
     await expect.poll(() => ask(service), patience).toMatchObject({ status: 200, code: 'sent' })
     expect(relay.mails).toHaveLength(1)
+  })
+})
+
+describe('a disk that is lost at every restart, as on Heroku', () => {
+  const started = async (env: Record<string, string>, { onTestFinished }: TestContext) => {
+    const relay = await scriptedRelay()
+    onTestFinished(() => relay.close())
+    const service = await startReplica({ store: { env: {} }, relay, env: { DYNO: 'web.1', ...env } })
+    onTestFinished(() => service.kill())
+    await expect.poll(service.output).toContain('listening')
+    return service.output()
+  }
+
+  it('is warned of at the start', async (context) => {
+    expect(await started({}, context)).toMatch(/"level":40.*DATABASE_URL is not set: a dyno loses its disk/)
+  })
+
+  it('is no matter with Postgres', async (context) => {
+    const env = { DATABASE_URL: 'postgres://nobody@127.0.0.1:9/none' }
+    expect(await started(env, context)).not.toContain('loses its disk')
   })
 })
 
