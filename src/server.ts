@@ -107,8 +107,14 @@ export async function start(config: Config, log: Log, pace: Pace = {}): Promise<
     trustedProxies: config.trustedProxies,
     inbox: inbox && key && { inbox, hint: () => sampleCommand(url, key) },
   })
-  const logger = { error: (bug: unknown) => log.error({ bug: describeError(bug) }, 'stopping failed') }
-  closeWithGrace({ delay: graceMs, logger }, async ({ err, signal }) => {
+  const logger = {
+    error: (bug: unknown) =>
+      log.error(typeof bug === 'string' ? { reason: bug } : { bug: describeError(bug) }, 'stopping failed'),
+  }
+  let stopping = false
+  const grace = { delay: graceMs, logger, skip: ['SIGTERM' as const] }
+  const { close } = closeWithGrace(grace, async ({ err, signal = 'SIGTERM' }) => {
+    stopping = true
     if (err) log.fatal({ bug: describeError(err) }, 'crash')
     else log.info({ signal }, 'stopping')
     const stopped = Date.now()
@@ -121,6 +127,10 @@ export async function start(config: Config, log: Log, pace: Pace = {}): Promise<
     await Promise.race([outbox.close(leftMs - 500), sleep(leftMs)])
     await inbox?.close()
     await new Promise((flushed) => log.flush(flushed))
+  })
+  // whoever stops a whole group of processes is heard twice: the second time must not cut what may still end
+  process.on('SIGTERM', () => {
+    if (!stopping) close()
   })
   await app.listen({ host: config.host, port: config.port })
   const address = app.server.address()

@@ -127,6 +127,19 @@ describe('SIGTERM', () => {
     expect(relay.commands.at(-1)).toBe('QUIT')
   })
 
+  it('that comes twice cuts nothing that the first lets end', async () => {
+    const { relay, service } = await serviceBefore({
+      dot: () => new Promise((done) => setTimeout(done, 1_500, '250 ok')),
+    })
+    const running = fetch(`${service.url}/emailservice/${signToken()}`)
+    await expect.poll(() => relay.commands.includes('DATA')).toBe(true)
+    const stopped = service.stop()
+    await expect.poll(service.output).toContain('stopping')
+    service.child.kill('SIGTERM')
+    expect(await (await running).json()).toMatchObject({ error: 0, code: 'sent' })
+    expect(await stopped).toBe(0)
+  })
+
   it('waits no longer than the relay may take, also when it never answers', async () => {
     const { relay, service } = await serviceBefore({ dot: () => 'hang' })
     const running = fetch(`${service.url}/emailservice/${signToken()}`)
