@@ -138,7 +138,14 @@ export const environmentSchema = z.object({
       )
       .default('info'),
   ),
-  NODE_ENV: text,
+  // a near miss would quietly be development: a made-up secret, links without TLS
+  NODE_ENV: z.preprocess(
+    unset,
+    z
+      .string()
+      .refine((value) => value === 'production' || !/prod/i.test(value), 'must be written "production"')
+      .optional(),
+  ),
   DYNO: text,
 })
 type Environment = z.infer<typeof environmentSchema>
@@ -190,7 +197,7 @@ export function readConfig(env: NodeJS.ProcessEnv = process.env): Config {
     adminToken: values.ADMIN_TOKEN,
     metrics: values.METRICS ?? !production,
     relays: ways.relays,
-    warnings: [...secrets.warnings, ...ways.warnings, ...lossWarnings(values)],
+    warnings: [...secrets.warnings, ...ways.warnings, ...loginWarnings(ways.relays), ...lossWarnings(values)],
   })
 }
 
@@ -220,6 +227,11 @@ function readSender(values: Environment, required: boolean): Mailbox {
   throw new ConfigError([
     'MAIL_FROM: the sender address is missing. Set MAIL_FROM=noreply@your-domain (a domain your relay may send for).',
   ])
+}
+
+function loginWarnings(relays: readonly RelayConfig[]): string[] {
+  const open = relays.filter((relay) => relay.kind === 'smtp' && relay.tls !== 'off' && !relay.auth)
+  return open.map(({ name }) => `The relay ${name} has no user and password: mails go there without a login.`)
 }
 
 function lossWarnings({ DYNO, DATABASE_URL }: Environment): string[] {
@@ -258,6 +270,11 @@ function readSecrets(env: NodeJS.ProcessEnv, values: Environment, production: bo
   const sealSecrets = [current, previous].filter((secret) => secret !== undefined)
   // names in order, so that NAME comes before NAME_PREVIOUS
   for (const name of Object.keys(env).toSorted()) {
+    if (/^jwt_mailer_secret_/i.test(name) && name !== name.toUpperCase()) {
+      throw new ConfigError([
+        `${name}: is not read. Write the name of the app in capitals: ${name.toUpperCase()}.`,
+      ])
+    }
     const app = appSecret.exec(name)?.[1]
     if (app && name !== 'JWT_MAILER_SECRET_PREVIOUS') add(app, name, env[name])
   }

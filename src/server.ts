@@ -163,6 +163,8 @@ function startFailure(error: unknown): unknown {
   if (!(error instanceof Error)) return error
   const { code, port }: Error & { code?: string; port?: number } = error
   if (code === 'EADDRINUSE') return `Cannot start: port ${port} is taken. Set PORT to a free one.`
+  if (code === 'EADDRNOTAVAIL')
+    return 'Cannot start: HOST is no address of this machine. Set HOST to one, or remove it.'
   if (code === 'EACCES') return `Cannot start: this user may not listen on port ${port}. Set PORT above 1023.`
   return error
 }

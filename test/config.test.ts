@@ -104,6 +104,8 @@ describe('a start in production', () => {
     [{ MAIL_FROM: undefined, MAILERTOGO_DOMAIN: 'localhost' }, /^MAILERTOGO_DOMAIN: must be a domain/],
     [{ SENDER_NAME: 'Eve\r\nBcc: eve@evil.example' }, /^SENDER_NAME: must be a single line/],
     [{ APP_NAME: 'x'.repeat(101) }, /^APP_NAME: must be at most 100/],
+    [{ NODE_ENV: 'Production' }, /^NODE_ENV: must be written "production"/],
+    [{ JWT_MAILER_SECRET_shop: secret }, /^JWT_MAILER_SECRET_shop: is not read.*JWT_MAILER_SECRET_SHOP/],
     [{ PORT: 'http' }, /^PORT: must be a whole number from 0 to 65535/],
     [{ PORT: '70000' }, /^PORT: must be a whole number/],
     [{ RELAY_CONNECTIONS: '0' }, /^RELAY_CONNECTIONS: must be a whole number from 1 to 100/],
@@ -140,6 +142,16 @@ describe('a start in production', () => {
     expect(readConfig({ ...production, JWT_MAILER_SECRET: 'short' }).warnings).toEqual([
       'JWT_MAILER_SECRET is shorter than 32 bytes and can be guessed.',
     ])
+  })
+})
+
+describe('a relay without a login', () => {
+  it('is warned of, unless it stands on this machine', () => {
+    const warningsOf = (url: string) => readConfig({ ...production, SMTP_URL: url }).warnings
+    expect(warningsOf('smtp://relay.example.com')).toEqual([
+      'The relay smtp has no user and password: mails go there without a login.',
+    ])
+    expect(warningsOf('smtp://localhost?tls=off')).toEqual([])
   })
 })
 
@@ -194,7 +206,7 @@ describe('several relays', () => {
   it('are tried in the order of RELAYS, which leaves none out unnoticed', () => {
     const { relays, warnings } = readConfig({ ...all, RELAYS: 'sendgrid, smtp2,mailertogo' })
     expect(relays.map(({ name }) => name)).toEqual(['sendgrid', 'smtp2', 'mailertogo'])
-    expect(warnings).toEqual([
+    expect(warnings.filter((line) => line.includes('RELAYS'))).toEqual([
       'SMTP_URL is set, but RELAYS leaves "smtp" out: it gets no mail.',
       'SMTP_URL_3 is set, but RELAYS leaves "smtp3" out: it gets no mail.',
     ])
