@@ -21,7 +21,7 @@ async function serviceWith(env: Record<string, string>) {
       const token = signToken(sampleClaims({ jti: `mail-${++count}` }))
       return (await (await fetch(`${service.url}/emailservice/${token}`)).json()) as { code: string }
     },
-    ready: async () => (await (await fetch(`${service.url}/health/ready`)).json()) as unknown,
+    ready: async (): Promise<unknown> => (await fetch(`${service.url}/health/ready`)).json(),
   }
 }
 
