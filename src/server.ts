@@ -80,7 +80,7 @@ export async function start(config: Config, log: Log, pace: Pace = {}): Promise<
   })
   metrics?.watch({ outbox, transport })
   const attempt = retrier({ catalogue, transport, log, now: clock })
-  const pump = startPump({ outbox, attempt, log, clock, ...pace.pump })
+  const pump = startPump({ outbox, attempt, ready: transport.ready, log, clock, ...pace.pump })
   const [key] = config.keysOf('default')
   let url = localUrl(config.host, config.port)
   const app = await buildApp({

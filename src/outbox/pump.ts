@@ -9,6 +9,8 @@ export interface PumpOptions {
   readonly outbox: Pick<Outbox, 'claimDue' | 'settle' | 'handBack' | 'purge'>
   /** Tries one mail once, within 20 s. What it throws is a bug: the mail is tried again later. */
   readonly attempt: (mail: Due) => Promise<Settlement>
+  /** False while there is nobody to try a mail with: then none is claimed, or a long backlog would go round in circles. */
+  readonly ready?: (() => boolean) | undefined
   readonly log: Log
   readonly everyMs?: number
   readonly maxRunning?: number
@@ -24,7 +26,7 @@ export interface Pump {
 
 /** Starts looking for due mails every 2 s or so; while there are more than fit, at once again. */
 export function startPump(options: PumpOptions): Pump {
-  const { outbox, attempt, log, everyMs = 2000, maxRunning = 16 } = options
+  const { outbox, attempt, ready = () => true, log, everyMs = 2000, maxRunning = 16 } = options
   const { clock = Date.now, random = Math.random } = options
   const running = new Map<Due, Promise<void>>()
   const stopping = new AbortController()
@@ -45,6 +47,7 @@ export function startPump(options: PumpOptions): Pump {
 
   /** Claims only what can start now, so that no lease runs out in a queue. True when there may be more. */
   async function claimAll(): Promise<boolean> {
+    if (!ready()) return false
     const free = maxRunning - running.size
     const due = free > 0 ? await outbox.claimDue(free) : []
     if (stopping.signal.aborted) await handBack(due)

@@ -28,6 +28,8 @@ export interface RelayHealth {
 export interface Failover extends Transport {
   readonly breakers: () => readonly Pick<RelayHealth, 'relay' | 'breaker'>[]
   readonly health: () => Promise<readonly RelayHealth[]>
+  /** False while every breaker is open: a mail sent now would come back at once. */
+  readonly ready: () => boolean
   /** Of the relays that have a pool. */
   readonly pools: () => readonly ({ readonly relay: string } & PoolUse)[]
 }
@@ -101,6 +103,7 @@ export function failover(transports: readonly Transport[], options: FailoverOpti
     name: transports.map(({ name }) => name).join(','),
     send,
     health,
+    ready: () => ways.some((way) => way.breaker.ready()),
     breakers: () => ways.map((way) => ({ relay: way.transport.name, breaker: way.breaker.state() })),
     pools: () => transports.flatMap(({ name, use }) => (use ? [{ relay: name, ...use() }] : [])),
     async check() {

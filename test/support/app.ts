@@ -133,7 +133,15 @@ export async function testApp(options: TestAppOptions = {}): Promise<TestApp> {
     ...options.parts,
   })
   const pump =
-    options.pump && startPump({ outbox, attempt: retrier(flow), log: logger, clock: now, ...options.pump })
+    options.pump &&
+    startPump({
+      outbox,
+      attempt: retrier(flow),
+      ready: transport.ready,
+      log: logger,
+      clock: now,
+      ...options.pump,
+    })
   onTestFinished(async () => {
     await app.close()
     await pump?.stop(1_000)

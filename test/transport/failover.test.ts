@@ -173,6 +173,22 @@ describe('nobody else gets the mail when the first relay may have it:', () => {
     },
   )
 
+  it('for a quarter of an hour, also when that relay refuses our sender meanwhile; then any relay may have it', async () => {
+    const one = await relayWith({
+      dot: () => 'reset',
+      MAIL: (count) => (count === 1 ? '250 ok' : '550 who are you'),
+    })
+    const two = await relayWith()
+    const service = await serviceBefore([smtpTo(one, 'one'), smtpTo(two, 'two')])
+    const { id } = await service.ask()
+    service.pass(60_000)
+    await expect.poll(() => logged(service.app, 'mail tried again').length, { timeout: 10_000 }).toBe(1)
+    await expect.poll(() => service.state(id)).toMatchObject({ state: 'queued', detail: 'sender' })
+    expect(two.commands).toEqual([])
+    service.pass(20 * 60_000)
+    await expect.poll(() => two.mails.length, { timeout: 10_000 }).toBe(1)
+  })
+
   it('for a quarter of an hour, also when that relay has gone; then any relay may have it', async () => {
     const one = await relayWith({ dot: () => 'reset' })
     const two = await relayWith()
@@ -222,6 +238,14 @@ describe('when no relay takes it', () => {
     const service = await serviceBefore(place === 0 ? [strict, away] : [away, strict])
     expect(await service.ask()).toMatchObject({ status: 202, code: 'queued' })
     expect(logged(service.app, 'mail queued')).toMatchObject([{ relay: 'away', reason: 'connect' }])
+  })
+
+  it('because the only one that can be reached refuses our sender, and the other is left alone, it is queued', async () => {
+    const away = smtpTo(await nobody(), 'away')
+    const strict = smtpTo(await relayWith({ MAIL: () => '550 who are you' }), 'strict')
+    const service = await serviceBefore([away, strict], { breaker: { failures: 1, pauseMs: 600_000 } })
+    expect([await service.ask(), await service.ask()]).toMatchObject([{ code: 'queued' }, { code: 'queued' }])
+    expect(logged(service.app, 'mail queued').at(-1)).toMatchObject({ relay: 'strict', reason: 'sender' })
   })
 
   it('because all are silent, the caller has waited no longer than the total', async () => {
@@ -357,6 +381,20 @@ describe('a relay that cannot be reached for long', () => {
     const arrived = back.mails.map(({ source }) => /^Message-ID: <(.*)-[a-z0-9]+@/m.exec(source)?.[1])
     expect(arrived.toSorted()).toEqual(ids.toSorted())
   }, 40_000)
+
+  it('is not asked for what is stored either: that waits unclaimed until a mail may show that it is back', async () => {
+    const away = await nobody()
+    const service = await serviceBefore([smtpTo(away, 'one')], { breaker: { failures: 1, pauseMs: 600_000 } })
+    for (let count = 0; count < 3; count++) expect(await service.ask()).toMatchObject({ code: 'queued' })
+    service.pass(60_000)
+    await new Promise((resolve) => setTimeout(resolve, 300))
+    expect(logged(service.app, 'mail tried again')).toEqual([])
+    const back = await relayWith({}, away.port)
+    await service.app.app.inject('/health/ready')
+    await expect
+      .poll(() => (service.pass(5_000), back.mails.length), { timeout: 10_000, interval: 100 })
+      .toBe(3)
+  })
 
   it('costs callers nothing while another one takes the mails', async () => {
     const one = await relayWith({ EHLO: () => 'hang' })
