@@ -29,6 +29,7 @@ const builtInMails = fileURLToPath(new URL('../mails', import.meta.url))
 /** Heroku kills 30 s after SIGTERM. A mail on its way takes 20 s at most, and its end must still reach the store. */
 const graceMs = 24_500
 const attemptGraceMs = 20_500
+const storeGraceMs = 23_000
 
 /** How fast time passes and how long things may take. A test hurries; the service itself never does. */
 export interface Pace {
@@ -123,7 +124,7 @@ export async function start(config: Config, log: Log, pace: Pace = {}): Promise<
     // the last receipts are on their way to `settle`
     await new Promise(setImmediate)
     // a store that hangs may not cost the orderly end: what it has not heard, the lease tells the next replica
-    const leftMs = graceMs - 500 - (Date.now() - stopped)
+    const leftMs = storeGraceMs - (Date.now() - stopped)
     await Promise.race([outbox.close(leftMs - 500), sleep(leftMs)])
     await inbox?.close()
     await new Promise((flushed) => log.flush(flushed))
