@@ -1,4 +1,5 @@
 /** Owns group commit: operations that gather while one transaction runs go together into the next. */
+import { setTimeout as pause } from 'node:timers/promises'
 import { MailerError } from '../errors.ts'
 
 const answersPerTurn = 32
@@ -13,14 +14,19 @@ export interface BatchOptions<Op, Result> {
   /** Beyond either of these a new operation is refused at once. */
   readonly maxWaiting?: number
   readonly maxWaitingBytes?: number
+  /** How long an operation that is in no hurry waits for one that is. */
+  readonly patienceMs?: number
+  /** How far apart transactions begin where several wait at once: five mails in one cost half of what five cost alone. */
+  readonly gatherMs?: number
 }
 
 export interface Batcher<Op, Result> {
   /**
    * Resolves when the transaction with this operation has committed. Throws `MailerError('store_unavailable')` with
-   * reason `busy` when the line is full, or what `run` threw for the operation itself.
+   * reason `busy` when the line is full, or what `run` threw for the operation itself. A `patient` operation rides with
+   * the next one that is not, and goes alone only when none comes.
    */
-  submit(operation: Op): Promise<Result>
+  submit(operation: Op, patient?: boolean): Promise<Result>
   /** Resolves when nothing waits or runs any more. */
   idle(): Promise<void>
 }
@@ -28,6 +34,7 @@ export interface Batcher<Op, Result> {
 interface Waiting<Op, Result> {
   readonly operation: Op
   readonly bytes: number
+  readonly patient: boolean
   readonly resolve: (result: Result) => void
   readonly reject: (error: unknown) => void
 }
@@ -36,26 +43,44 @@ interface Waiting<Op, Result> {
 export function batcher<Op, Result>(options: BatchOptions<Op, Result>): Batcher<Op, Result> {
   const { run, weigh, maxOperations = 256, maxBytes = 1 << 20 } = options
   const { maxWaiting = 10_000, maxWaitingBytes = 32 << 20 } = options
+  const { patienceMs = 5, gatherMs = 2 } = options
   let waiting: Waiting<Op, Result>[] = []
   let waitingBytes = 0
   let running: Promise<void> | undefined
+  let patience: NodeJS.Timeout | undefined
   let answering: Promise<unknown> = Promise.resolve()
+  let begun = -Infinity
+  /** Operations of the last transaction that somebody waited for. */
+  let urgent = 0
 
-  function submit(operation: Op): Promise<Result> {
+  function submit(operation: Op, patient = false): Promise<Result> {
     const bytes = weigh(operation)
     if (waiting.length >= maxWaiting || waitingBytes + bytes > maxWaitingBytes)
       return Promise.reject(new MailerError('store_unavailable', { reason: 'busy' }))
     return new Promise((resolve, reject) => {
-      waiting.push({ operation, bytes, resolve, reject })
+      waiting.push({ operation, bytes, patient, resolve, reject })
       waitingBytes += bytes
-      running ??= runAll()
+      if (patient && waiting.length < maxOperations) patience ??= setTimeout(start, patienceMs)
+      else start()
     })
+  }
+
+  function start(): void {
+    running ??= runAll()
   }
 
   async function runAll(): Promise<void> {
     await new Promise(setImmediate)
-    while (waiting.length > 0) await runBatch(takeBatch())
+    while (waiting.length > 0) {
+      const restMs = begun + gatherMs - performance.now()
+      if (urgent > 1 && restMs > 0) await pause(restMs)
+      clearTimeout(patience)
+      patience = undefined
+      await runBatch(takeBatch())
+      if (waiting.length < maxOperations && waiting.every(({ patient }) => patient)) break
+    }
     running = undefined
+    if (waiting.length > 0) patience ??= setTimeout(start, patienceMs)
   }
 
   function takeBatch(): Waiting<Op, Result>[] {
@@ -67,6 +92,8 @@ export function batcher<Op, Result>(options: BatchOptions<Op, Result>): Batcher<
     const batch = full === -1 ? waiting : waiting.slice(0, full)
     waiting = full === -1 ? [] : waiting.slice(full)
     waitingBytes -= batch.reduce((sum, one) => sum + one.bytes, 0)
+    urgent = batch.reduce((sum, one) => sum + (one.patient ? 0 : 1), 0)
+    begun = performance.now()
     return batch
   }
 
@@ -93,7 +120,10 @@ export function batcher<Op, Result>(options: BatchOptions<Op, Result>): Batcher<
   return {
     submit,
     async idle() {
-      await running
+      while (running ?? waiting.length > 0) {
+        start()
+        await running
+      }
       await answering
     },
   }

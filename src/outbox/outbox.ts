@@ -62,8 +62,12 @@ export async function openOutbox(options: OutboxOptions): Promise<Outbox> {
   const [accepting, reading] = [lane(), lane()]
   const moving = engine.parallel ? lane() : accepting
   const laneFor = (operation: Operation) => (operation.op === 'accept' ? accepting : moving)
+  // nobody waits for the news that a mail was sent
   const submit = (operation: Operation) =>
-    (readsOnly(operation) ? reading : laneFor(operation)).submit(operation)
+    (readsOnly(operation) ? reading : laneFor(operation)).submit(
+      operation,
+      operation.op === 'settle' && operation.state === 'sent',
+    )
   const rowsOf = async (operation: Operation) => (await submit(operation)).rows
   const watching = watch(async (id) => fateIn(await find(id)))
   const landing = new Set<Promise<unknown>>()

@@ -44,6 +44,51 @@ test('a lone operation does not wait for company', async () => {
   expect((performance.now() - from) / 50).toBeLessThan(1)
 })
 
+test('a patient operation rides with the next one that is not', async () => {
+  const { batch, batches } = doubling({ patienceMs: 60_000 })
+  const patient = batch.submit(1, true)
+  await new Promise((resolve) => setTimeout(resolve, 20))
+  expect(batches).toEqual([])
+  expect(await Promise.all([batch.submit(2), patient])).toEqual([4, 2])
+  expect(batches).toEqual([[1, 2]])
+})
+
+test('a patient operation goes alone when none comes, and waits for nothing at the end', async () => {
+  expect(await doubling({ patienceMs: 1 }).batch.submit(1, true)).toBe(2)
+  const { batch, batches } = doubling({ patienceMs: 60_000 })
+  const patient = batch.submit(1, true)
+  await batch.idle()
+  expect(batches).toEqual([[1]])
+  expect(await patient).toBe(2)
+})
+
+test('patient operations that come while a transaction runs do not keep the store busy', async () => {
+  const { batch, batches } = doubling({ ms: 5, patienceMs: 60_000 })
+  const first = batch.submit(1)
+  await new Promise(setImmediate)
+  await new Promise(setImmediate)
+  const patient = [2, 3].map((n) => batch.submit(n, true))
+  await first
+  await new Promise((resolve) => setTimeout(resolve, 20))
+  expect(batches).toEqual([[1]])
+  await batch.idle()
+  expect(await Promise.all(patient)).toEqual([4, 6])
+  expect(batches).toEqual([[1], [2, 3]])
+})
+
+test('where several wait at once, more are waited for', async () => {
+  const { batch, batches } = doubling({ gatherMs: 100 })
+  await Promise.all([1, 2].map((n) => batch.submit(n)))
+  const later = [batch.submit(3)]
+  await new Promise((resolve) => setTimeout(resolve, 5))
+  later.push(batch.submit(4))
+  await Promise.all(later)
+  expect(batches).toEqual([
+    [1, 2],
+    [3, 4],
+  ])
+})
+
 test('a batch ends at its number of operations and at its bytes', async () => {
   const many = doubling({ maxOperations: 4 })
   await Promise.all(range(10).map((n) => many.batch.submit(n)))
