@@ -29,15 +29,15 @@ type Gap = (typeof markers)[number][0]
 export const automatic = { 'Auto-Submitted': 'auto-generated', 'X-Auto-Response-Suppress': 'All' }
 
 /**
- * Writes one mail with CRLF line ends and lines of at most 998 octets; dots are not yet stuffed. `sender` is the address
- * in From when a relay may not send for the message's own; the Message-ID does not follow it.
+ * Writes one mail: ASCII, CRLF at every line's end, lines of at most 998 octets; dots are not yet stuffed. `sender` is
+ * the address in From when a relay may not send for the message's own; the Message-ID does not follow it.
  */
-export type BuildMime = (message: Message, sender?: string) => Buffer
+export type BuildMime = (message: Message, sender?: string) => string
 
 /** Throws when MailComposer's output no longer splits at the markers: then nothing may be sent at all. */
 export async function mimeBuilder(): Promise<BuildMime> {
   const literals = cutAtMarkers(await composeSkeleton())
-  return (message, sender) => Buffer.from(fillGaps(literals, gapValues(message, sender)), 'latin1')
+  return (message, sender) => fillGaps(literals, gapValues(message, sender))
 }
 
 function composeSkeleton(): Promise<string> {
@@ -80,6 +80,7 @@ function cutAtMarkers(skeleton: string): string[] {
   literals.push(rest)
   const left = markers.find(([, marker]) => literals.some((literal) => literal.includes(marker)))
   if (left) throw new Error(`the mail skeleton has a second gap for ${left[0]}`)
+  if (!rest.endsWith('\r\n')) throw new Error('the mail skeleton does not end with a line end')
   return literals
 }
 
