@@ -1,7 +1,7 @@
 /** Owns the encodings of RFC 2045 and RFC 2047 a mail is written in: fast, and ASCII without bare CR or LF in any case. */
 
 const maxLine = 76
-const [tab, lf, cr, space, equals] = [0x09, 0x0a, 0x0d, 0x20, 0x3d]
+const [tab, lf, cr, space, dot, equals] = [0x09, 0x0a, 0x0d, 0x20, 0x2e, 0x3d]
 const hex = Buffer.from('0123456789ABCDEF', 'latin1')
 
 /** 1 for every byte that quoted-printable writes as it is; white space is decided by what follows it. */
@@ -9,15 +9,14 @@ const literal = Uint8Array.from({ length: 256 }, (_, byte) =>
   byte > space && byte < 0x7f && byte !== equals ? 1 : 0,
 )
 
-/** Grows to the largest mail seen and is then used again: a body is at most some hundred kilobytes. */
-let scratch = Buffer.allocUnsafeSlow(64 * 1024)
+/** Room that either encoding needs for so many bytes. */
+export const roomFor = (bytes: number) => bytes * 4 + 16
 
-/** RFC 2045 6.7. Any line break becomes CRLF; lines are at most 76 characters. */
-export function encodeQuotedPrintable(bytes: Buffer): string {
-  const worst = bytes.length * 4 + 16
-  if (scratch.length < worst) scratch = Buffer.allocUnsafeSlow(worst)
-  const out = scratch
-  let at = 0
+/**
+ * RFC 2045 6.7, into `out` from `at`; returns where it ended. Any line break becomes CRLF; lines are at most 76
+ * characters and never begin with a dot, so that SMTP has none to double.
+ */
+export function encodeQuotedPrintable(bytes: Buffer, out: Buffer, at: number): number {
   let column = 0
   for (let index = 0; index < bytes.length; index++) {
     const byte = bytes[index]!
@@ -35,7 +34,7 @@ export function encodeQuotedPrintable(bytes: Buffer): string {
       out[at++] = lf
       column = 0
     }
-    if (plain) {
+    if (plain && (column > 0 || byte !== dot)) {
       out[at++] = byte
       column++
     } else {
@@ -45,7 +44,7 @@ export function encodeQuotedPrintable(bytes: Buffer): string {
       column += 3
     }
   }
-  return out.toString('latin1', 0, at)
+  return at
 }
 
 function endsLine(bytes: Buffer, next: number): boolean {
@@ -53,12 +52,14 @@ function endsLine(bytes: Buffer, next: number): boolean {
   return byte === undefined || byte === lf || byte === cr
 }
 
-/** RFC 2045 6.8, in lines of 76 characters. */
-export function encodeBase64(bytes: Buffer): string {
+/** RFC 2045 6.8, in lines of 76 characters, into `out` from `at`; returns where it ended. */
+export function encodeBase64(bytes: Buffer, out: Buffer, at: number): number {
   const whole = bytes.toString('base64')
-  const lines: string[] = []
-  for (let start = 0; start < whole.length; start += maxLine) lines.push(whole.slice(start, start + maxLine))
-  return lines.join('\r\n')
+  for (let start = 0; start < whole.length; start += maxLine) {
+    if (start > 0) at += out.write('\r\n', at, 'latin1')
+    at += out.write(whole.slice(start, start + maxLine), at, 'latin1')
+  }
+  return at
 }
 
 /** Six non-ASCII bytes of ten make quoted-printable longer than base64 and unreadable anyway; we switch well before. */

@@ -7,10 +7,17 @@
  */
 import MailComposer from 'nodemailer/lib/mail-composer'
 import type { Mailbox, Message } from '../message.ts'
-import { encodeBase64, encodedWords, encodeQuotedPrintable, foldAscii, isMostlyAscii } from './encode.ts'
+import {
+  encodeBase64,
+  encodedWords,
+  encodeQuotedPrintable,
+  foldAscii,
+  isMostlyAscii,
+  roomFor,
+} from './encode.ts'
 
-/** Marker of each gap, in the order in which MailComposer writes them. The encoding of a part is a gap as well. */
-const markers = [
+/** Marker of each gap, in the order in which MailComposer writes them: the header's, then those of the two parts. */
+const headerMarkers = [
   ['reference', 'marker-reference'],
   ['language', 'marker-language'],
   ['from', 'marker-from@marker.invalid'],
@@ -18,26 +25,41 @@ const markers = [
   ['subject', 'marker-subject'],
   ['messageId', 'marker-id@marker.invalid'],
   ['date', 'Thu, 01 Jan 1970 00:00:00 +0000'],
-  ['textEncoding', 'quoted-printable'],
+] as const
+const partMarkers = [
+  ['text encoding', 'quoted-printable'],
   ['text', 'marker-text'],
-  ['htmlEncoding', 'quoted-printable'],
+  ['html encoding', 'quoted-printable'],
   ['html', 'marker-html'],
 ] as const
-type Gap = (typeof markers)[number][0]
+type Header = Record<(typeof headerMarkers)[number][0], string>
 
 /** RFC 3834, and the same for Exchange: no vacation notices in return. */
 export const automatic = { 'Auto-Submitted': 'auto-generated', 'X-Auto-Response-Suppress': 'All' }
 
 /**
- * Writes one mail: ASCII, CRLF at every line's end, lines of at most 998 octets; dots are not yet stuffed. `sender` is
- * the address in From when a relay may not send for the message's own; the Message-ID does not follow it.
+ * Writes one mail: ASCII, CRLF at every line's end, lines of at most 998 octets, none of which begins with a dot.
+ * `sender` is the address in From when a relay may not send for the message's own; the Message-ID does not follow it.
+ * `end` is put behind the mail.
  */
-export type BuildMime = (message: Message, sender?: string) => string
+export type BuildMime = (message: Message, sender?: string, end?: string) => Buffer
 
 /** Throws when MailComposer's output no longer splits at the markers: then nothing may be sent at all. */
 export async function mimeBuilder(): Promise<BuildMime> {
   const literals = cutAtMarkers(await composeSkeleton())
-  return (message, sender) => fillGaps(literals, gapValues(message, sender))
+  const [beforeTextEncoding, beforeText, beforeHtmlEncoding, beforeHtml, last] = literals.splice(
+    headerMarkers.length,
+  ) as [string, string, string, string, string]
+  const page = openPage()
+  return (message, sender, end = '') => {
+    page.begin()
+    page.write(fillHeader(literals, headerOf(message, sender)) + beforeTextEncoding)
+    page.writePart(message.text, beforeText)
+    page.write(beforeHtmlEncoding)
+    page.writePart(message.html, beforeHtml)
+    page.write(last + end)
+    return page.take()
+  }
 }
 
 function composeSkeleton(): Promise<string> {
@@ -69,6 +91,7 @@ function composeSkeleton(): Promise<string> {
 }
 
 function cutAtMarkers(skeleton: string): string[] {
+  const markers = [...headerMarkers, ...partMarkers]
   const literals: string[] = []
   let rest = skeleton
   for (const [gap, marker] of markers) {
@@ -84,17 +107,16 @@ function cutAtMarkers(skeleton: string): string[] {
   return literals
 }
 
-function fillGaps(literals: readonly string[], values: Record<Gap, string>): string {
-  let mail = ''
-  for (let index = 0; index < markers.length; index++) {
-    mail += literals[index]! + values[markers[index]![0]]
+/** `literals` are what stands before each gap. */
+function fillHeader(literals: readonly string[], header: Header): string {
+  let lines = ''
+  for (let index = 0; index < headerMarkers.length; index++) {
+    lines += literals[index]! + header[headerMarkers[index]![0]]
   }
-  return mail + literals[markers.length]!
+  return lines
 }
 
-function gapValues(message: Message, sender = message.from.address): Record<Gap, string> {
-  const text = encodeBody(message.text)
-  const html = encodeBody(message.html)
+function headerOf(message: Message, sender = message.from.address): Header {
   return {
     reference: message.id,
     language: message.locale,
@@ -103,10 +125,45 @@ function gapValues(message: Message, sender = message.from.address): Record<Gap,
     subject: formatText(message.subject),
     messageId: messageId(message).slice(1, -1),
     date: message.date.toUTCString().replace('GMT', '+0000'),
-    textEncoding: text.encoding,
-    text: text.body,
-    htmlEncoding: html.encoding,
-    html: html.body,
+  }
+}
+
+/** Memory in which one mail after the other is written: it grows to the largest, and strings are never joined. */
+function openPage() {
+  let page = Buffer.allocUnsafeSlow(64 * 1024)
+  let part = Buffer.allocUnsafeSlow(64 * 1024)
+  let at = 0
+
+  function reserve(bytes: number): void {
+    if (at + bytes <= page.length) return
+    const larger = Buffer.allocUnsafeSlow((at + bytes) * 2)
+    page.copy(larger, 0, 0, at)
+    page = larger
+  }
+
+  function write(ascii: string): void {
+    reserve(ascii.length)
+    at += page.write(ascii, at, 'latin1')
+  }
+
+  return {
+    /** Also after a mail that was never finished. */
+    begin(): void {
+      at = 0
+    },
+    write,
+    /** The part's encoding, what stands between that and its body, and the body. */
+    writePart(content: string, between: string): void {
+      if (content.length * 3 > part.length) part = Buffer.allocUnsafeSlow(content.length * 6)
+      const bytes = part.subarray(0, part.write(content, 'utf8'))
+      // spam filters distrust base64 where quoted-printable would be readable
+      const readable = isMostlyAscii(bytes)
+      write((readable ? 'quoted-printable' : 'base64') + between)
+      reserve(roomFor(bytes.length))
+      at = (readable ? encodeQuotedPrintable : encodeBase64)(bytes, page, at)
+    },
+    /** A copy of all that was written. */
+    take: () => Buffer.from(page.subarray(0, at)),
   }
 }
 
@@ -145,12 +202,4 @@ function isPlainHeader(value: string): boolean {
 export function oneLine(value: string): string {
   // oxlint-disable-next-line no-control-regex -- control characters are what must go
   return value.replace(/[\x00-\x1f\x7f\u2028\u2029]+/g, ' ').trim()
-}
-
-/** Spam filters distrust base64 where quoted-printable would be readable. */
-function encodeBody(content: string): { encoding: string; body: string } {
-  const bytes = Buffer.from(content, 'utf8')
-  return isMostlyAscii(bytes)
-    ? { encoding: 'quoted-printable', body: encodeQuotedPrintable(bytes) }
-    : { encoding: 'base64', body: encodeBase64(bytes) }
 }

@@ -95,7 +95,7 @@ async function previewOf(message: Message, buildMime: BuildMime): Promise<Previe
     headers: headers.map(({ originalKey, value }) => ({ name: originalKey, value: decodeWords(value) })),
     text,
     html,
-    source,
+    source: source.toString('latin1'),
     bytes: { source: source.length, html: Buffer.byteLength(html), text: Buffer.byteLength(text) },
   }
 }

@@ -63,6 +63,7 @@ interface Slot {
   onOpened: ((trouble?: Trouble) => void) | undefined
 }
 
+const finalDot = '.\r\n'
 const sweepMs = 200
 const maxTimerMs = 60_000
 const leaveMs = 1_000
@@ -193,9 +194,9 @@ export function smtpTransport(options: SmtpOptions): Transport {
 
   function transmit(slot: Slot, job: Job): void {
     slot.state = 'busy'
-    let mail: string
+    let bytes: Buffer
     try {
-      mail = buildMime(job.message, options.from)
+      bytes = buildMime(job.message, options.from, finalDot)
     } catch (bug) {
       gate?.done()
       job.reject(bug)
@@ -204,7 +205,7 @@ export function smtpTransport(options: SmtpOptions): Transport {
     slot.job = job
     const { from, to } = job.message
     const envelope = { from: options.from ?? from.address, to: [to.address] }
-    slot.connection.send(envelope, noting(mail, slot, job), (error: SmtpError | null) => {
+    slot.connection.send(envelope, noting(bytes, slot, job), (error: SmtpError | null) => {
       if (slot.job !== job) return
       if (error) return transmitFailed(slot, job, error)
       slot.job = undefined
@@ -220,13 +221,13 @@ export function smtpTransport(options: SmtpOptions): Transport {
    * Or with 2xx, which RFC 5321 does not know there: that is the reply to another command, relay and we are out of
    * step, and what comes next would be taken for the answer to this mail.
    */
-  function noting(mail: string, slot: Slot, job: Job): Readable {
+  function noting(bytes: Buffer, slot: Slot, job: Job): Readable {
     const stream = {
       pipe(destination: Transform) {
         if (!String(slot.connection.lastServerResponse).startsWith('354'))
           return connectionLost(slot, { reason: 'protocol' })
         job.started = true
-        writeAtOnce(destination, mail)
+        writeAtOnce(destination, bytes)
       },
     }
     // oxlint-disable-next-line no-unsafe-type-assertion -- the rest of Readable is never touched
@@ -356,14 +357,9 @@ export function smtpTransport(options: SmtpOptions): Transport {
 
 /**
  * Mail and final dot in one write, and so in one TLS record. nodemailer's stream would write the dot by itself, and look
- * at every byte for what cannot be there (`BuildMime`); so what stands behind it is filled, not what stands before.
+ * at every byte for what cannot be there (`BuildMime`): so what stands behind it is filled, not what stands before.
  */
-function writeAtOnce(destination: Transform, mail: string): void {
-  destination.push(`${stuffDots(mail)}.\r\n`, 'latin1')
+function writeAtOnce(destination: Transform, bytes: Buffer): void {
+  destination.push(bytes)
   destination.push(null)
-}
-
-/** RFC 5321 4.5.2. The first line of a mail is a header, which cannot begin with a dot. */
-function stuffDots(mail: string): string {
-  return mail.replaceAll('\r\n.', '\r\n..')
 }

@@ -80,7 +80,7 @@ describe('a relay that behaves', () => {
     expect(relay.mails.map(({ recipients }) => recipients)).toEqual(
       Array.from({ length: 3 }, () => ['RCPT TO:<ada@example.com>']),
     )
-    expect(relay.mails[0]?.source).toContain('\r\n.dots stay\r\n')
+    expect(relay.mails[0]?.source).toContain('\r\n=2Edots stay\r\n')
   })
 
   it('is given no more connections than configured, and every mail exactly once', async () => {
