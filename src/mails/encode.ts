@@ -4,10 +4,13 @@ const maxLine = 76
 const [tab, lf, cr, space, dot, equals] = [0x09, 0x0a, 0x0d, 0x20, 0x2e, 0x3d]
 const hex = Buffer.from('0123456789ABCDEF', 'latin1')
 
-/** 1 for every byte that quoted-printable writes as it is; white space is decided by what follows it. */
-const literal = Uint8Array.from({ length: 256 }, (_, byte) =>
-  byte > space && byte < 0x7f && byte !== equals ? 1 : 0,
-)
+/** How quoted-printable writes a byte: as it is, as it is unless the line ends behind it, as a line's end, or as `=XX`. */
+const [asIs, blank, lineEnd, escaped] = [0, 1, 2, 3]
+const waysToWrite = Uint8Array.from({ length: 256 }, (_, byte) => {
+  if (byte === lf || byte === cr) return lineEnd
+  if (byte === space || byte === tab) return blank
+  return byte > space && byte < 0x7f && byte !== equals ? asIs : escaped
+})
 
 /** Room that either encoding needs for so many bytes. */
 export const roomFor = (bytes: number) => bytes * 4 + 16
@@ -17,39 +20,41 @@ export const roomFor = (bytes: number) => bytes * 4 + 16
  * characters and never begin with a dot, so that SMTP has none to double.
  */
 export function encodeQuotedPrintable(bytes: Buffer, out: Buffer, at: number): number {
-  let column = 0
-  for (let index = 0; index < bytes.length; index++) {
-    const byte = bytes[index]!
-    if (byte === cr && bytes[index + 1] === lf) continue
+  const end = bytes.length
+  let start = at
+  let index = 0
+  while (index < end) {
+    // most of a mail is runs of these, and this loop is most of its cost
+    const runEnd = Math.min(end, index + start + maxLine - 1 - at)
+    if (at > start || bytes[index] !== dot)
+      while (index < runEnd && waysToWrite[bytes[index]!] === asIs) out[at++] = bytes[index++]!
+    if (index === end) break
+
+    const byte = bytes[index++]!
+    const way = waysToWrite[byte]!
+    if (byte === cr && bytes[index] === lf) continue
     if (byte === lf) {
       out[at++] = cr
       out[at++] = lf
-      column = 0
+      start = at
       continue
     }
-    const plain = literal[byte] === 1 || ((byte === space || byte === tab) && !endsLine(bytes, index + 1))
-    if (column + (plain ? 1 : 3) >= maxLine) {
+    const plain = way === asIs || (way === blank && index < end && waysToWrite[bytes[index]!] !== lineEnd)
+    if (at - start + (plain ? 1 : 3) >= maxLine) {
       out[at++] = equals
       out[at++] = cr
       out[at++] = lf
-      column = 0
+      start = at
     }
-    if (plain && (column > 0 || byte !== dot)) {
+    if (plain && (at > start || byte !== dot)) {
       out[at++] = byte
-      column++
     } else {
       out[at++] = equals
       out[at++] = hex[byte >> 4]!
       out[at++] = hex[byte & 15]!
-      column += 3
     }
   }
   return at
-}
-
-function endsLine(bytes: Buffer, next: number): boolean {
-  const byte = bytes[next]
-  return byte === undefined || byte === lf || byte === cr
 }
 
 /** RFC 2045 6.8, in lines of 76 characters, into `out` from `at`; returns where it ended. */

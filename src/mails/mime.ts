@@ -157,7 +157,7 @@ function openPage() {
       if (content.length * 3 > part.length) part = Buffer.allocUnsafeSlow(content.length * 6)
       const bytes = part.subarray(0, part.write(content, 'utf8'))
       // spam filters distrust base64 where quoted-printable would be readable
-      const readable = isMostlyAscii(bytes)
+      const readable = bytes.length === content.length || isMostlyAscii(bytes)
       write((readable ? 'quoted-printable' : 'base64') + between)
       reserve(roomFor(bytes.length))
       at = (readable ? encodeQuotedPrintable : encodeBase64)(bytes, page, at)
