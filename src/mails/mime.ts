@@ -49,15 +49,15 @@ export async function mimeBuilder(): Promise<BuildMime> {
   const literals = cutAtMarkers(await composeSkeleton())
   const [beforeTextEncoding, beforeText, beforeHtmlEncoding, beforeHtml, last] = literals.splice(
     headerMarkers.length,
-  ) as [string, string, string, string, string]
+  )
   const page = openPage()
   return (message, sender, end = '') => {
     page.begin()
-    page.write(fillHeader(literals, headerOf(message, sender)) + beforeTextEncoding)
-    page.writePart(message.text, beforeText)
-    page.write(beforeHtmlEncoding)
-    page.writePart(message.html, beforeHtml)
-    page.write(last + end)
+    page.write(fillHeader(literals, headerOf(message, sender)) + beforeTextEncoding!)
+    page.writePart(message.text, beforeText!)
+    page.write(beforeHtmlEncoding!)
+    page.writePart(message.html, beforeHtml!)
+    page.write(last! + end)
     return page.take()
   }
 }
