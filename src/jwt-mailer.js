@@ -12,5 +12,7 @@ if (major < 24) {
 }
 module.enableCompileCache()
 if (existsSync('.env')) process.loadEnvFile('.env')
-const { runCommand } = await import('./cli.ts')
+// a checkout runs from its source; Node compiles none below node_modules, so a package brings it compiled
+const cli = existsSync(new URL('cli.ts', import.meta.url)) ? './cli.ts' : '../dist/cli.js'
+const { runCommand } = await import(cli)
 process.exitCode = await runCommand(process.argv.slice(2))

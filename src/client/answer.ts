@@ -1,0 +1,111 @@
+/** Owns what comes back from the service: bounded, checked, and turned into a value. */
+import type { FailureCode } from '../errors.ts'
+
+/**
+ * Why there is no mail: a code of the service, or one of the client's own.
+ *
+ *   unreachable  no connection, or it broke before the answer
+ *   timeout      no answer in time
+ *   aborted      by the caller's signal
+ *   bad_answer   what answered is no jwt-mailer
+ */
+export type ClientFailureCode = FailureCode | 'unreachable' | 'timeout' | 'aborted' | 'bad_answer'
+
+export interface ClientFailure {
+  readonly ok: false
+  readonly code: ClientFailureCode
+  /** May the same call succeed later? */
+  readonly retryable: boolean
+  /** With `rate_limited`: seconds until another mail may be sent. */
+  readonly retryAfterS?: number
+  /** With `claims_invalid`: which claim is missing or wrong. */
+  readonly claim?: string
+}
+
+const maxAnswerBytes = 64 * 1024
+
+/** `expired` is not among them: the mail's own link is over. */
+const passing = new Set<ClientFailureCode>([
+  'unreachable',
+  'timeout',
+  'rate_limited',
+  'relay_unavailable',
+  'store_unavailable',
+  'internal',
+])
+/** Tells the union from other strings; `satisfies` keeps both lists alike. */
+const serviceCodes = {
+  token_malformed: true,
+  token_signature: true,
+  token_expired: true,
+  token_not_yet_valid: true,
+  claims_invalid: true,
+  mail_unknown: true,
+  not_found: true,
+  method_not_allowed: true,
+  bad_request: true,
+  too_large: true,
+  rate_limited: true,
+  refused: true,
+  expired: true,
+  relay_unavailable: true,
+  store_unavailable: true,
+  internal: true,
+} satisfies Record<FailureCode, true>
+
+export function failure(code: ClientFailureCode): ClientFailure {
+  return { ok: false, code, retryable: passing.has(code) }
+}
+
+/** The answer's fields when the service accepted, else the failure. Rejects when the connection breaks. */
+export async function readAnswer(response: Response): Promise<Record<string, unknown> | ClientFailure> {
+  const answer = parseObject(await readBounded(response))
+  // a router in front of the service answers for one that is away with a page of its own
+  if (!answer || typeof answer['error'] !== 'number')
+    return failure(response.status >= 500 ? 'unreachable' : 'bad_answer')
+  if (answer['error'] === 0 && response.ok) return answer
+  const code = answer['code']
+  if (!isServiceCode(code)) return failure('bad_answer')
+  return { ...failure(code), ...retryAfter(response), ...claimIn(code, answer['msg']) }
+}
+
+export function isFailure(answer: Record<string, unknown> | ClientFailure): answer is ClientFailure {
+  return 'ok' in answer
+}
+
+async function readBounded({ body }: Response): Promise<string> {
+  const chunks: ReadableStream<Uint8Array> | null = body
+  if (!chunks) return ''
+  const decoder = new TextDecoder()
+  let text = ''
+  // leaving the loop closes the connection
+  for await (const chunk of chunks) {
+    text += decoder.decode(chunk, { stream: true })
+    if (text.length > maxAnswerBytes) return ''
+  }
+  return text
+}
+
+function parseObject(text: string): Record<string, unknown> | undefined {
+  try {
+    const value: unknown = JSON.parse(text)
+    return typeof value === 'object' && value !== null && !Array.isArray(value) ? { ...value } : undefined
+  } catch {
+    return undefined
+  }
+}
+
+function isServiceCode(code: unknown): code is FailureCode {
+  return typeof code === 'string' && Object.hasOwn(serviceCodes, code)
+}
+
+function retryAfter({ headers }: Response): { retryAfterS?: number } {
+  const seconds = Number(headers.get('retry-after') ?? NaN)
+  return Number.isFinite(seconds) && seconds >= 0 ? { retryAfterS: seconds } : {}
+}
+
+/** `Problem with token: user_email` */
+function claimIn(code: FailureCode, msg: unknown): { claim?: string } {
+  const [, claim] = /: ([a-z][a-z0-9_]*)$/.exec(String(msg)) ?? []
+  return code === 'claims_invalid' && claim !== undefined ? { claim } : {}
+}

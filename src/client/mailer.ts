@@ -1,0 +1,163 @@
+/** Owns the calls to the service: one mail, or what became of it, tried again where that is safe. */
+import { setTimeout as pause } from 'node:timers/promises'
+import jwt from 'jsonwebtoken'
+import { type ClientFailure, failure, isFailure, readAnswer } from './answer.ts'
+import { type MailContent, mintToken, type Recipient, signingKey } from './mint.ts'
+
+export interface MailerOptions {
+  /** Where the service listens: `https://mailer.example.com`. */
+  readonly url: string
+  /** The secret you share with it, or the app's own. */
+  readonly secret: string
+  /** The folder of mails this mailer sends, `default` without. */
+  readonly app?: string
+  /** How long one try may take, in ms. The service answers within 25 s, so 30 s without. */
+  readonly timeoutMs?: number
+  /** Tries after the first, 3 without. Repeats are the same mail to the service, by its `jti`. */
+  readonly retries?: number
+  /** Seconds a token lives, a day without: for so long the same idempotency key is the same mail. */
+  readonly expiresInS?: number
+}
+
+/** What the kinds of an app ask for; `jwt-mailer types` writes it from the mails themselves. */
+export type Kinds = Readonly<Record<string, MailContent>>
+
+export interface Accepted {
+  readonly ok: true
+  /** The mail's name for `status`. */
+  readonly id: string
+  /** `queued`: stored, and sent as soon as a relay takes it. Both are as good as delivered to the relay. */
+  readonly state: 'sent' | 'queued'
+}
+
+export interface Status {
+  readonly ok: true
+  readonly id: string
+  readonly state: 'sending' | 'queued' | 'sent' | 'dead'
+  readonly attempts: number
+  /** Why it stands like this, in one fixed word. */
+  readonly detail: string | null
+  readonly created: Date | null
+  readonly done: Date | null
+  readonly expires: Date | null
+}
+
+export interface CallOptions {
+  /** Ends the call at once, also while it waits for its next try: then the code is `aborted`. */
+  readonly signal?: AbortSignal
+}
+
+export interface Mailer<K extends Record<keyof K, MailContent> = Kinds> {
+  /**
+   * Resolves with what became of the mail; what the network, the service or the relay did is never thrown. Throws a
+   * `TypeError` for what only a programmer can mend: no `to`, an idempotency key that is too long.
+   */
+  send<Kind extends keyof K & string>(
+    kind: Kind,
+    mail: Recipient & K[Kind],
+    options?: CallOptions,
+  ): Promise<Accepted | ClientFailure>
+  /** What became of a mail of this app, by its id; `not_found` when it is not known, or not any more. */
+  status(id: string, options?: CallOptions): Promise<Status | ClientFailure>
+}
+
+const firstWaitMs = 250
+const maxWaitMs = 5_000
+const statusTokenS = 60
+const states = ['sending', 'queued', 'sent', 'dead'] as const
+
+/** Throws a `TypeError` when the URL, the secret or a number cannot be meant. */
+export function createMailer<K extends Record<keyof K, MailContent> = Kinds>(
+  options: MailerOptions,
+): Mailer<K> {
+  const { secret, app = 'default', timeoutMs = 30_000, retries = 3, expiresInS } = options
+  const base = baseUrl(options.url)
+  const key = signingKey(secret)
+  if (!(timeoutMs > 0)) throw new TypeError('timeoutMs must be above 0')
+  if (!Number.isInteger(retries) || retries < 0) throw new TypeError('retries must be a whole number')
+  const route = app === 'default' ? 'emailservice' : `emailservice-${encodeURIComponent(app)}`
+
+  async function send(
+    kind: string,
+    mail: Recipient & MailContent,
+    { signal }: CallOptions = {},
+  ): Promise<Accepted | ClientFailure> {
+    const token = mintToken({ ...mail, secret, ...(expiresInS === undefined ? {} : { expiresInS }) })
+    const answer = await ask(signal, `${base}/${route}/${encodeURIComponent(kind)}`, {
+      method: 'POST',
+      headers: { 'content-type': 'application/json' },
+      body: JSON.stringify({ token }),
+    })
+    if (isFailure(answer)) return answer
+    const { id, code } = answer
+    if (typeof id !== 'string' || (code !== 'sent' && code !== 'queued')) return failure('bad_answer')
+    return { ok: true, id, state: code }
+  }
+
+  async function status(id: string, { signal }: CallOptions = {}): Promise<Status | ClientFailure> {
+    const token = jwt.sign({}, key, { algorithm: 'HS256', expiresIn: statusTokenS })
+    const answer = await ask(signal, `${base}/deliveries/${encodeURIComponent(id)}`, {
+      headers: { authorization: `Bearer ${token}` },
+    })
+    if (isFailure(answer)) return answer
+    const state = states.find((one) => one === answer['state'])
+    if (!state) return failure('bad_answer')
+    const { attempts, detail, created, done, expires } = answer
+    return {
+      ok: true,
+      id,
+      state,
+      attempts: Number(attempts),
+      detail: typeof detail === 'string' ? detail : null,
+      created: dateOf(created),
+      done: dateOf(done),
+      expires: dateOf(expires),
+    }
+  }
+
+  /** Tries until there is an answer that another try would not change. */
+  async function ask(signal: AbortSignal | undefined, url: string, request: RequestInit) {
+    for (let tried = 0; ; tried++) {
+      const answer = await askOnce(signal, url, request)
+      if (!isFailure(answer) || !answer.retryable || tried >= retries) return answer
+      const askedMs = (answer.retryAfterS ?? 0) * 1000
+      if (askedMs > maxWaitMs) return answer
+      try {
+        await pause(Math.max(askedMs, backoffMs(tried)), undefined, { signal })
+      } catch {
+        return failure('aborted')
+      }
+    }
+  }
+
+  async function askOnce(signal: AbortSignal | undefined, url: string, request: RequestInit) {
+    if (signal?.aborted) return failure('aborted')
+    const late = AbortSignal.timeout(timeoutMs)
+    const either = signal ? AbortSignal.any([signal, late]) : late
+    try {
+      // the token goes to nobody the URL does not name
+      return await readAnswer(await fetch(url, { ...request, redirect: 'manual', signal: either }))
+    } catch {
+      return failure(signal?.aborted ? 'aborted' : late.aborted ? 'timeout' : 'unreachable')
+    }
+  }
+
+  return { send, status }
+}
+
+/** Doubles, and is spread over its second half, so that callers do not come back all at once. */
+function backoffMs(tried: number): number {
+  return Math.min(firstWaitMs * 2 ** tried, maxWaitMs) * (0.5 + Math.random() / 2)
+}
+
+function baseUrl(text: string): string {
+  const url = URL.canParse(text) ? new URL(text) : undefined
+  if (!url || !/^https?:$/.test(url.protocol) || url.search || url.hash || url.username)
+    throw new TypeError('url must be where the mailer listens, such as https://mailer.example.com')
+  return url.href.replace(/\/+$/, '')
+}
+
+function dateOf(value: unknown): Date | null {
+  const date = typeof value === 'string' ? new Date(value) : undefined
+  return date && !Number.isNaN(date.getTime()) ? date : null
+}

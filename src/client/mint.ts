@@ -1,0 +1,78 @@
+/** Owns the wrapping token: what a caller says about a mail → the claims of the contract, signed. */
+import { createSecretKey, randomUUID } from 'node:crypto'
+import jwt from 'jsonwebtoken'
+
+/** The confirmation link: both halves one after the other, byte for byte. */
+export interface Link {
+  /** `https://app.example.com/confirm/` or `https://app.example.com/confirm?token=`. */
+  readonly url: string
+  /** What you want back when the link is opened, for example from `linkToken.sign`: `A-Za-z0-9._~-` only. */
+  readonly token: string
+}
+
+/** What one mail says. Which of these it needs is written in its Markdown file; `jwt-mailer types` tells the compiler. */
+export interface MailContent {
+  readonly link?: Link
+  /** The access key or one-time code: 1 to 256 printable ASCII characters without spaces. */
+  readonly accessKey?: string
+  /** How to address the reader. */
+  readonly name?: string
+  /** The language, such as `it` or `it-IT`; without it, or when there is no such mail, the app's own. */
+  readonly locale?: string
+  /** Any further claims of the mail, by their names. */
+  readonly data?: Readonly<Record<string, string | number | null | undefined>>
+}
+
+/** Whom a mail is for, and which one it is. */
+export interface Recipient {
+  /** One plain address. */
+  readonly to: string
+  /**
+   * The same key sent again, also from another process, is the same mail, for as long as the token lives: 1 to 200
+   * characters. Without one every call is a mail of its own.
+   */
+  readonly idempotencyKey?: string
+}
+
+export interface MintOptions extends MailContent, Recipient {
+  /** The secret you share with the mailer. */
+  readonly secret: string
+  /** Seconds the token lives, a day without. A repeat within that time is the same mail. */
+  readonly expiresInS?: number
+}
+
+const dayS = 86_400
+const maxKey = 200
+
+/**
+ * The token for one mail: HS256, with `jti`, `iat` and `exp`. Throws a `TypeError` when `to` or `secret` is empty or
+ * the idempotency key is too long; everything else is for the service to judge.
+ */
+export function mintToken({ secret, expiresInS = dayS, ...mail }: MintOptions): string {
+  return jwt.sign(claimsOf(mail), signingKey(secret), { algorithm: 'HS256', expiresIn: expiresInS })
+}
+
+/** Throws a `TypeError` on an empty secret: it would verify anybody's token. */
+export function signingKey(secret: string): ReturnType<typeof createSecretKey> {
+  if (typeof secret !== 'string' || secret === '') throw new TypeError('the secret is empty')
+  return createSecretKey(secret, 'utf8')
+}
+
+function claimsOf(mail: MailContent & Recipient): Record<string, unknown> {
+  const { to, idempotencyKey = randomUUID(), link, accessKey, name, locale, data } = mail
+  if (typeof to !== 'string' || to === '') throw new TypeError('`to` is empty')
+  if (idempotencyKey === '' || idempotencyKey.length > maxKey)
+    throw new TypeError(`the idempotency key has 1 to ${maxKey} characters`)
+  const claims = {
+    // first, so that no claim of the mail can take the place of those the contract knows
+    ...data,
+    user_email: to,
+    user_aut_key: accessKey,
+    email_link_url: link?.url,
+    email_link_token: link?.token,
+    user_name: name ?? data?.['user_name'],
+    locale: locale ?? data?.['locale'],
+    jti: idempotencyKey,
+  }
+  return Object.fromEntries(Object.entries(claims).filter(([, value]) => value !== undefined))
+}

@@ -1,0 +1,173 @@
+/**
+ * The package as others install it: packed by `npm pack`, put into an empty folder, and used from there by Node, by the
+ * command line and by TypeScript.
+ */
+import { execFile } from 'node:child_process'
+import { mkdir, mkdtemp, readdir, readFile, rm, symlink, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import path from 'node:path'
+import { promisify } from 'node:util'
+import { afterAll, beforeAll, expect, test } from 'vitest'
+
+const run = promisify(execFile)
+const project = path.resolve(import.meta.dirname, '..')
+const programs = path.join(project, 'node_modules')
+const env = { ...process.env, PATH: `${path.dirname(process.execPath)}:${process.env['PATH']}` }
+let folder = ''
+let tarball = ''
+
+beforeAll(async () => {
+  folder = await mkdtemp(path.join(tmpdir(), 'jwt-mailer-package-'))
+  await run('npm', ['pack', '--pack-destination', folder], { cwd: project, env })
+  tarball = path.join(folder, (await readdir(folder)).find((name) => name.endsWith('.tgz'))!)
+  await unpackInto(path.join(folder, 'node_modules'))
+  await writeFile(path.join(folder, 'package.json'), '{ "name": "newcomer", "type": "module" }')
+}, 120_000)
+
+afterAll(() => rm(folder, { recursive: true, force: true }))
+
+/** What `npm install` does, without asking a registry: the dependencies are those that are installed here. */
+async function unpackInto(modules: string): Promise<void> {
+  await mkdir(path.join(modules, 'jwt-mailer'), { recursive: true })
+  await run('tar', ['xzf', tarball, '--strip-components=1', '-C', path.join(modules, 'jwt-mailer')])
+  const { dependencies } = JSON.parse(await readFile(path.join(project, 'package.json'), 'utf8')) as {
+    dependencies: Record<string, string>
+  }
+  for (const name of Object.keys(dependencies))
+    await symlink(path.join(programs, name), path.join(modules, name))
+}
+
+async function runFile(name: string, source: string, node = process.execPath): Promise<string> {
+  await writeFile(path.join(folder, name), source)
+  return (await run(node, [name], { cwd: folder, env })).stdout
+}
+
+const use = `
+const { createMailer, linkToken, mintToken, confirmationPage } = client
+const mailer = createMailer({ url: 'http://127.0.0.1:9', secret: 's', retries: 0 })
+const answer = await mailer.send('confirmation', { to: 'ada@example.com' })
+const token = linkToken.sign({ purpose: 'p', subject: '1', secret: 's', expiresInS: 60 })
+const link = await linkToken.verify(token, { purpose: 'p', secret: 's' })
+console.log(answer.code, link.subject, mintToken({ to: 'a@example.com', secret: 's' }).split('.').length,
+  confirmationPage({ title: 't', text: 't', button: 'b' }).status)
+`
+
+test('works when it is imported, and lets the process end', async () => {
+  const source = `import * as client from 'jwt-mailer/client'\n${use}`
+  expect(await runFile('use.js', source)).toBe('unreachable 1 3 200\n')
+})
+
+test('works from CommonJS by a dynamic import', async () => {
+  const source = `(async () => { const client = await import('jwt-mailer/client')\n${use} })()`
+  expect(await runFile('use.cjs', source)).toBe('unreachable 1 3 200\n')
+})
+
+test('the client loads nothing of ours but itself, and no package but jsonwebtoken', async () => {
+  const source = `
+import { registerHooks } from 'node:module'
+const loaded = []
+registerHooks({ load(url, context, next) { loaded.push(url); return next(url, context) } })
+await import('jwt-mailer/client')
+console.log(JSON.stringify(loaded))`
+  const loaded = JSON.parse(await runFile('graph.js', source)) as string[]
+  const files = loaded
+    .filter((url) => url.startsWith('file:'))
+    .map((url) => url.split('/node_modules/').at(-1)!)
+  const ours = files.filter((file) => file.startsWith('jwt-mailer/'))
+  expect(ours.filter((file) => !file.startsWith('jwt-mailer/dist/client/'))).toEqual([])
+  const packages = new Set(files.filter((file) => !ours.includes(file)).map((file) => file.split('/')[0]))
+  const signing = new Set([
+    'jsonwebtoken',
+    'jws',
+    'jwa',
+    'ms',
+    'ecdsa-sig-formatter',
+    'safe-buffer',
+    'semver',
+  ])
+  expect([...packages].filter((name) => !signing.has(name!) && !name!.startsWith('lodash'))).toEqual([])
+  expect(packages).toContain('jsonwebtoken')
+})
+
+test('brings the command line along, compiled', async () => {
+  const bin = path.join('node_modules', 'jwt-mailer', 'src', 'jwt-mailer.js')
+  const { stdout } = await run(process.execPath, [bin, 'check'], { cwd: folder, env })
+  expect(stdout).toContain('no problem')
+})
+
+const typed = `import { createMailer, linkToken, type Accepted } from 'jwt-mailer/client'
+interface Shop { order: { link: { url: string; token: string }; accessKey?: never; data: { number: number } } }
+const mailer = createMailer<Shop>({ url: 'https://mailer.example.com', secret: 's', app: 'shop' })
+export async function order(token: string): Promise<Accepted['state'] | string> {
+  const answer = await mailer.send('order', { to: 'ada@example.com', link: { url: 'https://a.example/', token }, data: { number: 7 } })
+  if (!answer.ok) return answer.retryable ? 'later' : answer.code
+  const link = await linkToken.verify(token, { purpose: 'order', secret: 's' })
+  return link.ok ? link.subject : answer.state
+}
+`
+const mistakes = [
+  ['a kind that does not exist', "mailer.send('ordre', { to: 'a@example.com' })"],
+  ['a missing claim', "mailer.send('order', { to: 'a@example.com', link: { url: 'u', token: 't' } })"],
+  ['a missing link', "mailer.send('order', { to: 'a@example.com', data: { number: 7 } })"],
+  [
+    'a claim of another type',
+    "mailer.send('order', { to: 'a@example.com', link: { url: 'u', token: 't' }, data: { number: 'x' } })",
+  ],
+] as const
+
+const compilers = ['typescript', 'typescript-5'] as const
+const resolutions = ['nodenext', 'bundler'] as const
+
+async function compile(compiler: string, resolution: string, source: string): Promise<string> {
+  await writeFile(path.join(folder, 'typed.ts'), source)
+  const options = [
+    '--strict',
+    '--noEmit',
+    '--target',
+    'es2022',
+    '--module',
+    resolution === 'bundler' ? 'esnext' : 'nodenext',
+  ]
+  const tsc = path.join(programs, compiler, 'bin', 'tsc')
+  const types = ['--types', 'node', '--typeRoots', path.join(programs, '@types')]
+  const args = [tsc, ...options, '--moduleResolution', resolution, ...types, 'typed.ts']
+  return run(process.execPath, args, { cwd: folder, env }).then(
+    () => '',
+    (error: { stdout: string }) => error.stdout,
+  )
+}
+
+test.each(compilers.flatMap((compiler) => resolutions.map((resolution) => [compiler, resolution] as const)))(
+  'its types hold with %s and module resolution %s',
+  async (compiler, resolution) => {
+    expect(await compile(compiler, resolution, typed)).toBe('')
+    const wrong = mistakes.map(([, call]) => `void ${call}`).join('\n')
+    const complaints = await compile(compiler, resolution, `${typed}${wrong}\n`)
+    const lines = new Set([...complaints.matchAll(/typed\.ts\((\d+),/g)].map(([, line]) => Number(line)))
+    const first = typed.split('\n').length
+    expect([...lines].toSorted()).toEqual(mistakes.map((_, index) => first + index))
+  },
+  60_000,
+)
+
+test('publint and Are the Types Wrong have nothing to say', async () => {
+  const publint = await run(
+    process.execPath,
+    [path.join(programs, 'publint/src/cli.js'), tarball, '--strict'],
+    { env },
+  )
+  expect(publint.stdout).toContain('All good')
+  const attw = path.join(programs, '@arethetypeswrong/cli/dist/index.js')
+  const args = [
+    attw,
+    tarball,
+    '--profile',
+    'esm-only',
+    '--no-color',
+    '--no-emoji',
+    '--exclude-entrypoints',
+    'package.json',
+  ]
+  const { stdout } = await run(process.execPath, args, { env })
+  expect(stdout).toMatch(/node16 \(from ESM\) │ OK/)
+}, 60_000)
