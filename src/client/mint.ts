@@ -73,6 +73,9 @@ function claimsOf(mail: MailContent & Recipient): Record<string, unknown> {
     user_name: name ?? data?.['user_name'],
     locale: locale ?? data?.['locale'],
     jti: idempotencyKey,
+    iat: undefined,
+    exp: undefined,
+    nbf: undefined,
   }
   return Object.fromEntries(Object.entries(claims).filter(([, value]) => value !== undefined))
 }
