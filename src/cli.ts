@@ -6,7 +6,11 @@ import { styleText } from 'node:util'
 import { Command, CommanderError, Option } from 'commander'
 import { doctorCommand } from './commands/doctor.ts'
 import { outboxCommand } from './commands/outbox.ts'
+import { sendCommand } from './commands/send.ts'
+import { serveCommand } from './commands/serve.ts'
 import { CommandError, type ExitCode, type Terminal } from './commands/terminal.ts'
+import { tokenCommand } from './commands/token.ts'
+import { typesCommand } from './commands/types.ts'
 
 const exitCodes = `
 Exit codes: 0 all is well · 1 something is wrong · 2 the command could not be carried out`
@@ -35,7 +39,7 @@ export async function runCommand(words: readonly string[], terminal = processTer
 
 function commandLine(terminal: Terminal, finish: (code: ExitCode) => void): Command {
   const program = new Command('jwt-mailer')
-    .description('A signed token in, a confirmation mail out. The service itself is started by: npm start')
+    .description('A signed token in, a confirmation mail out.')
     .exitOverride()
     .configureOutput({
       writeOut: (text) => terminal.out(text.trimEnd()),
@@ -47,6 +51,8 @@ function commandLine(terminal: Terminal, finish: (code: ExitCode) => void): Comm
       `${exitCodes}
 
 Examples:
+  $ jwt-mailer serve                       the service, with an inbox on your machine
+  $ jwt-mailer send --to ada@example.com --kind resetkey --key 493027
   $ jwt-mailer check                       the mails the service would send
   $ jwt-mailer preview --out previews      look at them, without a service
   $ jwt-mailer doctor                      examine a deployment
@@ -100,6 +106,10 @@ Examples:
       finish(await writePreviews({ ...options, json: options.json === true }, terminal))
     })
 
+  typesCommand(program, finish, terminal)
+  serveCommand(program, finish)
+  tokenCommand(program, finish, terminal)
+  sendCommand(program, finish, terminal)
   // its errors and its help go where those of the others go
   program.addCommand(doctorCommand(finish, terminal).copyInheritedSettings(program))
   outboxCommand(program, finish, terminal)

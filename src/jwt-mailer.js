@@ -12,6 +12,8 @@ if (major < 24) {
 }
 module.enableCompileCache()
 if (existsSync('.env')) process.loadEnvFile('.env')
+// `jwt-mailer … | head` reads no further than it wants
+process.stdout.on('error', (error) => process.exit(error.code === 'EPIPE' ? 0 : 2))
 // a checkout runs from its source; Node compiles none below node_modules, so a package brings it compiled
 const cli = existsSync(new URL('cli.ts', import.meta.url)) ? './cli.ts' : '../dist/cli.js'
 const { runCommand } = await import(cli)

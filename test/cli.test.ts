@@ -44,8 +44,8 @@ const lineOf = (file: string, text: string) =>
 
 describe('jwt-mailer', () => {
   test('says what it can do, what its exit codes mean and how it is called', () => {
-    for (const words of [['--help'], ['check', '--help'], ['preview', '--help'], ['doctor', '--help']]) {
-      const { status, stdout } = run(words)
+    for (const command of ['', 'check', 'preview', 'doctor', 'outbox', 'types', 'token', 'send', 'serve']) {
+      const { status, stdout } = run([...(command ? [command] : []), '--help'])
       expect(status).toBe(0)
       expect(stdout).toMatch(/^Usage: jwt-mailer/)
       expect(stdout).toMatch(/Exit codes: 0 .+ 1 .+ 2 /)

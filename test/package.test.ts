@@ -150,6 +150,36 @@ test.each(compilers.flatMap((compiler) => resolutions.map((resolution) => [compi
   60_000,
 )
 
+test('types written from the mails make a missing claim, a wrong kind and a wrong app errors of the compiler', async () => {
+  const bin = path.join('node_modules', 'jwt-mailer', 'src', 'jwt-mailer.js')
+  const { stdout } = await run(process.execPath, [bin, 'types'], { cwd: folder, env })
+  await writeFile(path.join(folder, 'mails.d.ts'), stdout)
+  const good = `import { createMailer } from 'jwt-mailer/client'
+import type { Mails } from './mails.d.ts'
+const options = { url: 'https://mailer.example.com', secret: 's' }
+const mailer = createMailer<Mails['default']>(options)
+const link = { url: 'https://a.example/', token: 't' }
+void mailer.send('confirmation', { to: 'a@example.com', link, accessKey: 'k', locale: 'it' })
+void mailer.send('resetkey', { to: 'a@example.com', accessKey: '493027' })
+void mailer.send('invite', { to: 'a@example.com', link, data: { inviter_name: 'Bob' } })
+`
+  const bad = [
+    "void mailer.send('confirmation', { to: 'a@example.com', link })",
+    "void mailer.send('resetkey', { to: 'a@example.com', link, accessKey: '493027' })",
+    "void mailer.send('confirmed', { to: 'a@example.com' })",
+    "void mailer.send('invite', { to: 'a@example.com', link, data: { inviter: 'Bob' } })",
+    "void createMailer<Mails['shop']>(options)",
+  ]
+  for (const compiler of compilers) {
+    expect(await compile(compiler, 'bundler', good)).toBe('')
+    const complaints = await compile(compiler, 'bundler', good + bad.join('\n'))
+    const lines = new Set([...complaints.matchAll(/typed\.ts\((\d+),/g)].map(([, line]) => Number(line)))
+    expect([...lines].toSorted((a, b) => a - b)).toEqual(
+      bad.map((_, index) => good.split('\n').length + index),
+    )
+  }
+}, 60_000)
+
 test('publint and Are the Types Wrong have nothing to say', async () => {
   const publint = await run(
     process.execPath,

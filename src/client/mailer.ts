@@ -10,13 +10,13 @@ export interface MailerOptions {
   /** The secret you share with it, or the app's own. */
   readonly secret: string
   /** The folder of mails this mailer sends, `default` without. */
-  readonly app?: string
+  readonly app?: string | undefined
   /** How long one try may take, in ms. The service answers within 25 s, so 30 s without. */
-  readonly timeoutMs?: number
+  readonly timeoutMs?: number | undefined
   /** Tries after the first, 3 without. Repeats are the same mail to the service, by its `jti`. */
-  readonly retries?: number
+  readonly retries?: number | undefined
   /** Seconds a token lives, a day without: for so long the same idempotency key is the same mail. */
-  readonly expiresInS?: number
+  readonly expiresInS?: number | undefined
 }
 
 /** What the kinds of an app ask for; `jwt-mailer types` writes it from the mails themselves. */
@@ -44,7 +44,7 @@ export interface Status {
 
 export interface CallOptions {
   /** Ends the call at once, also while it waits for its next try: then the code is `aborted`. */
-  readonly signal?: AbortSignal
+  readonly signal?: AbortSignal | undefined
 }
 
 export interface Mailer<K extends Record<keyof K, MailContent> = Kinds> {
@@ -82,7 +82,7 @@ export function createMailer<K extends Record<keyof K, MailContent> = Kinds>(
     mail: Recipient & MailContent,
     { signal }: CallOptions = {},
   ): Promise<Accepted | ClientFailure> {
-    const token = mintToken({ ...mail, secret, ...(expiresInS === undefined ? {} : { expiresInS }) })
+    const token = mintToken({ ...mail, secret, expiresInS })
     const answer = await ask(signal, `${base}/${route}/${encodeURIComponent(kind)}`, {
       method: 'POST',
       headers: { 'content-type': 'application/json' },

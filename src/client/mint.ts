@@ -12,15 +12,15 @@ export interface Link {
 
 /** What one mail says. Which of these it needs is written in its Markdown file; `jwt-mailer types` tells the compiler. */
 export interface MailContent {
-  readonly link?: Link
+  readonly link?: Link | undefined
   /** The access key or one-time code: 1 to 256 printable ASCII characters without spaces. */
-  readonly accessKey?: string
+  readonly accessKey?: string | undefined
   /** How to address the reader. */
-  readonly name?: string
+  readonly name?: string | undefined
   /** The language, such as `it` or `it-IT`; without it, or when there is no such mail, the app's own. */
-  readonly locale?: string
+  readonly locale?: string | undefined
   /** Any further claims of the mail, by their names. */
-  readonly data?: Readonly<Record<string, string | number | null | undefined>>
+  readonly data?: Readonly<Record<string, string | number | null | undefined>> | undefined
 }
 
 /** Whom a mail is for, and which one it is. */
@@ -31,14 +31,14 @@ export interface Recipient {
    * The same key sent again, also from another process, is the same mail, for as long as the token lives: 1 to 200
    * characters. Without one every call is a mail of its own.
    */
-  readonly idempotencyKey?: string
+  readonly idempotencyKey?: string | undefined
 }
 
 export interface MintOptions extends MailContent, Recipient {
   /** The secret you share with the mailer. */
   readonly secret: string
   /** Seconds the token lives, a day without. A repeat within that time is the same mail. */
-  readonly expiresInS?: number
+  readonly expiresInS?: number | undefined
 }
 
 const dayS = 86_400

@@ -40,7 +40,7 @@ describe('a bad link', () => {
     ['without a subject', () => jwt.sign({ ...claims, sub: undefined }, secret), 'malformed'],
     ['without an end', () => jwt.sign({ aud: purpose, sub: 'user-42', jti: 'x' }, secret), 'malformed'],
   ])('%s', async (_what, make, reason) => {
-    const use = vi.fn(() => true)
+    const use = vi.fn<() => boolean>(() => true)
     const link = await verify(make(), { use })
     expect(link).toMatchObject({ ok: false, reason })
     expect(link).not.toHaveProperty('subject')
@@ -48,7 +48,7 @@ describe('a bad link', () => {
   })
 
   test('that is over still says whom it was about, and is not burned', async () => {
-    const use = vi.fn(() => true)
+    const use = vi.fn<() => boolean>(() => true)
     const token = jwt.sign({ ...claims, exp: now - 1 }, secret)
     expect(await verify(token, { use })).toEqual({ ok: false, reason: 'expired', subject: 'user-42' })
     expect(use).not.toHaveBeenCalled()
