@@ -1,0 +1,86 @@
+/** Owns the home page, and the change of an address: confirmed at the new one, announced to the old one. */
+import { addressIn, field, mayAsk, type Routes, sessionOf, tooOften } from './request.ts'
+import { explain, showButton, targetOf } from './links.ts'
+import { addressField, form, html, page, passwordField } from './pages.ts'
+import { verifyPassword } from './passwords.ts'
+
+const again = ['Change my address', '/address'] as const
+const texts = {
+  title: 'Use this address',
+  text: 'From now on your account will use ADDRESS.',
+  button: 'Yes, use it',
+  again,
+}
+
+export const accountRoutes: Routes = (app, site) => {
+  const { accounts, mails } = site
+
+  app.get('/', async (request, reply) => {
+    const user = accounts.userOf(sessionOf(request))
+    if (!user)
+      return page({
+        title: 'Good evening',
+        body: html`<p>Fresh roses for who has an account.</p>`,
+        links: [
+          ['Create an account', '/register'],
+          ['Sign in', '/login'],
+        ],
+      })
+    return page({
+      title: 'Welcome back',
+      told: `You are signed in as ${user.address}.`,
+      body: form('/logout', reply.generateCsrf(), html``, 'Sign out'),
+      links: [again],
+    })
+  })
+
+  const addressPage = (csrf: string, told?: string) =>
+    page({
+      title: 'Change your address',
+      told,
+      body: form(
+        '/address',
+        csrf,
+        html`${addressField()}${passwordField('Your password', 'current-password')}`,
+        'Send me a link',
+      ),
+      links: [['Home', '/']],
+    })
+
+  app.get('/address', async (request, reply) =>
+    accounts.userOf(sessionOf(request)) ? addressPage(reply.generateCsrf()) : reply.redirect('/login', 303),
+  )
+
+  app.post('/address', async (request, reply) => {
+    const user = accounts.userOf(sessionOf(request))
+    if (!user) return reply.redirect('/login', 303)
+    const address = addressIn(request)
+    if (address === undefined)
+      return reply.code(422).send(addressPage(reply.generateCsrf(), 'That is no email address.'))
+    if (!mayAsk(site, request, 'change', user.address)) return tooOften(reply)
+    // a machine left open is not enough to take an account away
+    if (!(await verifyPassword(field(request, 'password'), user.password)))
+      return reply.code(401).send(addressPage(reply.generateCsrf(), 'The password is wrong.'))
+    // the same page when somebody else has the address; its owner learns that there is an account already
+    const owner = accounts.userAt(address)
+    if (!owner) mails.sendChange(user, address)
+    else if (owner.verified) mails.sendRegistered(owner)
+    const told = `If ${address} is free, a mail with a link is on its way there. Until you open it, nothing changes.`
+    return page({ title: 'Look into your mail', told, links: [['Home', '/']] })
+  })
+
+  showButton(app, site, 'change', texts)
+
+  app.post<{ Params: { token: string } }>('/change/:token', async (request, reply) => {
+    const target = await targetOf(site, 'change', request.params.token, 'take')
+    if (typeof target === 'string') return explain(reply, target, again)
+    const { user, version, address } = target
+    if (!accounts.setAddress(user.id, version, address)) return explain(reply, 'used', again)
+    mails.sendChanged(user.address, address)
+    return page({
+      title: 'Your address has changed',
+      told: `Your account uses ${address} now.`,
+      links: [['Home', '/']],
+    })
+  })
+}

@@ -1,0 +1,99 @@
+/** Starts the sign-up application together with a mailer and its inbox, and says where they are: `npm run demo`. */
+import { type ChildProcess, spawn } from 'node:child_process'
+import { randomBytes } from 'node:crypto'
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join, resolve } from 'node:path'
+import { setTimeout as pause } from 'node:timers/promises'
+import { openAccounts } from './accounts.ts'
+import { buildSite } from './app.ts'
+import { openMails } from './mails.ts'
+
+const project = resolve(import.meta.dirname, '../..')
+const sitePort = portOf('SITE_PORT', 3000)
+const mailerPort = portOf('MAILER_PORT', 8080)
+const linkLifeS = Number(process.env['LINK_LIFE_S'] ?? 3600)
+const siteUrl = `http://localhost:${sitePort}`
+const mailerUrl = `http://localhost:${mailerPort}`
+const mailerSecret = randomBytes(32).toString('hex')
+const folder = mkdtempSync(join(tmpdir(), 'jwt-mailer-demo-'))
+
+const mailer = startMailer()
+const accounts = openAccounts(join(folder, 'site.sqlite'))
+const mails = openMails({
+  siteUrl,
+  mailerUrl,
+  mailerSecret,
+  linkSecret: randomBytes(32).toString('hex'),
+  linkLifeS,
+  use: accounts.useLink,
+})
+const site = await buildSite({ accounts, mails }, { secure: siteUrl.startsWith('https:') })
+
+for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => void stop(0))
+mailer.once(
+  'exit',
+  () =>
+    void stop(
+      1,
+      `The mailer did not start, or has ended. Is port ${mailerPort} taken? MAILER_PORT chooses another.`,
+    ),
+)
+try {
+  await site.listen({ port: sitePort, host: '127.0.0.1' })
+} catch {
+  await stop(1, `Port ${sitePort} is taken. SITE_PORT chooses another.`)
+}
+await mailerAnswers()
+console.log(`
+  The site      ${siteUrl}          create an account here
+  Its mails     ${mailerUrl}/inbox    and read its mails here
+  All kinds     ${mailerUrl}/preview
+
+  Ctrl-C ends both; nothing is kept.
+`)
+
+/** With an inbox of its own: no mail leaves this machine. */
+function startMailer(): ChildProcess {
+  return spawn(process.execPath, [join(project, 'src/start.js')], {
+    cwd: folder,
+    env: {
+      PATH: process.env['PATH'],
+      NODE_ENV: 'development',
+      HOST: '127.0.0.1',
+      PORT: String(mailerPort),
+      JWT_MAILER_SECRET: mailerSecret,
+      MAILS_DIR: join(import.meta.dirname, 'mails'),
+      LOG_LEVEL: 'warn',
+    },
+    stdio: ['ignore', 'ignore', 'inherit'],
+  })
+}
+
+async function mailerAnswers(): Promise<void> {
+  for (let tries = 0; tries < 200; tries++) {
+    const answer = await fetch(`${mailerUrl}/health/live`).catch(() => undefined)
+    if (answer?.ok) return
+    await pause(50)
+  }
+  await stop(1, `The mailer does not answer at ${mailerUrl}.`)
+}
+
+async function stop(code: number, sentence?: string): Promise<never> {
+  if (sentence) console.error(sentence)
+  mailer.removeAllListeners('exit')
+  mailer.kill('SIGTERM')
+  await site.close()
+  accounts.close()
+  rmSync(folder, { recursive: true, force: true })
+  process.exit(code)
+}
+
+function portOf(name: string, otherwise: number): number {
+  const port = Number(process.env[name] ?? otherwise)
+  if (!(Number.isInteger(port) && port > 0 && port < 65_536)) {
+    console.error(`${name} must be a number from 1 to 65535.`)
+    process.exit(1)
+  }
+  return port
+}

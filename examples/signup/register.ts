@@ -1,0 +1,89 @@
+/** Owns how somebody gets an account: register, confirm the address, ask for that mail again. */
+import { addressIn, field, mayAsk, type Routes, tooOften } from './request.ts'
+import { explain, showButton, targetOf } from './links.ts'
+import { addressField, form, html, page, passwordField } from './pages.ts'
+import { hashPassword, isPassword } from './passwords.ts'
+
+const again = ['Send me a new one', '/confirm-again'] as const
+const texts = {
+  title: 'Confirm your address',
+  text: 'ADDRESS is yours? Then your account is ready.',
+  button: 'Yes, confirm',
+  again,
+}
+
+export const registerRoutes: Routes = (app, site) => {
+  const { accounts, mails } = site
+  const registerPage = (csrf: string, address = '', told?: string) =>
+    page({
+      title: 'Create an account',
+      told,
+      body: form(
+        '/register',
+        csrf,
+        html`${addressField(address)}${passwordField('Password, 8 characters or more', 'new-password')}`,
+        'Create account',
+      ),
+      links: [['I have one: sign in', '/login']],
+    })
+
+  app.get('/register', async (_request, reply) => registerPage(reply.generateCsrf()))
+
+  app.post('/register', async (request, reply) => {
+    const address = addressIn(request)
+    const password = field(request, 'password')
+    if (address === undefined || !isPassword(password)) {
+      const told = address === undefined ? 'That is no email address.' : 'A password has 8 to 200 characters.'
+      return reply.code(422).send(registerPage(reply.generateCsrf(), field(request, 'address'), told))
+    }
+    if (!mayAsk(site, request, 'register', address)) return tooOften(reply)
+    // the same work and the same page whether or not the address has an account: only its owner reads which
+    const user = accounts.register(address, await hashPassword(password))
+    const owner = user ?? accounts.userAt(address)
+    if (user) mails.sendConfirm(user)
+    else if (owner) mails.sendRegistered(owner)
+    return checkYourMail(address)
+  })
+
+  showButton(app, site, 'confirm', texts)
+
+  app.post<{ Params: { token: string } }>('/confirm/:token', async (request, reply) => {
+    const target = await targetOf(site, 'confirm', request.params.token, 'take')
+    if (typeof target === 'string') return explain(reply, target, again)
+    if (!accounts.confirm(target.user.id, target.version)) return explain(reply, 'used', again)
+    return page({
+      title: 'Your address is confirmed',
+      told: 'You can sign in now.',
+      links: [['Sign in', '/login']],
+    })
+  })
+
+  app.get('/confirm-again', async (_request, reply) =>
+    page({
+      title: 'Send the confirmation again',
+      body: form('/confirm-again', reply.generateCsrf(), addressField(), 'Send it again'),
+      links: [['Sign in', '/login']],
+    }),
+  )
+
+  app.post('/confirm-again', async (request, reply) => {
+    const address = addressIn(request)
+    if (address === undefined) return reply.redirect('/confirm-again', 303)
+    if (!mayAsk(site, request, 'confirm again', address)) return tooOften(reply)
+    const user = accounts.userAt(address)
+    if (user?.verified === 0) mails.sendConfirm(user)
+    return checkYourMail(address)
+  })
+}
+
+function checkYourMail(address: string): string {
+  return page({
+    title: 'Look into your mail',
+    told: `If ${address} can be confirmed, a mail with a link is on its way there.`,
+    body: html`<p>Nothing there after a minute? Look among the unwanted ones.</p>`,
+    links: [
+      ['Send it again', '/confirm-again'],
+      ['Sign in', '/login'],
+    ],
+  })
+}
