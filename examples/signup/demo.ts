@@ -1,10 +1,11 @@
 /** Starts the sign-up application together with a mailer and its inbox, and says where they are: `npm run demo`. */
-import { type ChildProcess, spawn } from 'node:child_process'
+import { spawn } from 'node:child_process'
 import { randomBytes } from 'node:crypto'
+import { once } from 'node:events'
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
-import { setTimeout as pause } from 'node:timers/promises'
+import { createInterface } from 'node:readline'
 import { openAccounts } from './accounts.ts'
 import { buildSite } from './app.ts'
 import { openMails } from './mails.ts'
@@ -44,7 +45,7 @@ try {
 } catch {
   await stop(1, `Port ${sitePort} is taken. SITE_PORT chooses another.`)
 }
-await mailerAnswers()
+await mailerListens()
 console.log(`
   The site      ${siteUrl}          create an account here
   Its mails     ${mailerUrl}/inbox    and read its mails here
@@ -54,7 +55,7 @@ console.log(`
 `)
 
 /** With an inbox of its own: no mail leaves this machine. */
-function startMailer(): ChildProcess {
+function startMailer() {
   return spawn(process.execPath, [join(project, 'src/start.js')], {
     cwd: folder,
     env: {
@@ -66,24 +67,22 @@ function startMailer(): ChildProcess {
       MAILS_DIR: join(import.meta.dirname, 'mails'),
       LOG_LEVEL: 'warn',
     },
-    stdio: ['ignore', 'ignore', 'inherit'],
+    stdio: ['ignore', 'pipe', 'inherit'],
   })
 }
 
-async function mailerAnswers(): Promise<void> {
-  for (let tries = 0; tries < 200; tries++) {
-    const answer = await fetch(`${mailerUrl}/health/live`).catch(() => undefined)
-    if (answer?.ok) return
-    await pause(50)
-  }
-  await stop(1, `The mailer does not answer at ${mailerUrl}.`)
+/** Its own word, because somebody else's mailer may answer at this port. */
+async function mailerListens(): Promise<void> {
+  for await (const line of createInterface({ input: mailer.stdout })) if (line.includes('listens on')) break
+  mailer.stdout.resume()
 }
 
 async function stop(code: number, sentence?: string): Promise<never> {
   if (sentence) console.error(sentence)
   mailer.removeAllListeners('exit')
+  const ended = mailer.exitCode === null ? once(mailer, 'exit') : undefined
   mailer.kill('SIGTERM')
-  await site.close()
+  await Promise.all([site.close(), ended])
   accounts.close()
   rmSync(folder, { recursive: true, force: true })
   process.exit(code)
