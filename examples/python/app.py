@@ -113,7 +113,7 @@ def home():
 
 @app.route("/signup", methods=["GET", "POST"])
 def signup():
-    if request.method == "GET":
+    if request.method != "POST":
         return page("Sign up", "Sign up", ADDRESS, KEY)
     address, key = typed("address").lower(), new_key()
     if "@" not in address or key is None:
@@ -123,8 +123,7 @@ def signup():
         return page("Please wait an hour", status=429)
     with database() as db:
         db.execute(
-            "insert into users (address, key) values (?, ?)"
-            " on conflict (address) do update set key = excluded.key where verified = 0",
+            "insert or ignore into users (address, key) values (?, ?)",
             (address, generate_password_hash(key)),
         )
     user = user_at(address)
@@ -150,7 +149,7 @@ def confirm(token):
         return page("This link is over: sign up once more for a new one", status=410)
     except jwt.InvalidTokenError:
         return page("This link is not whole: copy all of it from the mail", status=410)
-    if request.method == "GET":  # mail scanners open every link: only the button confirms
+    if request.method != "POST":  # mail scanners open every link, by GET and HEAD: only the button confirms
         return page("Confirm your address", "Yes, confirm")
     with database() as db:
         if db.execute("insert or ignore into used_links values (?)", (link["jti"],)).rowcount == 0:
@@ -161,7 +160,7 @@ def confirm(token):
 
 @app.route("/login", methods=["GET", "POST"])
 def login():
-    if request.method == "GET":
+    if request.method != "POST":
         return page("Sign in", "Sign in", ADDRESS, KEY)
     address = typed("address").lower()
     if not may_ask("login", address):
@@ -184,7 +183,7 @@ NOBODY = generate_password_hash(secrets.token_urlsafe())  # as much work for an 
 
 @app.route("/resetkey", methods=["GET", "POST"])
 def reset_key():
-    if request.method == "GET":
+    if request.method != "POST":
         return page("Forgot your key?", "Send me a code", ADDRESS)
     address = typed("address").lower()
     if not may_ask("mail", address):
@@ -205,8 +204,8 @@ def reset_key():
 def set_new_key():
     fields = ("code", "Code from the mail", "text"), KEY
     address, key = session.get("resetting", ""), new_key()
-    if request.method == "GET" or key is None:
-        return page("Type the code", "Save", *fields, status=200 if request.method == "GET" else 422)
+    if request.method != "POST" or key is None:
+        return page("Type the code", "Save", *fields, status=422 if request.method == "POST" else 200)
     user = user_at(address)
     if not may_ask("code", address):
         return page("Please wait an hour", status=429)

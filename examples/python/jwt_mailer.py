@@ -1,11 +1,10 @@
-"""Send mails through jwt-mailer, and take their links back. Copy this file into your project: it needs PyJWT and requests."""
+"""Send mails through jwt-mailer, and take their links back. Copy it into your project: needs PyJWT and requests."""
 import time
 import uuid
 
 import jwt
 import requests
 
-TRIES = 3
 PASSING = {"unreachable", "store_unavailable", "relay_unavailable", "internal"}
 
 
@@ -29,11 +28,10 @@ class Mailer:
             "email_link_url": link_url,
             "email_link_token": link_token,
             "jti": idempotency_key or str(uuid.uuid4()),
-            "iat": now,
-            "exp": now + 86400,
+            **{"iat": now, "exp": now + 86400},
         }
         token = jwt.encode({name: value for name, value in claims.items() if value is not None}, self.secret, "HS256")
-        for tries in range(TRIES):
+        for tries in range(3):
             code, mail_id = self._post(kind, token)
             if code not in PASSING:
                 break
@@ -57,5 +55,5 @@ def sign_link(purpose, subject, secret, lives_s=86400):
 
 
 def verify_link(token, purpose, secret):
-    """Its claims ("sub", and "jti" to let it work once); raises jwt.InvalidTokenError, or jwt.ExpiredSignatureError."""
+    """Its claims ("sub", and "jti" to let it work once); raises jwt.InvalidTokenError, jwt.ExpiredSignatureError."""
     return jwt.decode(token, secret, ["HS256"], audience=purpose, options={"require": ["exp", "sub", "jti"]})

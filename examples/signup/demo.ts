@@ -45,8 +45,8 @@ try {
 } catch {
   await stop(1, `Port ${sitePort} is taken. SITE_PORT chooses another.`)
 }
-await mailerListens()
-console.log(`
+if (await mailerListens())
+  console.log(`
   The site      ${siteUrl}          create an account here
   Its mails     ${mailerUrl}/inbox    and read its mails here
   All kinds     ${mailerUrl}/preview
@@ -72,9 +72,13 @@ function startMailer() {
 }
 
 /** Its own word, because somebody else's mailer may answer at this port. */
-async function mailerListens(): Promise<void> {
-  for await (const line of createInterface({ input: mailer.stdout })) if (line.includes('listens on')) break
-  mailer.stdout.resume()
+async function mailerListens(): Promise<boolean> {
+  for await (const line of createInterface({ input: mailer.stdout })) {
+    if (!line.includes('listens on')) continue
+    mailer.stdout.resume()
+    return true
+  }
+  return false
 }
 
 async function stop(code: number, sentence?: string): Promise<never> {
