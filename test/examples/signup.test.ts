@@ -136,10 +136,12 @@ describe('in a browser', () => {
   const title = (page: Page) => page.locator('h1').textContent()
   const told = (page: Page) => page.locator('.told').textContent()
 
-  /** As a person does: by the inbox's page, and the link in the mail. */
-  const openMail = async (page: Page, subject: string) => {
+  /** The newest mail of that subject, as a person finds it on the inbox's page, and the link that is shown above it. */
+  const linkInInbox = async (page: Page, subject: string) => {
     await page.goto(`${demo.mailer}/inbox`)
-    await page.getByText(subject).first().click()
+    await page.locator('#list .subject', { hasText: subject }).first().click()
+    await page.getByRole('heading', { level: 2, name: subject }).waitFor()
+    return page.locator('#links a').first().getAttribute('href')
   }
 
   browserTest(
@@ -163,10 +165,7 @@ describe('in a browser', () => {
       await fillIn(page, { 'Email address': address }, 'Send it again')
       expect(await title(page)).toBe('Look into your mail')
       const link = linkIn(await mailTo(address, 2))
-
-      // the mail can be found and read in the inbox
-      await openMail(page, 'Confirm your email address')
-      await expect.poll(() => page.content()).toContain(address)
+      expect(await linkInInbox(page, 'Confirm your email address')).toBe(link)
 
       // a scanner opens the link first, twice
       for (const method of ['HEAD', 'GET']) expect((await fetch(link, { method })).status).toBe(200)
