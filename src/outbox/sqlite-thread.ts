@@ -31,7 +31,7 @@ interface Failure {
 }
 
 const busyTimeoutMs = 5000
-const cacheKiB = 16 * 1024
+const cacheKiB = 4 * 1024
 
 let database: DatabaseSync | undefined
 const prepared = new Map<string, StatementSync>()

@@ -25,7 +25,7 @@ export function sqliteEngine({ path }: SqliteOptions): Engine {
   let lastId = 0
 
   function startWorker(): Worker {
-    const started = new Worker(threadFile, { resourceLimits: { maxYoungGenerationSizeMb: 8 }, execArgv: [] })
+    const started = new Worker(threadFile, { resourceLimits: { maxYoungGenerationSizeMb: 2 }, execArgv: [] })
     started.on('message', take)
     started.on('error', (error) => lose(started, error))
     started.on('exit', () => lose(started, undefined))
