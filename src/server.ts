@@ -14,13 +14,13 @@ import { CatalogueError, loadCatalogue } from './mails/catalogue.ts'
 import { liveCatalogue } from './mails/live.ts'
 import { mimeBuilder } from './mails/mime.ts'
 import { openMetrics } from './metrics.ts'
+import type { Engine } from './outbox/engine.ts'
 import { OutboxError } from './outbox/lifeline.ts'
 import { openOutbox } from './outbox/outbox.ts'
-import { postgresEngine } from './outbox/postgres.ts'
 import { type PumpOptions, startPump } from './outbox/pump.ts'
 import { sqliteEngine } from './outbox/sqlite.ts'
 import { failover, type FailoverOptions } from './transport/failover.ts'
-import { openInbox } from './transport/inbox.ts'
+import type { Inbox } from './transport/inbox.ts'
 import { relayTransport } from './transport/relays.ts'
 import type { SmtpOptions } from './transport/smtp.ts'
 import { localUrl, sampleCommand, welcome } from './welcome.ts'
@@ -44,6 +44,16 @@ export interface Pace {
 export async function start(config: Config, log: Log, pace: Pace = {}): Promise<void> {
   const { clock = Date.now } = pace
   for (const warning of config.warnings) log.warn(warning)
+  // its thread starts while this one reads the mails
+  const opening = openOutbox({
+    engine: await openEngine(config),
+    secrets: config.sealSecrets,
+    limits: config.limits,
+    log,
+    clock,
+  })
+  // what it rejects with is heard below
+  opening.catch(() => undefined)
   const readCatalogue = config.production ? loadCatalogue : liveCatalogue
   const catalogue = readCatalogue({
     dir: config.mailsDir ?? builtInMails,
@@ -52,7 +62,7 @@ export async function start(config: Config, log: Log, pace: Pace = {}): Promise<
     senderAddress: config.sender.address,
     allowHttpLinks: config.allowHttpLinks,
   })
-  const inbox = config.relays.length > 0 ? undefined : await openInbox()
+  const inbox = config.relays.length > 0 ? undefined : await openOwnInbox()
   const buildMime = await mimeBuilder()
   const relays = inbox ? [inboxRelay(inbox.port)] : config.relays
   const metrics = config.metrics ? openMetrics() : undefined
@@ -70,15 +80,7 @@ export async function start(config: Config, log: Log, pace: Pace = {}): Promise<
       ...pace.relays,
     },
   )
-  const outbox = await openOutbox({
-    engine: config.databaseUrl
-      ? postgresEngine({ url: config.databaseUrl, onHeroku: config.heroku })
-      : sqliteEngine({ path: join(config.dataDir, 'outbox.sqlite') }),
-    secrets: config.sealSecrets,
-    limits: config.limits,
-    log,
-    clock,
-  })
+  const outbox = await opening
   metrics?.watch({ outbox, transport })
   const attempt = retrier({ catalogue, transport, log, now: clock })
   const pump = startPump({ outbox, attempt, ready: transport.ready, log, clock, ...pace.pump })
@@ -139,6 +141,18 @@ export async function start(config: Config, log: Log, pace: Pace = {}): Promise<
   url = localUrl(config.host, port)
   if (inbox && key) console.log(welcome(url, key))
   else log.info({ port, relay: transport.name, mails: catalogue.mails.length }, 'listening')
+}
+
+/** Loaded only where it is used. */
+async function openEngine({ databaseUrl, heroku, dataDir }: Config): Promise<Engine> {
+  if (!databaseUrl) return sqliteEngine({ path: join(dataDir, 'outbox.sqlite') })
+  const { postgresEngine } = await import('./outbox/postgres.ts')
+  return postgresEngine({ url: databaseUrl, onHeroku: heroku })
+}
+
+async function openOwnInbox(): Promise<Inbox> {
+  const { openInbox } = await import('./transport/inbox.ts')
+  return openInbox()
 }
 
 function inboxRelay(port: number): RelayConfig {
