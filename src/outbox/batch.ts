@@ -3,6 +3,8 @@ import { setTimeout as pause } from 'node:timers/promises'
 import { MailerError } from '../errors.ts'
 
 const answersPerTurn = 32
+/** Grows into waiting where more than 2,500 come in a second, and back into none where fewer do. */
+const gatherEachMs = 0.4
 
 export interface BatchOptions<Op, Result> {
   /** Carries out a list as one transaction, all or nothing. */
@@ -16,7 +18,7 @@ export interface BatchOptions<Op, Result> {
   readonly maxWaitingBytes?: number
   /** How long an operation that is in no hurry waits for one that is. */
   readonly patienceMs?: number
-  /** How far apart transactions begin where several wait at once: five mails in one cost half of what five cost alone. */
+  /** The farthest apart that transactions begin where many wait at once: ten mails in one cost a third of ten alone. */
   readonly gatherMs?: number
 }
 
@@ -43,7 +45,7 @@ interface Waiting<Op, Result> {
 export function batcher<Op, Result>(options: BatchOptions<Op, Result>): Batcher<Op, Result> {
   const { run, weigh, maxOperations = 256, maxBytes = 1 << 20 } = options
   const { maxWaiting = 10_000, maxWaitingBytes = 32 << 20 } = options
-  const { patienceMs = 5, gatherMs = 2 } = options
+  const { patienceMs = 5, gatherMs = 4 } = options
   let waiting: Waiting<Op, Result>[] = []
   let waitingBytes = 0
   let running: Promise<void> | undefined
@@ -72,7 +74,7 @@ export function batcher<Op, Result>(options: BatchOptions<Op, Result>): Batcher<
   async function runAll(): Promise<void> {
     await new Promise(setImmediate)
     while (waiting.length > 0) {
-      const restMs = begun + gatherMs - performance.now()
+      const restMs = begun + Math.min(urgent * gatherEachMs, gatherMs) - performance.now()
       if (urgent > 1 && restMs > 0) await pause(restMs)
       clearTimeout(patience)
       patience = undefined

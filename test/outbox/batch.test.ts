@@ -78,15 +78,12 @@ test('patient operations that come while a transaction runs do not keep the stor
 
 test('where several wait at once, more are waited for', async () => {
   const { batch, batches } = doubling({ gatherMs: 100 })
-  await Promise.all([1, 2].map((n) => batch.submit(n)))
+  await Promise.all(range(250).map((n) => batch.submit(n)))
   const later = [batch.submit(3)]
   await new Promise((resolve) => setTimeout(resolve, 5))
   later.push(batch.submit(4))
   await Promise.all(later)
-  expect(batches).toEqual([
-    [1, 2],
-    [3, 4],
-  ])
+  expect(batches).toEqual([range(250), [3, 4]])
 })
 
 test('a batch ends at its number of operations and at its bytes', async () => {
