@@ -5,7 +5,7 @@
  * Nothing is registered until `openMetrics`; the parts are given `silentMeter` when nobody measures.
  */
 import { monitorEventLoopDelay } from 'node:perf_hooks'
-import { Counter, Gauge, Histogram, Registry } from 'prom-client'
+import type { Gauge, Histogram } from 'prom-client'
 import type { FailureCode } from './errors.ts'
 import type { Message, Receipt } from './message.ts'
 import type { Outbox, Stats } from './outbox/port.ts'
@@ -63,7 +63,9 @@ const statsWithinMs = 1_000
 const lagEveryMs = 20
 
 /** A registry of its own, so that two services in one process do not meet in it. */
-export function openMetrics(): Metrics {
+export async function openMetrics(): Promise<Metrics> {
+  // loaded only where somebody measures
+  const { Counter, Gauge, Histogram, Registry } = await import('prom-client')
   const registry = new Registry()
   const registers = [registry]
   const gauge = (name: string, help: string, labelNames: string[], collect?: () => Promise<void>) =>

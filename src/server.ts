@@ -65,7 +65,7 @@ export async function start(config: Config, log: Log, pace: Pace = {}): Promise<
   const inbox = config.relays.length > 0 ? undefined : await openOwnInbox()
   const buildMime = await mimeBuilder()
   const relays = inbox ? [inboxRelay(inbox.port)] : config.relays
-  const metrics = config.metrics ? openMetrics() : undefined
+  const metrics = config.metrics ? await openMetrics() : undefined
   // the line of the request tells of a single relay
   const logTry = relays.length > 1 ? relayLog(log) : undefined
   const transport = failover(

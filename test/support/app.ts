@@ -94,7 +94,7 @@ export async function testApp(options: TestAppOptions = {}): Promise<TestApp> {
     buildMime: await mimeBuilder(),
     ...options.smtp,
   })
-  const metrics = options.metrics && openMetrics()
+  const metrics = options.metrics && (await openMetrics())
   const transport = failover(options.transports ?? [scripted], {
     heard: metrics?.tried,
     ...options.failover,
