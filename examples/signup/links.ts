@@ -57,7 +57,7 @@ export function showButton(app: FastifyInstance, site: Site, purpose: Purpose, t
     if (typeof target === 'string') return explain(reply, target, texts.again)
     const { status, headers, body } = confirmationPage({
       ...texts,
-      text: texts.text.replace('ADDRESS', target.address),
+      text: texts.text.replace('ADDRESS', () => target.address),
       fields: { _csrf: reply.generateCsrf() },
     })
     return reply.code(status).headers(headers).send(body)

@@ -57,20 +57,22 @@ export function failure(code: ClientFailureCode): ClientFailure {
   return { ok: false, code, retryable: passing.has(code) }
 }
 
-/** The answer's fields when the service accepted, else the failure. Rejects when the connection breaks. */
-export async function readAnswer(response: Response): Promise<Record<string, unknown> | ClientFailure> {
+export interface Accepting {
+  readonly ok: true
+  /** Of the answer: not yet checked. */
+  readonly fields: Readonly<Record<string, unknown>>
+}
+
+/** Rejects when the connection breaks. */
+export async function readAnswer(response: Response): Promise<Accepting | ClientFailure> {
   const answer = parseObject(await readBounded(response))
   // a router in front of the service answers for one that is away with a page of its own
   if (!answer || typeof answer['error'] !== 'number')
     return failure(response.status >= 500 ? 'unreachable' : 'bad_answer')
-  if (answer['error'] === 0 && response.ok) return answer
+  if (answer['error'] === 0 && response.ok) return { ok: true, fields: answer }
   const code = answer['code']
   if (!isServiceCode(code)) return failure('bad_answer')
   return { ...failure(code), ...retryAfter(response), ...claimIn(code, answer['msg']) }
-}
-
-export function isFailure(answer: Record<string, unknown> | ClientFailure): answer is ClientFailure {
-  return 'ok' in answer
 }
 
 async function readBounded({ body }: Response): Promise<string> {

@@ -1,7 +1,7 @@
 /** Owns the calls to the service: one mail, or what became of it, tried again where that is safe. */
 import { setTimeout as pause } from 'node:timers/promises'
 import jwt from 'jsonwebtoken'
-import { type ClientFailure, failure, isFailure, readAnswer } from './answer.ts'
+import { type ClientFailure, failure, readAnswer } from './answer.ts'
 import { type MailContent, mintToken, type Recipient, signingKey } from './mint.ts'
 
 export interface MailerOptions {
@@ -88,8 +88,8 @@ export function createMailer<K extends Record<keyof K, MailContent> = Kinds>(
       headers: { 'content-type': 'application/json' },
       body: JSON.stringify({ token }),
     })
-    if (isFailure(answer)) return answer
-    const { id, code } = answer
+    if (!answer.ok) return answer
+    const { id, code } = answer.fields
     if (typeof id !== 'string' || (code !== 'sent' && code !== 'queued')) return failure('bad_answer')
     return { ok: true, id, state: code }
   }
@@ -99,10 +99,10 @@ export function createMailer<K extends Record<keyof K, MailContent> = Kinds>(
     const answer = await ask(signal, `${base}/deliveries/${encodeURIComponent(id)}`, {
       headers: { authorization: `Bearer ${token}` },
     })
-    if (isFailure(answer)) return answer
-    const state = states.find((one) => one === answer['state'])
+    if (!answer.ok) return answer
+    const { attempts, detail, created, done, expires } = answer.fields
+    const state = states.find((one) => one === answer.fields['state'])
     if (!state) return failure('bad_answer')
-    const { attempts, detail, created, done, expires } = answer
     return {
       ok: true,
       id,
@@ -119,7 +119,7 @@ export function createMailer<K extends Record<keyof K, MailContent> = Kinds>(
   async function ask(signal: AbortSignal | undefined, url: string, request: RequestInit) {
     for (let tried = 0; ; tried++) {
       const answer = await askOnce(signal, url, request)
-      if (!isFailure(answer) || !answer.retryable || tried >= retries) return answer
+      if (answer.ok || !answer.retryable || tried >= retries) return answer
       const askedMs = (answer.retryAfterS ?? 0) * 1000
       if (askedMs > maxWaitMs) return answer
       try {

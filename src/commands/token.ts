@@ -73,12 +73,21 @@ function explain(flags: TokenFlags, given: string, terminal: Terminal): ExitCode
       JSON.stringify({ header, claims: Object.fromEntries(claims), signer: signer ?? null, ...verdict }),
     )
   } else {
-    terminal.out(`${terminal.paint('bold', 'header')}  ${JSON.stringify(decoded.header)}`)
-    for (const [name, value] of claims) terminal.out(`${name}: ${value}`)
+    terminal.out(`${terminal.paint('bold', 'header')}  ${harmless(JSON.stringify(decoded.header))}`)
+    for (const claim of claims) terminal.out(claim.map(harmless).join(': '))
     terminal.out(signer ? `signed with ${signer}` : signerMissing(secrets.length))
     if (verdict) terminal.out(terminal.paint(verdict.code === 'ok' ? 'green' : 'red', verdict.says))
   }
   return verdict?.code === 'ok' ? 0 : 1
+}
+
+/** A token is foreign text: what it would tell the terminal to do is shown, not done. */
+function harmless(text: string): string {
+  // oxlint-disable-next-line no-control-regex -- control characters are what must go
+  return text.replace(
+    /[\x00-\x1f\x7f-\x9f]/g,
+    (character) => `\\x${character.charCodeAt(0).toString(16).padStart(2, '0')}`,
+  )
 }
 
 function signerMissing(count: number): string {

@@ -232,6 +232,12 @@ describe('an answer that is none', () => {
     ['a list', (_, response) => response.end('[1]'), 'bad_answer', false],
     ['a code that does not exist', refuse(500, 'toString'), 'bad_answer', false],
     [
+      'an acceptance that says ok by itself',
+      (_, response) => response.end('{"error":0,"ok":true,"code":"sent"}'),
+      'bad_answer',
+      false,
+    ],
+    [
       'an acceptance without an id',
       (_, response) => response.end('{"error":0,"msg":"Ok","code":"sent"}'),
       'bad_answer',

@@ -137,6 +137,12 @@ describe('jwt-mailer token', () => {
     expect(stdout).toMatch(words)
   })
 
+  test('does nothing that a token would tell the terminal to do', () => {
+    const { stdout } = explain({ name: '\u001b]0;owned\u0007\u009b2J', '\u001b[31m': 1 })
+    // oxlint-disable-next-line no-control-regex -- they are what must not be there
+    expect(stdout).not.toMatch(/[\x00-\x09\x0b-\x1f\x7f-\x9f]/)
+  })
+
   test('says which variable is missing where nothing can be verified', () => {
     const { status, stdout } = explain({}, secret, { JWT_MAILER_SECRET: '' })
     expect(status).toBe(1)
