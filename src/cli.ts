@@ -53,6 +53,7 @@ function commandLine(terminal: Terminal, finish: (code: ExitCode) => void): Comm
 Examples:
   $ jwt-mailer serve                       the service, with an inbox on your machine
   $ jwt-mailer send --to ada@example.com --kind resetkey --key 493027
+  $ jwt-mailer types > mails.d.ts          for the compiler of your app
   $ jwt-mailer check                       the mails the service would send
   $ jwt-mailer preview --out previews      look at them, without a service
   $ jwt-mailer doctor                      examine a deployment

@@ -6,7 +6,7 @@ import module from 'node:module'
 const [major] = process.versions.node.split('.').map(Number)
 if (major < 24) {
   console.error(
-    `jwt-mailer needs Node 24, this is ${process.versions.node}. In its folder "npx jwt-mailer" finds the right one.`,
+    `jwt-mailer needs Node 24, this is ${process.versions.node}. In a checkout of it, after npm ci, "npx jwt-mailer" finds the right one.`,
   )
   process.exit(2)
 }

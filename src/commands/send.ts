@@ -110,6 +110,8 @@ function meaningOf(code: ClientFailure['code'], url: string): string {
       return `what answers at ${url} is no jwt-mailer`
     case 'aborted':
       return 'aborted'
+    case 'claims_invalid':
+      return 'a claim is missing or wrong; "jwt-mailer types" shows what each mail needs'
     default:
       return failures[code].meaning.replaceAll('`', '')
   }

@@ -16,13 +16,13 @@ interface TokenFlags extends MailFlags {
 }
 
 const help = `
-Exit codes: 0 made; with --decode, the token is good · 1 with --decode, the service would refuse it · 2 the command could not be carried out
+Exit codes: 0 made; with --decode, the token is good · 1 with --decode, the service would refuse it, or no secret is set to tell · 2 the command could not be carried out
 ${mailHelp}
 
 Examples:
   $ jwt-mailer token --to ada@example.com --link-url https://app.example.com/confirm/ --link-token abc --key 7hK2pQ
   $ echo '{"user_email":"ada@example.com","user_aut_key":"493027"}' | jwt-mailer token --kind resetkey --claims -
-  $ pbpaste | jwt-mailer token --decode -`
+  $ jwt-mailer token --decode - < token.txt`
 
 export function tokenCommand(program: Command, finish: (code: ExitCode) => void, terminal: Terminal): void {
   const command = program
