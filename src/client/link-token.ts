@@ -73,7 +73,7 @@ async function verify(token: string, options: VerifyOptions): Promise<GoodLink |
   if (typeof signed === 'string') return { ok: false, reason: signed }
   const { aud, sub: subject, jti: id, exp } = signed
   const data: unknown = signed['data']
-  if (aud !== purpose) return { ok: false, reason: 'wrong_purpose' }
+  if (typeof aud !== 'string' || aud !== purpose) return { ok: false, reason: 'wrong_purpose' }
   if (typeof subject !== 'string' || typeof id !== 'string' || typeof exp !== 'number')
     return { ok: false, reason: 'malformed' }
   const expires = new Date(exp * 1000)

@@ -73,7 +73,9 @@ export function createMailer<K extends Record<keyof K, MailContent> = Kinds>(
   const { secret, app = 'default', timeoutMs = 30_000, retries = 3, expiresInS } = options
   const base = baseUrl(options.url)
   const key = signingKey(secret)
-  if (!(timeoutMs > 0)) throw new TypeError('timeoutMs must be above 0')
+  // a timer of Node holds no more, and ends at once with more
+  if (!(timeoutMs > 0 && timeoutMs < 2 ** 31))
+    throw new TypeError('timeoutMs must be above 0, and below 2^31')
   if (!Number.isInteger(retries) || retries < 0) throw new TypeError('retries must be a whole number')
   const route = app === 'default' ? 'emailservice' : `emailservice-${encodeURIComponent(app)}`
 

@@ -68,6 +68,8 @@ function claimsOf(mail: MailContent & Recipient): Record<string, unknown> {
     ...data,
     user_email: to,
     user_aut_key: accessKey,
+    // the service takes it for the key, before the other
+    user_aut_key_or_otp: undefined,
     email_link_url: link?.url,
     email_link_token: link?.token,
     user_name: name ?? data?.['user_name'],

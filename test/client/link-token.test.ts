@@ -37,6 +37,7 @@ describe('a bad link', () => {
     ['that is empty', () => '', 'malformed'],
     ['that is a text', () => forgeToken({ alg: 'HS256' }, '"hello"', { key: secret }), 'malformed'],
     ['without measure', () => `${sign()}${'a'.repeat(10_000)}`, 'malformed'],
+    ['for several purposes', () => jwt.sign({ ...claims, aud: [purpose] }, secret), 'wrong_purpose'],
     ['without a subject', () => jwt.sign({ ...claims, sub: undefined }, secret), 'malformed'],
     ['without an end', () => jwt.sign({ aud: purpose, sub: 'user-42', jti: 'x' }, secret), 'malformed'],
   ])('%s', async (_what, make, reason) => {
@@ -82,6 +83,12 @@ describe('a link that works once', () => {
     const use = () => Promise.reject(new Error('database is away'))
     await expect(verify(sign(), { use })).rejects.toThrow('database is away')
   })
+})
+
+test('a purpose that is forgotten is not that of a token without one', async () => {
+  const token = jwt.sign({ sub: 'user-42', jti: 'x' }, secret, { expiresIn: 60 })
+  const forgotten = JSON.parse('{}') as { purpose: string }
+  expect(await linkToken.verify(token, { ...forgotten, secret })).toMatchObject({ reason: 'wrong_purpose' })
 })
 
 test('while secrets are rotated, links of the old one work and new ones have the new one', async () => {

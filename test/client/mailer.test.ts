@@ -350,6 +350,7 @@ describe('what only a programmer can mend is thrown', () => {
     ['a URL with a query', { url: 'https://mailer.example.com/?a=b' }],
     ['no secret', { secret: '' }],
     ['no time', { timeoutMs: 0 }],
+    ['more time than a timer can hold', { timeoutMs: 2 ** 31 }],
     ['half a retry', { retries: 0.5 }],
   ])('%s', (_what, wrong) => {
     expect(() => createMailer({ url: 'https://mailer.example.com', secret, ...wrong })).toThrow(TypeError)
@@ -378,11 +379,17 @@ test('further claims never take the place of those the contract knows', async ()
     exp: 1,
     iat: 1,
     email_link_url: 'https://evil.example/',
+    user_aut_key_or_otp: 'evil',
     number: 7,
   }
-  await createMailer({ url, secret }).send('confirmation', { to: 'ada@example.com', data })
+  await createMailer({ url, secret }).send('confirmation', {
+    to: 'ada@example.com',
+    accessKey: '7hK2pQ',
+    data,
+  })
   const claims = jwt.verify(token, secret) as Record<string, unknown>
-  expect(claims).toMatchObject({ user_email: 'ada@example.com', number: 7 })
+  expect(claims).toMatchObject({ user_email: 'ada@example.com', user_aut_key: '7hK2pQ', number: 7 })
+  expect(claims).not.toHaveProperty('user_aut_key_or_otp')
   expect(claims['jti']).not.toBe('fixed')
   expect(claims).not.toHaveProperty('email_link_url')
   expect(Number(claims['exp']) - Number(claims['iat'])).toBe(86_400)
