@@ -62,19 +62,24 @@ export function openAccounts(path: string) {
   const confirm = (id: number, version: number) =>
     change('update users set verified = 1 where id = ? and version = ?', id, version) > 0
 
-  /** Ends every session and every older link. Whoever got here has read a mail to the address, so it is verified. */
+  const endCodes = (user: number) => change('delete from codes where user = ?', user)
+
+  /** Ends every session, code and older link. Whoever got here has read a mail to the address, so it is verified. */
   function setPassword(id: number, version: number, password: string): boolean {
     const sql =
       'update users set password = ?, verified = 1, version = version + 1 where id = ? and version = ?'
     const done = change(sql, password, id, version) > 0
     if (done) change('delete from sessions where user = ?', id)
+    if (done) endCodes(id)
     return done
   }
 
-  /** False when the user has changed since, or somebody else has the address by now. */
+  /** False when the user has changed since, or somebody else has the address by now. Ends the codes at the old one. */
   function setAddress(id: number, version: number, address: string): boolean {
     const sql = 'update or ignore users set address = ?, version = version + 1 where id = ? and version = ?'
-    return change(sql, address, id, version) > 0
+    const done = change(sql, address, id, version) > 0
+    if (done) endCodes(id)
+    return done
   }
 
   /** The name of a new session, for the cookie. */

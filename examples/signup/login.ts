@@ -29,8 +29,10 @@ export const loginRoutes: Routes = (app, { accounts }, cookies) => {
     const address = addressIn(request) ?? ''
     const again = (told: string) =>
       reply.code(401).send(loginPage(reply.generateCsrf(), field(request, 'address'), told))
-    const here = accounts.mayGoOn(`login from ${request.ip}`, 100, quarterMs)
-    if (!accounts.mayGoOn(`login for ${address}`, 10, quarterMs) || !here) return tooOften(reply)
+    const mayTry =
+      accounts.mayGoOn(`login from ${request.ip}`, 100, quarterMs) &&
+      accounts.mayGoOn(`login for ${address}`, 10, quarterMs)
+    if (!mayTry) return tooOften(reply)
     const user = accounts.userAt(address)
     const right = await verifyPassword(field(request, 'password'), user?.password)
     if (!user || !right) return again('Address or password is wrong.')

@@ -40,8 +40,13 @@ export function tooOften(reply: FastifyReply): FastifyReply {
 
 const hourMs = 3_600_000
 
-/** Counted for what was typed and for where it came from, whether or not there is such an account. */
+/**
+ * Counted for where it came from and for what was typed, whether or not there is such an account. In this order: who is
+ * over the first uses up nobody else's second.
+ */
 export function mayAsk({ accounts }: Site, request: FastifyRequest, what: string, address: string): boolean {
-  const here = accounts.mayGoOn(`${what} from ${request.ip}`, 60, hourMs)
-  return accounts.mayGoOn(`${what} for ${address}`, 5, hourMs) && here
+  return (
+    accounts.mayGoOn(`${what} from ${request.ip}`, 60, hourMs) &&
+    accounts.mayGoOn(`${what} for ${address}`, 5, hourMs)
+  )
 }

@@ -3,8 +3,13 @@ import { type ChildProcess, spawn } from 'node:child_process'
 import { readFileSync } from 'node:fs'
 import { resolve } from 'node:path'
 import { setTimeout as pause } from 'node:timers/promises'
+// oxlint-disable-next-line no-unassigned-import -- for the type of `request.cookies`
+import '@fastify/cookie'
+import type { FastifyRequest } from 'fastify'
 import type { Page } from 'playwright-core'
-import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest'
+import { openAccounts } from '../../examples/signup/accounts.ts'
+import { mayAsk, type Site } from '../../examples/signup/request.ts'
 import { browserTest } from '../support/browser.ts'
 import { freePort } from '../support/service.ts'
 
@@ -402,7 +407,56 @@ describe('a new password', () => {
   })
 })
 
+const remembered = () => {
+  const accounts = openAccounts(':memory:')
+  onTestFinished(() => accounts.close())
+  const user = accounts.register('ada@example.com', 'hash')!
+  accounts.confirm(user.id, user.version)
+  return { accounts, user }
+}
+
+describe('what is remembered', () => {
+  test.each([
+    [
+      'password',
+      ({ accounts, user }: ReturnType<typeof remembered>) => accounts.setPassword(user.id, 1, 'new'),
+    ],
+    [
+      'address',
+      ({ accounts, user }: ReturnType<typeof remembered>) => accounts.setAddress(user.id, 1, 'b@example.com'),
+    ],
+  ])('a code ends with the %s it was made for', (_what, change) => {
+    const site = remembered()
+    const code = site.accounts.makeCode('browser', site.user.id)
+    expect(change(site)).toBe(true)
+    expect(site.accounts.takeCode('browser', code)).toBeUndefined()
+  })
+})
+
 describe('limits', () => {
+  test("who is over their own uses up nobody else's", () => {
+    const { accounts } = remembered()
+    const ask = (ip: string, address: string) =>
+      // oxlint-disable-next-line no-unsafe-type-assertion -- all of them that is looked at
+      mayAsk({ accounts } as Site, { ip } as FastifyRequest, 'reset', address)
+    for (let times = 0; times < 60; times++) ask('192.0.2.1', `${times}@example.com`)
+    for (let times = 0; times < 5; times++) expect(ask('192.0.2.1', 'ada@example.com')).toBe(false)
+    expect(ask('192.0.2.2', 'ada@example.com')).toBe(true)
+  })
+
+  test('nobody makes the site hash passwords without a code or a link', async () => {
+    const time = async (path: string, from = path) => {
+      const person = visitor()
+      const started = performance.now()
+      for (let times = 0; times < 5; times++)
+        await person.post(path, { address: newAddress(), code: '000000', password }, from)
+      return performance.now() - started
+    }
+    const hashing = await time('/login')
+    for (const path of ['/reset-code', '/reset/forged'])
+      expect(await time(path, '/reset-code')).toBeLessThan(hashing / 2)
+  })
+
   test('sending again is bounded, alike for an address without an account', async () => {
     const waiting = newAddress()
     await visitor().post('/register', { address: waiting, password })
