@@ -5,10 +5,12 @@
     export LINK_SECRET=... SECRET_KEY=...                               # your own
     flask run
 """
+import hashlib
 import hmac
 import os
 import secrets
 import sqlite3
+import threading
 import time
 
 import jwt
@@ -19,6 +21,8 @@ from jwt_mailer import Mailer, sign_link, verify_link
 
 SITE_URL = os.environ.get("SITE_URL", "http://localhost:5000")
 LINK_SECRET = os.environ["LINK_SECRET"]
+if not LINK_SECRET:
+    raise SystemExit("LINK_SECRET is empty: anybody could make links")
 DATABASE = os.environ.get("DATABASE", "users.sqlite")
 LIMITS = {"mail": 5, "login": 10, "code": 5}  # for one address, in an hour
 mailer = Mailer(os.environ["JWT_MAILER_URL"], os.environ["JWT_MAILER_SECRET"])
@@ -63,6 +67,17 @@ def may_ask(what, address):
         return db.execute("select count(*) from asked where what = ?", (name,)).fetchone()[0] <= LIMITS[what]
 
 
+def send(kind, address, **rest):
+    """Nobody waits for it: how long an answer takes must not tell whether there is an account."""
+
+    def work():
+        code, _ = mailer.send(kind, address, **rest)
+        if code not in ("sent", "queued"):
+            app.logger.warning("no mail: %s", code)
+
+    threading.Thread(target=work).start()
+
+
 def typed(name, most=254):
     return request.form.get(name, "").strip()[:most]
 
@@ -92,7 +107,9 @@ def page(title, button=None, *fields, status=200):
 
 @app.before_request
 def refuse_forged_forms():
-    if request.method == "POST" and not hmac.compare_digest(session.get("csrf", secrets.token_urlsafe()), typed("csrf")):
+    if request.method == "POST" and not hmac.compare_digest(
+        session.get("csrf", secrets.token_urlsafe()).encode(), typed("csrf").encode()
+    ):
         abort(403)
 
 
@@ -103,9 +120,16 @@ def keep_links_private(response):
     return response
 
 
+def key_id(user):
+    """Another one as soon as the key is: a new key ends every session."""
+    return hashlib.sha256(user["key"].encode()).hexdigest()
+
+
 @app.get("/")
 def home():
-    return page(f"You are signed in as {session['address']}" if "address" in session else "Hello")
+    user = user_at(session.get("address", ""))
+    signed_in = user and session.get("key_id") == key_id(user)
+    return page(f"You are signed in as {user['address']}" if signed_in else "Hello")
 
 
 # ---- sign-up and confirmation
@@ -123,20 +147,19 @@ def signup():
         return page("Please wait an hour", status=429)
     with database() as db:
         db.execute(
-            "insert or ignore into users (address, key) values (?, ?)",
+            "insert into users (address, key) values (?, ?)"
+            " on conflict (address) do update set key = excluded.key where verified = 0",
             (address, generate_password_hash(key)),
         )
     user = user_at(address)
     if not user["verified"]:
-        code, _ = mailer.send(
+        send(
             "signup",
             address,
             link_url=SITE_URL + "/confirm/",
             link_token=sign_link("confirm", user["id"], LINK_SECRET),
             key=secrets.token_hex(4),
         )
-        if code not in ("sent", "queued"):
-            app.logger.warning("no mail: %s", code)
     flash("If this address is new here, a mail with a link is on its way.")  # the same for one that is not
     return page("Look into your mail")
 
@@ -150,11 +173,16 @@ def confirm(token):
     except jwt.InvalidTokenError:
         return page("This link is not whole: copy all of it from the mail", status=410)
     if request.method != "POST":  # mail scanners open every link, by GET and HEAD: only the button confirms
-        return page("Confirm your address", "Yes, confirm")
+        return page("Confirm your address", "Yes, confirm", KEY)
     with database() as db:
+        user = db.execute("select * from users where id = ?", (link["sub"],)).fetchone()
+        # whoever signed up with this address must be whoever reads its mail
+        if not check_password_hash(user["key"] if user else NOBODY, request.form.get("key", "")[:200]):
+            flash("That is not the key of this sign-up. Sign up once more.")
+            return page("Confirm your address", "Yes, confirm", KEY, status=401)
         if db.execute("insert or ignore into used_links values (?)", (link["jti"],)).rowcount == 0:
             return page("This link has done its work: you can sign in", status=410)
-        db.execute("update users set verified = 1 where id = ?", (link["sub"],))
+        db.execute("update users set verified = 1 where id = ? and key = ?", (user["id"], user["key"]))
     return page("Your address is confirmed")
 
 
@@ -171,7 +199,7 @@ def login():
         flash("Confirm your address first." if user and right else "Address or key is wrong.")
         return page("Sign in", "Sign in", ADDRESS, KEY, status=401)
     session.clear()  # nothing that was planted before stays
-    session["address"] = address
+    session["address"], session["key_id"] = address, key_id(user)
     return redirect("/", 303)
 
 
@@ -189,14 +217,16 @@ def reset_key():
     if not may_ask("mail", address):
         return page("Please wait an hour", status=429)
     user, code = user_at(address), f"{secrets.randbelow(1_000_000):06}"
-    session["resetting"] = address  # the code is of no use in another browser
+    # the code is of no use in another browser
+    session["resetting"], session["asked"] = address, secrets.token_urlsafe()
+    kept = generate_password_hash(session["asked"] + code)  # as much work for an address that is not there
     if user:
         with database() as db:
             db.execute(
                 "insert or replace into codes values (?, ?, ?)",
-                (user["id"], generate_password_hash(code), time.time() + 600),
+                (user["id"], kept, time.time() + 600),
             )
-        mailer.send("resetkey", address, key=code)
+        send("resetkey", address, key=code)
     return redirect("/newkey", 303)
 
 
@@ -211,7 +241,7 @@ def set_new_key():
         return page("Please wait an hour", status=429)
     with database() as db:
         row = user and db.execute("select * from codes where user = ? and ends > ?", (user["id"], time.time())).fetchone()
-        if not check_password_hash(row["hash"] if row else NOBODY, typed("code", 6)):
+        if not check_password_hash(row["hash"] if row else NOBODY, session.get("asked", "") + typed("code", 6)):
             flash("That is not the code, or it is over.")
             return page("Type the code", "Save", *fields, status=401)
         db.execute("delete from codes where user = ?", (user["id"],))

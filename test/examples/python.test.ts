@@ -117,8 +117,8 @@ describe.skipIf(python === undefined)('in Python', () => {
     const link = linkIn(await mailTo(account.address))
     for (const method of ['HEAD', 'GET']) expect((await fetch(link, { method })).status).toBe(200)
     expect((await person.post('/login', account)).status).toBe(401)
-    expect((await person.post(link)).text).toContain('Your address is confirmed')
-    expect((await person.post(link)).status).toBe(410)
+    expect((await person.post(link, account)).text).toContain('Your address is confirmed')
+    expect((await person.post(link, account)).status).toBe(410)
     expect((await person.post('/login', account)).status).toBe(303)
     expect((await person.ask('/')).text).toContain('signed in as ada@example.com')
   })
@@ -127,9 +127,13 @@ describe.skipIf(python === undefined)('in Python', () => {
     const person = visitor()
     const address = 'grace@example.com'
     await person.post('/signup', { address, key: 'the first key' })
+    await mailTo(address)
+    const thief = visitor()
+    await thief.post('/resetkey', { address })
+    await mailTo(address, 2)
     await person.post('/resetkey', { address })
-    const [, code = ''] = /\b(\d{6})\b/.exec(await mailTo(address, 2))!
-    expect((await visitor().post('/newkey', { code, key: 'of a thief' })).status).toBe(401)
+    const [, code = ''] = /\b(\d{6})\b/.exec(await mailTo(address, 3))!
+    expect((await thief.post('/newkey', { code, key: 'of a thief' })).status).toBe(401)
     expect((await person.post('/newkey', { code, key: 'the second key' })).text).toContain(
       'Your key is saved',
     )
@@ -138,9 +142,54 @@ describe.skipIf(python === undefined)('in Python', () => {
     expect((await person.post('/login', { address, key: 'the second key' })).status).toBe(303)
   })
 
+  test('a key that somebody else chose before is worth nothing', async () => {
+    const address = 'joan@example.com'
+    const own = { address, key: 'her own key' }
+    await visitor().post('/signup', { address, key: 'of an early bird' })
+    await mailTo(address)
+    await visitor().post('/signup', own)
+    const link = linkIn(await mailTo(address, 2))
+    expect((await visitor().post(link, { key: 'of an early bird' })).status).toBe(401)
+    expect((await visitor().post(link, own)).status).toBe(200)
+    expect((await visitor().post('/login', { address, key: 'of an early bird' })).status).toBe(401)
+    expect((await visitor().post('/login', own)).status).toBe(303)
+  })
+
+  test('a new key ends every session', async () => {
+    const address = 'mary@example.com'
+    const [person, thief] = [visitor(), visitor()]
+    await person.post('/signup', { address, key: 'the first key' })
+    await person.post(linkIn(await mailTo(address)), { key: 'the first key' })
+    await thief.post('/login', { address, key: 'the first key' })
+    expect((await thief.ask('/')).text).toContain(address)
+    await person.post('/resetkey', { address })
+    const [, code = ''] = /\b(\d{6})\b/.exec(await mailTo(address, 2))!
+    expect((await person.post('/newkey', { code, key: 'the second key' })).status).toBe(200)
+    expect((await thief.ask('/')).text).not.toContain(address)
+  })
+
+  test('nobody waits for the mailer, so that the time does not tell whether there is an account', async () => {
+    const lines = `import os, tempfile, threading
+os.environ.update(JWT_MAILER_URL='http://127.0.0.1:1', JWT_MAILER_SECRET='s', LINK_SECRET='l', SECRET_KEY='k', DATABASE=tempfile.mktemp())
+import app
+sent = []
+app.mailer.send = lambda *words, **rest: (sent.append(threading.current_thread() is threading.main_thread()), ('sent', 'x'))[1]
+client = app.app.test_client()
+for path, form in (('/signup', {'address': 'a@example.com', 'key': 'a long key'}), ('/resetkey', {'address': 'a@example.com'})):
+    client.get(path)
+    with client.session_transaction() as session: form['csrf'] = session['csrf']
+    client.post(path, data=form)
+for thread in threading.enumerate():
+    if thread is not threading.main_thread(): thread.join()
+print(sent)`
+    expect(await say(lines)).toBe('[False, False]')
+  })
+
   test('forged forms and links, and too much, are refused', async () => {
     const body = new URLSearchParams({ address: 'eve@example.com', key: 'correct horse' })
     expect((await visitor().ask('/signup', { method: 'POST', body })).status).toBe(403)
+    for (const csrf of ['guessed', 'perché'])
+      expect((await visitor().post('/signup?', { csrf })).status).toBe(403)
     expect((await visitor().ask('/confirm/eyJhbGciOiJub25lIn0.e30.')).status).toBe(410)
     const statuses: number[] = []
     for (let times = 0; times < 6; times++)
