@@ -71,6 +71,7 @@ async function measure(outbox: Outbox, callers: number) {
     }
   }
   await Promise.all(Array.from({ length: callers }, caller))
+  await settled
   delay.disable()
   const seconds = (performance.now() - started) / 1000
   const { user, system } = process.cpuUsage(cpu)
@@ -89,13 +90,15 @@ async function measure(outbox: Outbox, callers: number) {
 }
 
 let sent = 0
+/** The service does not wait for it either. */
+let settled: Promise<unknown> = Promise.resolve()
 async function sendOne(outbox: Outbox): Promise<void> {
   const id = mailId({ app: 'default', kind: 'confirmation', jti: `${process.pid}-${(sent += 1)}`, token })
   const recipient = `user${sent % 100_000}@example.org`
   const mail = { id, app: 'default', kind: 'confirmation', recipient, token }
   const accepted = await outbox.accept({ ...mail, expires: Date.now() + 86_400_000, windowMs: 86_400_000 })
   if (accepted.state !== 'owner') throw new Error(`unexpected: ${accepted.state}`)
-  await outbox.settle(accepted.claim, { state: 'sent', relay: 'smtp', detail: 'accepted' })
+  settled = outbox.settle(accepted.claim, { state: 'sent', relay: 'smtp', detail: 'accepted' })
 }
 
 async function measureQuestions(outbox: Outbox) {
