@@ -59,11 +59,14 @@ describe('several relays', () => {
       relays: { smtp: 'connect', smtp2: 'ok', sendgrid: 'ok' },
       breakers: { smtp: 'closed', smtp2: 'closed', sendgrid: 'closed' },
     })
-    const lines = service
-      .output()
-      .split('\n')
-      .filter((line) => line.includes('relay did not take it'))
-    expect(lines.map((line) => JSON.parse(line) as unknown)).toMatchObject([
+    const refusals = () =>
+      service
+        .output()
+        .split('\n')
+        .filter((line) => line.includes('relay did not take it'))
+        .map((line) => JSON.parse(line) as unknown)
+    // the log is written a moment later
+    await expect.poll(refusals).toMatchObject([
       { relay: 'smtp', outcome: 'unsent', reason: 'connect' },
       { relay: 'smtp2', outcome: 'deferred', reason: 'recipient', reply: 451 },
     ])
