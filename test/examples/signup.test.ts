@@ -39,8 +39,10 @@ async function startDemo(env: Record<string, string> = {}): Promise<Demo> {
     },
     detached: true,
   })
-  const killGroup = () => void (child.pid && child.exitCode === null && process.kill(-child.pid, 'SIGKILL'))
+  // nothing may outlive a test run that is cut off; npm ended by a signal has no exit code, so only its end tells
+  const killGroup = () => void process.kill(-child.pid!, 'SIGKILL')
   process.once('exit', killGroup)
+  child.once('exit', () => process.off('exit', killGroup))
   let output = ''
   for (const stream of [child.stdout, child.stderr]) stream.on('data', (chunk: Buffer) => (output += chunk))
   const [site, mailer] = [`http://localhost:${sitePort}`, `http://localhost:${mailerPort}`]
