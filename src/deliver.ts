@@ -143,14 +143,12 @@ function answerFate({ state, detail }: Fate, id: string): Delivered {
 }
 
 /** What `promise` resolves to, or `undefined` after `ms`. */
-async function within<T>(ms: number, promise: Promise<T>): Promise<T | undefined> {
-  const late = Promise.withResolvers<undefined>()
-  const timer = setTimeout(() => late.resolve(undefined), ms)
-  try {
-    return await Promise.race([promise, late.promise])
-  } finally {
-    clearTimeout(timer)
-  }
+function within<T>(ms: number, promise: Promise<T>): Promise<T | undefined> {
+  return new Promise((resolve, reject) => {
+    const timer = setTimeout(() => resolve(undefined), ms)
+    const inTime = () => clearTimeout(timer)
+    promise.finally(inTime).then(resolve, reject)
+  })
 }
 
 function domainOf({ user_email: address }: Claims): string {

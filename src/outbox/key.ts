@@ -1,5 +1,5 @@
 /** Owns what makes two requests the same mail, and for how long. */
-import { createHash } from 'node:crypto'
+import { hash } from 'node:crypto'
 
 const minuteMs = 60_000
 const dayMs = 24 * 60 * minuteMs
@@ -17,10 +17,8 @@ export interface MailIdentity {
  */
 export function mailId({ app, kind, jti, token }: MailIdentity): string {
   const what = jti === undefined ? ['input', token.slice(0, token.lastIndexOf('.'))] : ['jti', jti]
-  const hash = createHash('sha256')
-    .update(JSON.stringify([app, kind, ...what]))
-    .digest()
-  return hash.subarray(0, 24).toString('base64url')
+  // four characters to three bytes: as good as cutting the hash after 24 bytes
+  return hash('sha256', JSON.stringify([app, kind, ...what]), 'base64url').slice(0, 32)
 }
 
 export interface WindowOptions {

@@ -182,11 +182,15 @@ function* settleAll(operations: readonly SettleOperation[], sql: Sql): Steps<Ans
   const flight: Statement[] = []
   if (fenced.size > 0) flight.push(sql.settle([...fenced.values()]))
   if (sent.size > 0) flight.push(sql.settleSent([...sent.values()]))
-  const moved = (yield flight).flat()
+  const flown = yield flight
+  // a sent mail is sent whatever its row says: only the others ask what became of theirs
+  const asking = operations.filter(({ state }) => state !== 'sent')
+  if (asking.length === 0) return []
+  const [moved = []] = flown
   const known = ids(moved)
-  const unmoved = operations.filter(({ id }) => !known.has(id))
+  const unmoved = asking.filter(({ id }) => !known.has(id))
   const standing = unmoved.length === 0 ? [] : (yield [sql.standing(unmoved)]).flat()
-  return rowEach(operations, [...moved, ...standing])
+  return rowEach(asking, [...moved, ...standing])
 }
 
 function* findAll(operations: readonly FindOperation[], sql: Sql): Steps<Answer[]> {

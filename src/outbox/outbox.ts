@@ -70,6 +70,7 @@ export async function openOutbox(options: OutboxOptions): Promise<Outbox> {
     )
   const rowsOf = async (operation: Operation) => (await submit(operation)).rows
   const watching = watch(async (id) => fateIn(await find(id)))
+  /** What the store did not have at the first try. */
   const landing = new Set<Promise<unknown>>()
   let stranded = 0
 
@@ -106,33 +107,42 @@ export async function openOutbox(options: OutboxOptions): Promise<Outbox> {
   }
 
   /** Repeats an operation until the store has it; `away` is called when that takes longer than one try. */
-  function land(
+  async function land(
     operation: Operation,
     away: () => void = () => undefined,
   ): Promise<readonly SqlRow[] | undefined> {
-    const landed = landIn(operation, away).finally(() => landing.delete(landed))
-    landing.add(landed)
-    return landed
+    try {
+      return await rowsOf(operation)
+    } catch (error) {
+      const landed = landAgain(operation, away, error).finally(() => landing.delete(landed))
+      landing.add(landed)
+      return landed
+    }
   }
 
-  async function landIn(operation: Operation, away: () => void): Promise<readonly SqlRow[] | undefined> {
-    for (;;) {
+  async function landAgain(
+    operation: Operation,
+    away: () => void,
+    failure: unknown,
+  ): Promise<readonly SqlRow[] | undefined> {
+    for (let error = failure; ; ) {
+      const lost = lossOf(error)
+      if (lost !== undefined) {
+        log.error(
+          { op: operation.op, reason: lost },
+          'the outbox gave up on an operation; the lease decides instead',
+        )
+        return undefined
+      }
+      away()
+      stranded += 1
+      await lifeline.restored()
+      await pause(landAgainMs)
+      stranded -= 1
       try {
         return await rowsOf(operation)
-      } catch (error) {
-        const lost = lossOf(error)
-        if (lost !== undefined) {
-          log.error(
-            { op: operation.op, reason: lost },
-            'the outbox gave up on an operation; the lease decides instead',
-          )
-          return undefined
-        }
-        away()
-        stranded += 1
-        await lifeline.restored()
-        await pause(landAgainMs)
-        stranded -= 1
+      } catch (again) {
+        error = again
       }
     }
   }
@@ -149,13 +159,14 @@ export async function openOutbox(options: OutboxOptions): Promise<Outbox> {
     const intended: Fate = { state: operation.state, detail: operation.detail }
     // The relay has it, whatever the store says now: nobody needs to wait for the commit.
     if (operation.state === 'sent') watching.tell(claim.id, intended)
-    const away = Promise.withResolvers<Fate>()
-    const landed = land(operation, () => away.resolve(intended)).then((rows) => {
-      const fate = rows?.[0] === undefined ? intended : fateIn(fateSchema.parse(rows[0]))
-      watching.tell(claim.id, fate)
-      return fate
+    return new Promise((resolve) => {
+      const tell = (rows: readonly SqlRow[] | undefined) => {
+        const fate = rows?.[0] === undefined ? intended : fateIn(fateSchema.parse(rows[0]))
+        watching.tell(claim.id, fate)
+        resolve(fate)
+      }
+      void land(operation, () => resolve(intended)).then(tell)
     })
-    return Promise.race([landed, away.promise])
   }
 
   async function claimDue(limit: number): Promise<Due[]> {
@@ -205,12 +216,18 @@ export async function openOutbox(options: OutboxOptions): Promise<Outbox> {
     return countPages(async () => (await rowsOf({ op: 'purge', now, limit: pageSize })).length)
   }
 
+  async function landAll(): Promise<void> {
+    const idle = () => Promise.all([accepting.idle(), moving.idle(), reading.idle()])
+    await idle()
+    // what failed just now begins to land again
+    await new Promise(setImmediate)
+    await Promise.allSettled(landing)
+    await idle()
+  }
+
   async function close(graceMs = closeMs): Promise<void> {
     const enough = new AbortController()
-    const allLanded = Promise.allSettled(landing).then(() =>
-      Promise.all([accepting.idle(), moving.idle(), reading.idle()]),
-    )
-    await Promise.race([allLanded, pause(graceMs, enough.signal)])
+    await Promise.race([landAll(), pause(graceMs, enough.signal)])
     enough.abort()
     await lifeline.close()
   }

@@ -74,8 +74,7 @@ function buildSql({ each, forUpdate, skipLocked }: Dialect) {
       detail = s.detail, relay = s.relay, stay_until = null, body = null
     from (select ${text('id')} as mail, ${text('detail')} as detail, ${text('relay')} as relay, ${whole('now')} as now
       from ${each}) as s
-    where outbox_mail.id = s.mail and outbox_mail.state <> 'sent'
-    returning ${fate}`
+    where outbox_mail.id = s.mail and outbox_mail.state <> 'sent'`
   // Materialized, or Postgres may run a subquery with a limit more than once and lock more than it returns.
   const claim = `with mine as materialized
       (select id from outbox_mail where state = $1 and due <= $2 order by due limit $3 ${skipLocked})
