@@ -6,7 +6,7 @@ import { type FailureCode, MailerError } from './errors.ts'
 import { describeError, type Log } from './log.ts'
 import type { Catalogue, Mail } from './mails/catalogue.ts'
 import { linkExpiry } from './mails/claims.ts'
-import { renderMail } from './mails/render.ts'
+import { draftMail } from './mails/render.ts'
 import { type Meter, silentMeter } from './metrics.ts'
 import type { Message, Receipt, Transport } from './message.ts'
 import { mailId, windowMs } from './outbox/key.ts'
@@ -55,7 +55,7 @@ export function deliverer(parts: DeliverParts): Deliver {
     const mail = catalogue.find(app, kind, claims.locale)
     const id = mailId({ app, kind: mail.kind, jti: claims.jti, token })
     Object.assign(facts, { app, kind: mail.kind, locale: mail.locale, id, domain: domainOf(claims) })
-    const message = timed('render', () => renderMail(mail, claims, { id, date: new Date(now()) }))
+    const write = timed('render', () => draftMail(mail, claims))
     const expires = expiryOf(mail, claims)
     if (expires <= now()) return answerLate(id, facts)
     const newMail: NewMail = {
@@ -77,7 +77,8 @@ export function deliverer(parts: DeliverParts): Deliver {
       throw new MailerError('rate_limited', { retryAfterS: accepted.retryAfterS })
     if (accepted.state === 'owner') {
       const { claim } = accepted
-      return answerFate(await sendNow(claim, { ...message, id: messageIdOf(claim) }, facts), id)
+      const message = write({ id: messageIdOf(claim), date: new Date(now()) })
+      return answerFate(await sendNow(claim, message, facts), id)
     }
     facts['repeated'] = true
     return answerFate(await outbox.waitFor(accepted.mail, inlineMs), id)

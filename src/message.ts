@@ -16,6 +16,14 @@ export interface Mailbox {
   readonly address: string
 }
 
+/** A run of a body that is the same in every mail of its kind: always the same object, so its encoding can be kept. */
+export interface Literal {
+  readonly literal: string
+}
+
+/** A body in the pieces it is made of: what its kind shares, and what is this mail's own. */
+export type Body = readonly (Literal | string)[]
+
 export interface Message {
   /** Stable over retries: 1 to 64 of `[A-Za-z0-9_-]`. The Message-ID is made from it. */
   readonly id: string
@@ -29,6 +37,8 @@ export interface Message {
   readonly subject: string
   readonly text: string
   readonly html: string
+  /** The pieces of `html`, where they are known. */
+  readonly htmlBody?: Body | undefined
   readonly date: Date
 }
 

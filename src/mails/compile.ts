@@ -11,7 +11,7 @@ import { markdownReader } from './markdown.ts'
 import { fillLayout, type Layout } from './layout.ts'
 import { nameTable, type Expression } from './names.ts'
 import type { Palette } from './palette.ts'
-import { templateOf, type Part, type Template } from './placeholders.ts'
+import { bodyTemplate, type BodyTemplate, templateOf, type Part, type Template } from './placeholders.ts'
 import { parseSettings, type Parsed, type Problems } from './source.ts'
 import { textOf, type TextBlock } from './text.ts'
 import { escapeHtml } from './values.ts'
@@ -46,7 +46,7 @@ export interface Program {
   readonly expressions: readonly Expression[]
   readonly subject: Template
   readonly toName: Template
-  readonly html: Template
+  readonly html: BodyTemplate
   readonly text: readonly TextBlock[]
   readonly direction: 'ltr' | 'rtl'
 }
@@ -111,16 +111,17 @@ function compileParts(
       footer: footerHtml(footer, setting),
     },
   )
+  const htmlTemplate = templateOf(html)
   const program = {
     sources,
     expressions: names.expressions,
     subject: templateOf(linePlain(subject)),
     toName: templateOf(linePlain(toName)),
-    html: templateOf(html),
+    html: bodyTemplate(htmlTemplate),
     text: textOf(blocks),
     direction: setting.direction,
   }
-  if (!canDoWithoutExpiry(program, program.html))
+  if (!canDoWithoutExpiry(program, htmlTemplate))
     report(
       bodyLine,
       '`expires_at` can be absent: put the words around it between {% if expires_at %} and {% endif %}',

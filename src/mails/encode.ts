@@ -16,12 +16,11 @@ const waysToWrite = Uint8Array.from({ length: 256 }, (_, byte) => {
 export const roomFor = (bytes: number) => bytes * 4 + 16
 
 /**
- * RFC 2045 6.7, into `out` from `at`; returns where it ended. Any line break becomes CRLF; lines are at most 76
- * characters and never begin with a dot, so that SMTP has none to double.
+ * RFC 2045 6.7, into `out` from `at`, on a line that begins at `start`; returns where it ended. Any line break becomes
+ * CRLF; lines are at most 76 characters and never begin with a dot, so that SMTP has none to double.
  */
-export function encodeQuotedPrintable(bytes: Buffer, out: Buffer, at: number): number {
+export function encodeQuotedPrintable(bytes: Buffer, out: Buffer, at: number, start = at): number {
   const end = bytes.length
-  let start = at
   let index = 0
   while (index < end) {
     // most of a mail is runs of these, and this loop is most of its cost
@@ -67,12 +66,15 @@ export function encodeBase64(bytes: Buffer, out: Buffer, at: number): number {
   return at
 }
 
-/** Six non-ASCII bytes of ten make quoted-printable longer than base64 and unreadable anyway; we switch well before. */
-export function isMostlyAscii(bytes: Buffer): boolean {
+/** How many of the bytes are not ASCII. */
+export function countForeign(bytes: Buffer): number {
   let foreign = 0
   for (let index = 0; index < bytes.length; index++) foreign += bytes[index]! >> 7
-  return foreign * 5 <= bytes.length
+  return foreign
 }
+
+/** Six non-ASCII bytes of ten make quoted-printable longer than base64 and unreadable anyway; we switch well before. */
+export const isReadable = (foreign: number, bytes: number) => foreign * 5 <= bytes
 
 /** RFC 2047 encoded-words in base64, one to a line, never cut inside a character. The result cannot hold a separator. */
 export function encodedWords(value: string): string {

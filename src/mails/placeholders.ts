@@ -6,6 +6,8 @@
  * language can misread the other. What comes out is a template: literals, slots and branches, filled and never parsed.
  */
 
+import type { Body, Literal } from '../message.ts'
+
 /** A literal, the index of an expression, or a choice. */
 export type Template = readonly Part[]
 export type Part = string | number | Branch
@@ -142,6 +144,40 @@ export function templateOf(parts: readonly Part[]): Template {
 function tidyBranch(branch: Branch): Branch {
   return { test: branch.test, yes: templateOf(branch.yes), no: templateOf(branch.no) }
 }
+
+/** A template of a body: its literals are told apart by identity. */
+export type BodyTemplate = readonly (Literal | number | BodyBranch)[]
+interface BodyBranch {
+  readonly test: number
+  readonly yes: BodyTemplate
+  readonly no: BodyTemplate
+}
+
+export function bodyTemplate(template: Template): BodyTemplate {
+  return template.map((part) => {
+    if (typeof part === 'string') return { literal: part }
+    if (typeof part === 'number') return part
+    return { test: part.test, yes: bodyTemplate(part.yes), no: bodyTemplate(part.no) }
+  })
+}
+
+/** As `fill`, but the pieces are not joined. */
+export function fillBody(
+  template: BodyTemplate,
+  values: readonly string[],
+  plain: readonly string[],
+  body: (Literal | string)[] = [],
+): Body {
+  for (const part of template) {
+    if (typeof part === 'number') body.push(values[part]!)
+    else if ('literal' in part) body.push(part)
+    else fillBody(plain[part.test] === '' ? part.no : part.yes, values, plain, body)
+  }
+  return body
+}
+
+export const joinBody = (body: Body): string =>
+  body.map((piece) => (typeof piece === 'string' ? piece : piece.literal)).join('')
 
 /** Fills a template: `values` of each expression as they are written in this part, `plain` to decide the branches. */
 export function fill(template: Template, values: readonly string[], plain: readonly string[]): string {

@@ -1,11 +1,11 @@
 /** Owns how the claims of one token fill a mail. Nothing is parsed here: values go into slots, harmless for each part. */
 import type { Claims } from '../contract.ts'
 import { MailerError } from '../errors.ts'
-import type { Message } from '../message.ts'
+import type { Body, Message } from '../message.ts'
 import type { Mail } from './catalogue.ts'
 import { linkExpiry, readClaim, readKey, readLink, type Source } from './claims.ts'
 import type { Expression } from './names.ts'
-import { fill } from './placeholders.ts'
+import { fill, fillBody, joinBody } from './placeholders.ts'
 import { fillText } from './text.ts'
 import {
   cleanText,
@@ -23,32 +23,59 @@ const maxHtml = 100_000
 const maxSubject = 255
 const maxName = 100
 
+/** What a message has of its own beside what its claims say. */
+export interface Stamp {
+  readonly id: string
+  readonly date: Date
+}
+
 /**
  * `claims.user_email` must have passed `checkAddress`. Throws `claims_invalid` naming the claim that is missing, of the
  * wrong type, too long, or holds what it must not.
  */
-export function renderMail(mail: Mail, claims: Claims, options: { id: string; date: Date }): Message {
+export function renderMail(mail: Mail, claims: Claims, stamp: Stamp): Message {
+  return draftMail(mail, claims)(stamp)
+}
+
+/**
+ * Checks the claims, as `renderMail` does, and leaves the writing for later: both parts are joined only when they are
+ * asked for, so that a mail which waits for a connection keeps little in memory.
+ */
+export function draftMail(mail: Mail, claims: Claims): (stamp: Stamp) => Message {
   const { program } = mail
   const given = program.sources.map((source) => readSource(source, mail, claims))
   const plain = program.expressions.map((expression) => plainValue(expression, given))
   const text = program.expressions.map((expression, index) => shownValue(mail, expression, plain[index]!))
   const html = program.expressions.map((expression, index) => htmlValue(expression, text[index]!))
-  const body = fill(program.html, html, plain)
-  if (body.length > maxHtml)
+  const htmlBody = fillBody(program.html, html, plain)
+  if (lengthOf(htmlBody) > maxHtml)
     throw new MailerError('claims_invalid', { claim: longest(mail, given), reason: 'size' })
-  return {
-    id: options.id,
+  const to = { name: headerText(fill(program.toName, plain, plain), maxName), address: claims.user_email }
+  const subject = headerText(fill(program.subject, plain, plain), maxSubject)
+  return ({ id, date }) => ({
+    id,
     app: mail.app,
     kind: mail.kind,
     locale: mail.locale,
     from: mail.from,
     replyTo: mail.replyTo,
-    to: { name: headerText(fill(program.toName, plain, plain), maxName), address: claims.user_email },
-    subject: headerText(fill(program.subject, plain, plain), maxSubject),
-    text: fillText(program.text, text, plain),
-    html: body,
-    date: options.date,
-  }
+    to,
+    subject,
+    get text() {
+      return fillText(program.text, text, plain)
+    },
+    get html() {
+      return joinBody(htmlBody)
+    },
+    htmlBody,
+    date,
+  })
+}
+
+function lengthOf(body: Body): number {
+  let length = 0
+  for (const piece of body) length += typeof piece === 'string' ? piece.length : piece.literal.length
+  return length
 }
 
 function readSource(source: Source, mail: Mail, claims: Claims): string {

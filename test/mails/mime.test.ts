@@ -96,6 +96,23 @@ describe('a mail read back', () => {
     expect(ours.from).toEqual(theirs.from)
   })
 
+  it.each(hostile)('reads the same in pieces as in one: %j', async (value) => {
+    const literals = ['.', 'x'.repeat(75), ' ', '\n', '.\n', `${'é'.repeat(30)} `, '='].map((literal) => ({
+      literal,
+    }))
+    const htmlBody = literals.flatMap((literal) => [literal, value, '.', value])
+    const html = htmlBody.map((piece) => (typeof piece === 'string' ? piece : piece.literal)).join('')
+    // the second time the literals are known
+    for (let time = 0; time < 2; time++) {
+      const bytes = build(sampleMessage({ html, htmlBody }), undefined, '.\r\n')
+      expect(lines((await parse(bytes)).html)).toBe(lines((await parse(build(sampleMessage({ html })))).html))
+      const written = bytes.toString('latin1').split('\r\n').slice(0, -2)
+      for (const line of written) expect(line).toMatch(/^(?!\.)[\x20-\x7e]{0,998}(?<! )$/)
+      const body = written.slice(written.findLastIndex((line) => line.startsWith('Content-Type: text/html')))
+      for (const line of body) expect(line.length).toBeLessThanOrEqual(78)
+    }
+  })
+
   it.each(hostile)('has exactly the subject it was given, on one line: %j', async (value) => {
     const { subject = '' } = await parse(build(sampleMessage({ subject: value })))
     const expected = Buffer.from(value)
