@@ -4,10 +4,12 @@
  */
 import { type ChildProcess, type StdioOptions, spawn } from 'node:child_process'
 import { readFileSync } from 'node:fs'
+import { monitorEventLoopDelay } from 'node:perf_hooks'
 import { setFlagsFromString } from 'node:v8'
 import { runInNewContext } from 'node:vm'
 
 const MIB = 1024 * 1024
+const LOOK_MS = 2
 
 /** What a process has used since its start. CPU covers all its threads, user and system. */
 export interface Usage {
@@ -15,6 +17,8 @@ export interface Usage {
   readonly rssMiB: number
   readonly peakMiB: number
   readonly heapMiB: number
+  /** 99 of 100 turns of the event loop since the question before were held up for no longer; where `watchLoop` looks. */
+  readonly loopP99Ms?: number
 }
 
 type Handlers = Record<string, (value: any) => unknown>
@@ -107,10 +111,23 @@ function whenEnded(child: ChildProcess): Promise<number | string> {
   })
 }
 
+let loop: ReturnType<typeof monitorEventLoopDelay> | undefined
+
+/** From now on `usage` also tells how long the event loop is held up. */
+export function watchLoop(): void {
+  loop = monitorEventLoopDelay({ resolution: LOOK_MS })
+  loop.enable()
+}
+
 function usage(): Usage {
   const { user, system } = process.cpuUsage()
   const { rss, heapUsed } = process.memoryUsage()
-  return { cpuUs: user + system, rssMiB: rss / MIB, peakMiB: peakMiB(), heapMiB: heapUsed / MIB }
+  const used = { cpuUs: user + system, rssMiB: rss / MIB, peakMiB: peakMiB(), heapMiB: heapUsed / MIB }
+  if (!loop) return used
+  // what is recorded is the time between two looks
+  const loopP99Ms = Math.max(0, loop.percentile(99) / 1e6 - LOOK_MS)
+  loop.reset()
+  return { ...used, loopP99Ms }
 }
 
 /** The same after a full garbage collection, so that what is left is what is held. */

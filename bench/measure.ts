@@ -26,6 +26,8 @@ export interface Measurement extends Case {
   /** Highest resident memory of the sender so far, and memory at the end. */
   readonly peakMiB: number
   readonly rssMiB: number
+  /** How long the event loop was held up, of services only. */
+  readonly loopP99Ms: number
   /** Share of one core, so that one sees who was the bottleneck; `others` is whatever else the machine did. */
   readonly busy: Readonly<Record<'sender' | 'load' | 'sink' | 'others', number>>
 }
@@ -114,6 +116,7 @@ function summarize(row: Case & { round: number }, result: Result, costs: Costs):
     cpuUs: sender / accepted,
     peakMiB: after[0]?.peakMiB ?? 0,
     rssMiB: after[0]?.rssMiB ?? 0,
+    loopP99Ms: after[0]?.loopP99Ms ?? Number.NaN,
     busy: {
       sender: busy(sender),
       load: busy(load),

@@ -35,7 +35,7 @@ export interface Findings {
   readonly stretches: readonly Stretch[]
 }
 
-type Figure = 'rate' | 'p50Ms' | 'p99Ms' | 'cpuUs' | 'peakMiB'
+type Figure = 'rate' | 'p50Ms' | 'p99Ms' | 'cpuUs' | 'peakMiB' | 'loopP99Ms'
 
 export function spreadOf(values: readonly number[]): Spread {
   const sorted = values.toSorted((a, b) => a - b)
@@ -107,6 +107,14 @@ export function checkExpectations(findings: Findings): Expectation[] {
       const what = `throughput of ${item.callers} callers at least 0.9 × that of ${first.callers}`
       return expectation(what, ratioOf(findings, 'rate', item, first), (x) => x >= 0.9)
     }),
+    ...crowds.map((item) => {
+      const what = `99 of 100 turns of the event loop held up for at most 10 ms at ${item.callers} callers`
+      return expectation(
+        what,
+        spreadOf(rowsOf(measurements, item).map((row) => row.loopP99Ms)),
+        (x) => x <= 10,
+      )
+    }),
     {
       what: 'peak memory at most 200 MiB with the most callers',
       value: crowds.length > 0 ? `${round(peak)} MiB` : 'not measured',
@@ -157,7 +165,7 @@ export function printTable(findings: Findings, expectations: readonly Expectatio
   const { measurements, stretches } = findings
   return [
     table(
-      ['', 'callers', 'RTT ms', 'mails/s', 'p50 ms', 'p99 ms', 'CPU µs/mail', 'peak MiB'],
+      ['', 'callers', 'RTT ms', 'mails/s', 'p50 ms', 'p99 ms', 'CPU µs/mail', 'loop p99 ms', 'peak MiB'],
       caseRows(findings),
     ),
     '\nMedian of the rounds [lowest–highest]. CPU and memory are the sender’s alone; memory is the highest so far.',
@@ -178,7 +186,8 @@ function caseRows({ cases, measurements }: Findings): string[][] {
     const spread = (figure: Figure) => show(spreadOf(rows.map((row) => row[figure])))
     const peak = Math.max(...rows.map(({ peakMiB }) => peakMiB))
     const figures = (['rate', 'p50Ms', 'p99Ms', 'cpuUs'] as const).map(spread)
-    return [senderNames[item.sender], String(item.callers), String(item.rttMs), ...figures, round(peak)]
+    const loop = Number.isNaN(rows[0]?.loopP99Ms ?? Number.NaN) ? '' : spread('loopP99Ms')
+    return [senderNames[item.sender], String(item.callers), String(item.rttMs), ...figures, loop, round(peak)]
   })
 }
 
