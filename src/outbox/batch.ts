@@ -62,13 +62,21 @@ export function batcher<Op, Result>(options: BatchOptions<Op, Result>): Batcher<
     return new Promise((resolve, reject) => {
       waiting.push({ operation, bytes, patient, resolve, reject })
       waitingBytes += bytes
-      if (patient && waiting.length < maxOperations) patience ??= setTimeout(start, patienceMs)
+      if (patient && waiting.length < maxOperations) bePatient()
       else start()
     })
   }
 
   function start(): void {
     running ??= runAll()
+  }
+
+  function bePatient(): void {
+    patience ??= setTimeout(() => {
+      // also when it ends while a transaction runs, or the next ones would wait for a timer that is over
+      patience = undefined
+      start()
+    }, patienceMs)
   }
 
   async function runAll(): Promise<void> {
@@ -82,7 +90,7 @@ export function batcher<Op, Result>(options: BatchOptions<Op, Result>): Batcher<
       if (waiting.length < maxOperations && waiting.every(({ patient }) => patient)) break
     }
     running = undefined
-    if (waiting.length > 0) patience ??= setTimeout(start, patienceMs)
+    if (waiting.length > 0) bePatient()
   }
 
   function takeBatch(): Waiting<Op, Result>[] {

@@ -76,6 +76,15 @@ test('patient operations that come while a transaction runs do not keep the stor
   expect(batches).toEqual([[1], [2, 3]])
 })
 
+test('a patient operation whose patience ends while a transaction runs is carried out all the same', async () => {
+  const { batch, batches } = doubling({ ms: 40, patienceMs: 1 })
+  const first = batch.submit(1)
+  await new Promise((resolve) => setTimeout(resolve, 10))
+  const patient = batch.submit(2, true)
+  expect(await Promise.all([first, patient])).toEqual([2, 4])
+  expect(batches).toEqual([[1], [2]])
+})
+
 test('where several wait at once, more are waited for', async () => {
   const { batch, batches } = doubling({ gatherMs: 100 })
   await Promise.all(range(250).map((n) => batch.submit(n)))
