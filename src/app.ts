@@ -88,15 +88,8 @@ export async function buildApp(parts: AppParts): Promise<FastifyInstance> {
     answerSocket(socket, new MailerError('method_not_allowed')),
   )
 
-  /**
-   * Requests without an answer yet, by connection. One set of all of them would hand every request from the garbage
-   * collector's young generation to its old one, which cost a tenth of a request.
-   */
-  const running = new Map<Socket, FastifyRequest[]>()
-  app.server.on('connection', (socket: Socket) => {
-    running.set(socket, [])
-    socket.once('close', () => running.delete(socket))
-  })
+  /** Requests without an answer yet. */
+  const running = new Set<FastifyRequest>()
   /** Connections on which something followed that is no HTTP. */
   const broken = new WeakSet<Socket>()
   let closing: NodeJS.Timeout | undefined
@@ -106,19 +99,18 @@ export async function buildApp(parts: AppParts): Promise<FastifyInstance> {
       // a connection whose last request was running at the stop would otherwise be kept alive for a minute
       app.server.closeIdleConnections()
       // and one that never sends the rest of its request for ever: Node's own limits end with the listening
-      const whole = [...running.values()].flat().some(({ raw }) => raw.complete)
+      const whole = [...running].some(({ raw }) => raw.complete)
       if (!whole && performance.now() > uploadsUntil) app.server.closeAllConnections()
     }, 100)
   })
   app.addHook('onClose', async () => clearInterval(closing))
   app.addHook('onSend', (request, reply, _payload, done) => {
-    const requests = running.get(request.raw.socket)
-    requests?.splice(requests.indexOf(request), 1)
+    running.delete(request)
     if (broken.has(request.raw.socket)) reply.header('connection', 'close')
     done()
   })
   app.addHook('onRequest', (request, reply, done) => {
-    running.get(request.raw.socket)?.push(request)
+    running.add(request)
     reply.header('cache-control', 'no-store')
     const { host, 'x-forwarded-proto': scheme } = request.headers
     if (closing) {
@@ -168,7 +160,7 @@ export async function buildApp(parts: AppParts): Promise<FastifyInstance> {
   function clientErrorHandler(error: Error & { code?: string }, socket: Socket): void {
     if (error.code === 'ECONNRESET' || socket.destroyed) return
     // an answer here would be taken for that of the whole request before
-    if (running.get(socket)?.some(({ raw }) => raw.complete)) return void broken.add(socket)
+    if ([...running].some(({ raw }) => raw.socket === socket && raw.complete)) return void broken.add(socket)
     const code = error.code === 'HPE_HEADER_OVERFLOW' ? 'too_large' : 'bad_request'
     answerSocket(socket, new MailerError(code, { reason: 'http' }))
   }
