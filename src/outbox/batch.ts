@@ -110,7 +110,8 @@ export function batcher<Op, Result>(options: BatchOptions<Op, Result>): Batcher<
   async function runBatch(batch: readonly Waiting<Op, Result>[]): Promise<void> {
     try {
       const results = await run(batch.map(({ operation }) => operation))
-      answering = Promise.all([answering, answerAll(batch, results)])
+      // resolves to nothing: a result that held the one before would keep all of them
+      answering = Promise.all([answering, answerAll(batch, results)]).then(() => undefined)
     } catch (error) {
       const gone = error instanceof MailerError && error.code === 'store_unavailable'
       // One of them is at fault and the transaction took all back: alone, only that one fails.

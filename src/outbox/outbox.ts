@@ -165,7 +165,12 @@ export async function openOutbox(options: OutboxOptions): Promise<Outbox> {
         watching.tell(claim.id, fate)
         resolve(fate)
       }
-      void land(operation, () => resolve(intended)).then(tell)
+      land(operation, () => resolve(intended))
+        .then(tell)
+        .catch(() => {
+          log.error({ op: 'settle', reason: 'internal' }, 'a settled row could not be read')
+          resolve(intended)
+        })
     })
   }
 
