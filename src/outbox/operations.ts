@@ -186,7 +186,8 @@ function* settleAll(operations: readonly SettleOperation[], sql: Sql): Steps<Ans
   // a sent mail is sent whatever its row says: only the others ask what became of theirs
   const asking = operations.filter(({ state }) => state !== 'sent')
   if (asking.length === 0) return []
-  const [moved = []] = flown
+  // nor may one be told what its mail was before somebody else's `sent`
+  const moved = (flown[0] ?? []).filter((row) => !sent.has(String(row['id'])))
   const known = ids(moved)
   const unmoved = asking.filter(({ id }) => !known.has(id))
   const standing = unmoved.length === 0 ? [] : (yield [sql.standing(unmoved)]).flat()

@@ -34,8 +34,8 @@ const busyTimeoutMs = 5000
 const cacheKiB = 4 * 1024
 /** Ids are random, so every mail touches pages of its own: small ones are a fifth cheaper to write. Of new files only. */
 const pageBytes = 1024
-/** How far the log of changes grows before it is put into the file: 8 MiB. */
-const logPages = 8 * 1024
+/** How far the log of changes grows before it is put into the file. */
+const logBytes = 8 * 1024 * 1024
 
 let database: DatabaseSync | undefined
 const prepared = new Map<string, StatementSync>()
@@ -54,7 +54,9 @@ function open(path: string): void {
   database = opened
   opened.exec(`pragma page_size = ${pageBytes}`)
   opened.exec('pragma journal_mode = wal')
-  opened.exec(`pragma wal_autocheckpoint = ${logPages}`)
+  // an older file keeps the pages it has
+  const page = Number(opened.prepare('pragma page_size').get()?.['page_size'])
+  opened.exec(`pragma wal_autocheckpoint = ${Math.floor(logBytes / page)}`)
   opened.exec('pragma synchronous = full')
   opened.exec(`pragma cache_size = -${cacheKiB}`)
   transaction(opened, 'begin immediate', installSchema(sqliteDialect))

@@ -1,3 +1,5 @@
+import { setFlagsFromString } from 'node:v8'
+import { runInNewContext } from 'node:vm'
 import { expect, test } from 'vitest'
 import { MailerError } from '../../src/errors.ts'
 import { type BatchOptions, batcher } from '../../src/outbox/batch.ts'
@@ -83,6 +85,21 @@ test('a patient operation whose patience ends while a transaction runs is carrie
   const patient = batch.submit(2, true)
   expect(await Promise.all([first, patient])).toEqual([2, 4])
   expect(batches).toEqual([[1], [2]])
+})
+
+test('nothing is kept of transactions that are over', async () => {
+  const { batch, batches } = doubling({ gatherMs: 0 })
+  setFlagsFromString('--expose-gc')
+  const collect: () => void = runInNewContext('gc')
+  const held = async (transactions: number) => {
+    for (let count = 0; count < transactions; count++) await batch.submit(1)
+    batches.length = 0
+    collect()
+    return process.memoryUsage().heapUsed
+  }
+  const before = await held(2_000)
+  // at 64 bytes each it was more than a megabyte
+  expect((await held(20_000)) - before).toBeLessThan(400_000)
 })
 
 test('where several wait at once, more are waited for', async () => {
