@@ -71,6 +71,18 @@ describe.skipIf(restartable !== undefined)(
       await expect.poll(() => outbox.find('retried')).toMatchObject({ state: 'queued' })
     })
 
+    test('a stop waits for what was sent meanwhile, when the database comes back in time', async () => {
+      outbox = await openPostgres()
+      const claims = await Promise.all([1, 2, 3].map((n) => own(outbox, mail(`late${n}`))))
+      await server().stop('immediate')
+      for (const claim of claims) void outbox.settle(claim, sent)
+      const closed = outbox.close()
+      await server().start()
+      await closed
+      outbox = await openPostgres()
+      for (const { id } of claims) expect(await outbox.find(id)).toMatchObject({ state: 'sent' })
+    })
+
     test('a repeat hears of a mail that was sent while the database was away', async () => {
       outbox = await openPostgres()
       const claim = await own(outbox, mail('heard'))

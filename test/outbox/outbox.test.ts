@@ -287,6 +287,13 @@ for (const { name, skipped, start } of stores)
         expect(await outbox.find('a')).toMatchObject({ state: 'sending', attempts: 2 })
       })
 
+      test('sent wins over what else is said of the mail at the same time, for whoever asks', async () => {
+        const claim = await own(outbox, at('a'))
+        const [back, gone] = await Promise.all([outbox.handBack(claim), outbox.settle(claim, sent)])
+        expect([back.state, gone.state]).toEqual(['sent', 'sent'])
+        expect(await outbox.find('a')).toMatchObject({ state: 'sent' })
+      })
+
       test('sent wins, also when the claim was lost, and stays', async () => {
         const late = await own(outbox, at('a'))
         now += minuteMs
