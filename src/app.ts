@@ -84,9 +84,9 @@ export async function buildApp(parts: AppParts): Promise<FastifyInstance> {
   app.server.maxConnections = 4_096
   // without these two Node answers by itself: an empty 417, or nothing at all
   app.server.on('checkExpectation', (request, response) => app.server.emit('request', request, response))
-  app.server.on('connect', (_request, socket: Socket) =>
-    answerSocket(socket, new MailerError('method_not_allowed')),
-  )
+  app.server.on('connect', (_request, socket: Socket) => {
+    if (!endsAfterAnswer(socket)) answerSocket(socket, new MailerError('method_not_allowed'))
+  })
 
   /** Requests without an answer yet. */
   const running = new Set<FastifyRequest>()
@@ -156,11 +156,17 @@ export async function buildApp(parts: AppParts): Promise<FastifyInstance> {
       .send(JSON.stringify(answer))
   }
 
+  /** An answer to what follows a whole request would be taken for that request's own. */
+  function endsAfterAnswer(socket: Socket): boolean {
+    const owed = [...running].some(({ raw }) => raw.socket === socket && raw.complete)
+    if (owed) broken.add(socket)
+    return owed
+  }
+
   /** What Node could not read as HTTP never becomes a request. */
   function clientErrorHandler(error: Error & { code?: string }, socket: Socket): void {
     if (error.code === 'ECONNRESET' || socket.destroyed) return
-    // an answer here would be taken for that of the whole request before
-    if ([...running].some(({ raw }) => raw.socket === socket && raw.complete)) return void broken.add(socket)
+    if (endsAfterAnswer(socket)) return
     const code = error.code === 'HPE_HEADER_OVERFLOW' ? 'too_large' : 'bad_request'
     answerSocket(socket, new MailerError(code, { reason: 'http' }))
   }

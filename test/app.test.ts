@@ -307,12 +307,17 @@ describe('a connection', () => {
       'POST',
       `POST /emailservice HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: ${body.length}\r\n\r\n${body}`,
     ],
-  ])('gives %s its answer also when something that is no HTTP follows', async (_title, request) => {
-    const { url, relay } = await testApp({ script: { dot: () => sleep(100, '250 ok') } })
-    const answer = await talk(await url(), `${request}no HTTP\r\n\r\n`)
-    expect(answer).toMatchObject({ status: 200, body: { code: 'sent' } })
-    expect(relay.mails).toHaveLength(1)
-  })
+  ])(
+    'gives %s its answer also when something that is no HTTP follows, or CONNECT',
+    async (_title, request) => {
+      for (const rest of ['no HTTP\r\n\r\n', 'CONNECT x:1 HTTP/1.1\r\nHost: x\r\n\r\n']) {
+        const { url, relay } = await testApp({ script: { dot: () => sleep(100, '250 ok') } })
+        const answer = await talk(await url(), `${request}${rest}`)
+        expect(answer).toMatchObject({ status: 200, body: { code: 'sent' } })
+        expect(relay.mails).toHaveLength(1)
+      }
+    },
+  )
 
   it.each([
     ['nothing', ''],
