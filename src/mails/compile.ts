@@ -11,7 +11,7 @@ import { markdownReader } from './markdown.ts'
 import { fillLayout, type Layout } from './layout.ts'
 import { nameTable, type Expression } from './names.ts'
 import type { Palette } from './palette.ts'
-import { bodyTemplate, type BodyTemplate, templateOf, type Part, type Template } from './placeholders.ts'
+import { isLiteral, templateOf, type Part, type Template } from './placeholders.ts'
 import { parseSettings, type Parsed, type Problems } from './source.ts'
 import { textOf, type TextBlock } from './text.ts'
 import { escapeHtml } from './values.ts'
@@ -46,7 +46,7 @@ export interface Program {
   readonly expressions: readonly Expression[]
   readonly subject: Template
   readonly toName: Template
-  readonly html: BodyTemplate
+  readonly html: Template
   readonly text: readonly TextBlock[]
   readonly direction: 'ltr' | 'rtl'
 }
@@ -111,17 +111,16 @@ function compileParts(
       footer: footerHtml(footer, setting),
     },
   )
-  const htmlTemplate = templateOf(html)
   const program = {
     sources,
     expressions: names.expressions,
     subject: templateOf(linePlain(subject)),
     toName: templateOf(linePlain(toName)),
-    html: bodyTemplate(htmlTemplate),
+    html: templateOf(html),
     text: textOf(blocks),
     direction: setting.direction,
   }
-  if (!canDoWithoutExpiry(program, htmlTemplate))
+  if (!canDoWithoutExpiry(program, program.html))
     report(
       bodyLine,
       '`expires_at` can be absent: put the words around it between {% if expires_at %} and {% endif %}',
@@ -169,7 +168,7 @@ function lineHtml(inner: readonly Inline[]): Part[] {
 function canDoWithoutExpiry(program: Program, template: Template): boolean {
   const isExpiry = (slot: number) => program.sources[program.expressions[slot]!.source]!.kind === 'expiry'
   return template.every((part) => {
-    if (typeof part === 'string') return true
+    if (isLiteral(part)) return true
     if (typeof part === 'number') return !isExpiry(part)
     return (
       (isExpiry(part.test) || canDoWithoutExpiry(program, part.yes)) && canDoWithoutExpiry(program, part.no)

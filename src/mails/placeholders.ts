@@ -8,14 +8,15 @@
 
 import type { Body, Literal } from '../message.ts'
 
-/** A literal, the index of an expression, or a choice. */
-export type Template = readonly Part[]
-export type Part = string | number | Branch
-export interface Branch {
+/** While a mail is compiled: a literal, the index of an expression, or a choice. */
+export type Part = string | number | Branch<readonly Part[]>
+/** What is filled: its literals are told apart by identity. */
+export type Template = readonly (Literal | number | Branch<Template>)[]
+interface Branch<Arm> {
   /** Index of an expression: `yes` when it shows anything. */
   readonly test: number
-  readonly yes: Template
-  readonly no: Template
+  readonly yes: Arm
+  readonly no: Arm
 }
 
 export type Tag =
@@ -136,56 +137,41 @@ export function templateOf(parts: readonly Part[]): Template {
   for (const part of parts) {
     const last = joined.at(-1)
     if (typeof part === 'string' && typeof last === 'string') joined[joined.length - 1] = last + part
-    else if (part !== '') joined.push(typeof part === 'object' ? tidyBranch(part) : part)
+    else if (part !== '') joined.push(part)
   }
-  return joined
-}
-
-function tidyBranch(branch: Branch): Branch {
-  return { test: branch.test, yes: templateOf(branch.yes), no: templateOf(branch.no) }
-}
-
-/** A template of a body: its literals are told apart by identity. */
-export type BodyTemplate = readonly (Literal | number | BodyBranch)[]
-interface BodyBranch {
-  readonly test: number
-  readonly yes: BodyTemplate
-  readonly no: BodyTemplate
-}
-
-export function bodyTemplate(template: Template): BodyTemplate {
-  return template.map((part) => {
+  return joined.map((part) => {
     if (typeof part === 'string') return { literal: part }
-    if (typeof part === 'number') return part
-    return { test: part.test, yes: bodyTemplate(part.yes), no: bodyTemplate(part.no) }
+    return typeof part === 'number'
+      ? part
+      : { test: part.test, yes: templateOf(part.yes), no: templateOf(part.no) }
   })
 }
 
-/** As `fill`, but the pieces are not joined. */
+export const isLiteral = (part: Template[number]): part is Literal =>
+  typeof part === 'object' && 'literal' in part
+
+/** `values` of each expression as they are written in this part, `plain` to decide the branches. */
 export function fillBody(
-  template: BodyTemplate,
+  template: Template,
   values: readonly string[],
   plain: readonly string[],
   body: (Literal | string)[] = [],
 ): Body {
   for (const part of template) {
-    if (typeof part === 'number') body.push(values[part]!)
-    else if ('literal' in part) body.push(part)
+    if (isLiteral(part)) body.push(part)
+    else if (typeof part === 'number') body.push(values[part]!)
     else fillBody(plain[part.test] === '' ? part.no : part.yes, values, plain, body)
   }
   return body
 }
 
-export const joinBody = (body: Body): string =>
-  body.map((piece) => (typeof piece === 'string' ? piece : piece.literal)).join('')
-
-/** Fills a template: `values` of each expression as they are written in this part, `plain` to decide the branches. */
+/** As `fillBody`, joined. */
 export function fill(template: Template, values: readonly string[], plain: readonly string[]): string {
-  let out = ''
-  for (const part of template) {
-    if (typeof part === 'string') out += part
-    else if (typeof part === 'number') out += values[part]!
-    else out += fill(plain[part.test] === '' ? part.no : part.yes, values, plain)
-  }
-  return out
+  return joinBody(fillBody(template, values, plain))
+}
+
+export function joinBody(body: Body): string {
+  let text = ''
+  for (const piece of body) text += typeof piece === 'string' ? piece : piece.literal
+  return text
 }

@@ -1,6 +1,6 @@
 /** Owns the text part: blocks of words in 72 columns, as a person would type them. */
 import type { Block, Fact, Href, Inline } from './blocks.ts'
-import { fill, templateOf, type Part, type Template } from './placeholders.ts'
+import { fill, isLiteral, templateOf, type Part, type Template } from './placeholders.ts'
 
 export const textWidth = 72
 
@@ -90,7 +90,8 @@ function paragraph(
 
 /** A link on a line of its own, whole. */
 function address(href: Href, place: Place): TextBlock {
-  return settleBlock({ content: [href], first: place.rest, rest: '', gap: false, wrap: false, underline: '' })
+  const here = { first: place.rest, rest: '', gap: false }
+  return paragraph([href], here, { wrap: false })
 }
 
 function wordsOf(inner: readonly Inline[]): Part[] {
@@ -113,8 +114,8 @@ function linksIn(inner: readonly Inline[]): Href[] {
 
 /** Lays out at start whatever does not depend on a value. */
 function settleBlock(block: TextParagraph): TextBlock {
-  const fixed = block.content.every((part) => typeof part === 'string')
-  return fixed ? { lines: layOut(block, block.content.join('')), gap: block.gap } : block
+  const fixed = block.content.every(isLiteral)
+  return fixed ? { lines: layOut(block, fill(block.content, [], [])), gap: block.gap } : block
 }
 
 /** The lines of all blocks, each ended by `\n`. */
