@@ -1,7 +1,8 @@
 /** Owns the encodings of RFC 2045 and RFC 2047 a mail is written in: fast, and ASCII without bare CR or LF in any case. */
 
 const maxLine = 76
-const [tab, lf, cr, space, dot, equals] = [0x09, 0x0a, 0x0d, 0x20, 0x2e, 0x3d]
+export const lf = 0x0a
+const [tab, cr, space, dot, equals] = [0x09, 0x0d, 0x20, 0x2e, 0x3d]
 const hex = Buffer.from('0123456789ABCDEF', 'latin1')
 
 /** How quoted-printable writes a byte: as it is, as it is unless the line ends behind it, as a line's end, or as `=XX`. */
