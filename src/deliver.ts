@@ -147,13 +147,7 @@ function answerFate({ state, detail }: Fate, id: string): Delivered {
 function within<T>(ms: number, promise: Promise<T>): Promise<T | undefined> {
   return new Promise((resolve, reject) => {
     const timer = setTimeout(() => resolve(undefined), ms)
-    const inTime =
-      <V>(end: (value: V) => void) =>
-      (value: V) => {
-        clearTimeout(timer)
-        end(value)
-      }
-    promise.then(inTime(resolve), inTime(reject))
+    promise.finally(() => clearTimeout(timer)).then(resolve, reject)
   })
 }
 
