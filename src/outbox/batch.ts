@@ -1,6 +1,7 @@
 /** Owns group commit: operations that gather while one transaction runs go together into the next. */
 import { setTimeout as pause } from 'node:timers/promises'
 import { MailerError } from '../errors.ts'
+import { isUnavailable } from './lifeline.ts'
 
 const answersPerTurn = 32
 /** Grows into waiting where more than 2,500 come in a second, and back into none where fewer do. */
@@ -113,9 +114,8 @@ export function batcher<Op, Result>(options: BatchOptions<Op, Result>): Batcher<
       // resolves to nothing: a result that held the one before would keep all of them
       answering = Promise.all([answering, answerAll(batch, results)]).then(() => undefined)
     } catch (error) {
-      const gone = error instanceof MailerError && error.code === 'store_unavailable'
       // One of them is at fault and the transaction took all back: alone, only that one fails.
-      if (!gone && batch.length > 1) for (const one of batch) await runBatch([one])
+      if (!isUnavailable(error) && batch.length > 1) for (const one of batch) await runBatch([one])
       else for (const { reject } of batch) reject(error)
     }
   }

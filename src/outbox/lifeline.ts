@@ -60,7 +60,7 @@ export async function lifelineTo(engine: Engine, log: Log): Promise<Lifeline> {
     try {
       return await engine.run(operations)
     } catch (error) {
-      if (error instanceof MailerError && error.code === 'store_unavailable') {
+      if (isUnavailable(error)) {
         if (trouble === undefined)
           log.error({ store: engine.name, reason: reasonOf(error) }, 'the store is gone')
         trouble = reasonOf(error)
@@ -87,6 +87,10 @@ export async function lifelineTo(engine: Engine, log: Log): Promise<Lifeline> {
     },
   }
 }
+
+/** The store is at fault, not the operation. */
+export const isUnavailable = (error: unknown): error is MailerError =>
+  error instanceof MailerError && error.code === 'store_unavailable'
 
 const reasonOf = (error: unknown) => (error instanceof MailerError ? error.reason : undefined) ?? 'unknown'
 

@@ -6,7 +6,8 @@ import { randomInt } from 'node:crypto'
 import { MailerError } from '../errors.ts'
 import { batcher } from './batch.ts'
 import type { Engine, SqlRow } from './engine.ts'
-import { type Log, lifelineTo, pause } from './lifeline.ts'
+import { lander } from './landing.ts'
+import { isUnavailable, type Log, lifelineTo, pause } from './lifeline.ts'
 import { type Limits, quotasFor } from './limit.ts'
 import { type MailState, type Operation, type OperationResult, readsOnly } from './operations.ts'
 import {
@@ -33,8 +34,6 @@ const dayMs = 24 * 3600 * secondMs
 const leaseMs = 60 * secondMs
 const pageSize = 500
 const maxListed = 1000
-const maxStranded = 10_000
-const landAgainMs = 50
 const closeMs = 5 * secondMs
 
 export interface OutboxOptions {
@@ -70,9 +69,7 @@ export async function openOutbox(options: OutboxOptions): Promise<Outbox> {
     )
   const rowsOf = async (operation: Operation) => (await submit(operation)).rows
   const watching = watch(async (id) => fateIn(await find(id)))
-  /** What the store did not have at the first try. */
-  const landing = new Set<Promise<unknown>>()
-  let stranded = 0
+  const { land, landed } = lander({ rowsOf, lifeline, log })
 
   async function accept(mail: NewMail): Promise<Accepted> {
     const { id, app, kind, expires } = mail
@@ -104,54 +101,6 @@ export async function openOutbox(options: OutboxOptions): Promise<Outbox> {
       return { state: 'standing', mail: storedMailSchema.parse(result.rows[0]) }
     if (result.outcome === 'gone') return accept(mail)
     return { state: 'limited', retryAfterS: Math.max(1, Math.ceil(((result.until ?? now) - now) / secondMs)) }
-  }
-
-  /** Repeats an operation until the store has it; `away` is called when that takes longer than one try. */
-  async function land(
-    operation: Operation,
-    away: () => void = () => undefined,
-  ): Promise<readonly SqlRow[] | undefined> {
-    try {
-      return await rowsOf(operation)
-    } catch (error) {
-      const landed = landAgain(operation, away, error).finally(() => landing.delete(landed))
-      landing.add(landed)
-      return landed
-    }
-  }
-
-  async function landAgain(
-    operation: Operation,
-    away: () => void,
-    failure: unknown,
-  ): Promise<readonly SqlRow[] | undefined> {
-    for (let error = failure; ; ) {
-      const lost = lossOf(error)
-      if (lost !== undefined) {
-        log.error(
-          { op: operation.op, reason: lost },
-          'the outbox gave up on an operation; the lease decides instead',
-        )
-        return undefined
-      }
-      away()
-      stranded += 1
-      await lifeline.restored()
-      await pause(landAgainMs)
-      stranded -= 1
-      try {
-        return await rowsOf(operation)
-      } catch (again) {
-        error = again
-      }
-    }
-  }
-
-  /** Why an operation cannot be tried again; `undefined` when it can. */
-  function lossOf(error: unknown): string | undefined {
-    if (!isUnavailable(error)) return 'internal'
-    if (lifeline.trouble() === 'closed') return 'closed'
-    return stranded >= maxStranded ? 'too_many' : undefined
   }
 
   function settle(claim: Claim, settlement: Settlement): Promise<Fate> {
@@ -226,7 +175,7 @@ export async function openOutbox(options: OutboxOptions): Promise<Outbox> {
     await idle()
     // what failed just now begins to land again
     await new Promise(setImmediate)
-    await Promise.allSettled(landing)
+    await landed()
     await idle()
   }
 
@@ -262,9 +211,6 @@ export async function openOutbox(options: OutboxOptions): Promise<Outbox> {
 
 /** Reasons of a refusal that never reached the store. */
 const untried = new Set(['busy', 'down'])
-
-const isUnavailable = (error: unknown): error is MailerError =>
-  error instanceof MailerError && error.code === 'store_unavailable'
 
 const weigh = (operation: Operation) => (operation.op === 'accept' ? operation.body.length : 0) + 500
 
