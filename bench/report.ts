@@ -186,7 +186,7 @@ function caseRows({ cases, measurements }: Findings): string[][] {
     const spread = (figure: Figure) => show(spreadOf(rows.map((row) => row[figure])))
     const peak = Math.max(...rows.map(({ peakMiB }) => peakMiB))
     const figures = (['rate', 'p50Ms', 'p99Ms', 'cpuUs'] as const).map(spread)
-    const loop = Number.isNaN(rows[0]?.loopP99Ms ?? Number.NaN) ? '' : spread('loopP99Ms')
+    const loop = item.sender === 'a' || item.sender === 'd' ? spread('loopP99Ms') : ''
     return [senderNames[item.sender], String(item.callers), String(item.rttMs), ...figures, loop, round(peak)]
   })
 }

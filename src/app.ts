@@ -90,7 +90,7 @@ export async function buildApp(parts: AppParts): Promise<FastifyInstance> {
 
   /** Requests without an answer yet. */
   const running = new Set<FastifyRequest>()
-  /** Connections on which something followed that is no HTTP. */
+  /** Connections on which something followed that is no HTTP, or a CONNECT. */
   const broken = new WeakSet<Socket>()
   let closing: NodeJS.Timeout | undefined
   app.addHook('preClose', async () => {

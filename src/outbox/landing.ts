@@ -20,9 +20,9 @@ export interface Lander {
    * Resolves to the operation's rows when the store has it, and to `undefined` when it never will. `away` is called when
    * that takes longer than one try. Never rejects.
    */
-  land(operation: Operation, away?: () => void): Promise<readonly SqlRow[] | undefined>
+  readonly land: (operation: Operation, away?: () => void) => Promise<readonly SqlRow[] | undefined>
   /** Resolves when nothing is tried again any more. */
-  landed(): Promise<unknown>
+  readonly landed: () => Promise<unknown>
 }
 
 export function lander({ rowsOf, lifeline, log }: LandingParts): Lander {

@@ -3,7 +3,6 @@
  * engine, group commit, seal and limits into the few verbs the request and the pump need.
  */
 import { randomInt } from 'node:crypto'
-import { MailerError } from '../errors.ts'
 import { batcher } from './batch.ts'
 import type { Engine, SqlRow } from './engine.ts'
 import { lander } from './landing.ts'

@@ -32,7 +32,7 @@ interface Failure {
 
 const busyTimeoutMs = 5000
 const cacheKiB = 4 * 1024
-/** Ids are random, so every mail touches pages of its own: small ones are a fifth cheaper to write. Of new files only. */
+/** Ids are random, so every mail touches pages of its own: small ones are a sixth cheaper to write. Of new files only. */
 const pageBytes = 1024
 /** How far the log of changes grows before it is put into the file. */
 const logBytes = 8 * 1024 * 1024

@@ -8,7 +8,7 @@ import type { Reply, Request } from './sqlite-thread.ts'
 
 /** Compiled, the thread lies beside this file as `.js`. */
 const threadFile = new URL(`./sqlite-thread${extname(import.meta.url)}`, import.meta.url)
-/** A thread does not know that the process keeps compiled code. Without it it loads the compiler of TypeScript: 25 MB. */
+/** A thread does not know that the process keeps compiled code. Without it it loads the compiler of TypeScript: 20 MB. */
 const threadStart = `require('node:module').enableCompileCache(); import(${JSON.stringify(threadFile)})`
 
 interface Asked {
