@@ -4,7 +4,6 @@
  * Fastify's own logger is off. It writes URLs, and with them tokens; every line comes from our handlers instead.
  */
 import { type KeyObject, randomBytes } from 'node:crypto'
-import { METHODS, STATUS_CODES } from 'node:http'
 import type { Socket } from 'node:net'
 import Fastify, {
   type FastifyInstance,
@@ -45,6 +44,9 @@ export interface AppParts {
   readonly trustedProxies?: number
 }
 
+// not imported: that loads Node's fetch as well (nodemailer.ts)
+const { METHODS, STATUS_CODES } = process.getBuiltinModule('node:http')
+
 const maxTokenInUrl = 12 * 1024
 const maxBody = 64 * 1024
 /** Room for the longest URL and the usual headers of a proxy. */
@@ -57,6 +59,7 @@ export async function buildApp(parts: AppParts): Promise<FastifyInstance> {
   const trustedProxies = parts.trustedProxies ?? 0
   const app = Fastify({
     logger: false,
+    schemaController: { compilersFactory: { buildValidator: noCompiler, buildSerializer: noCompiler } },
     exposeHeadRoutes: false,
     routerOptions: { maxParamLength: maxTokenInUrl },
     bodyLimit: maxBody,
@@ -237,6 +240,11 @@ function requestIds(): (request: { headers: Record<string, unknown> }) => string
     if (typeof given === 'string' && /^[A-Za-z0-9-]{8,64}$/.test(given)) return given
     return `${start}-${(++count).toString(36)}`
   }
+}
+
+/** zod checks what comes in and JSON.stringify writes what goes out; Fastify would load ajv for both, 5 MB of code. */
+function noCompiler(): never {
+  throw new Error('routes have no Fastify schemas here')
 }
 
 /** `https://` + host + URL would be an address of ours. */

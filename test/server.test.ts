@@ -49,6 +49,27 @@ describe('the first start', () => {
   })
 })
 
+it('loads neither the fetch of Node nor the schema compilers of Fastify, which take memory and nobody calls', async () => {
+  const tell = `process.once('exit', () => console.log([
+    ...process.moduleLoadList, ...Object.keys(process.getBuiltinModule('node:module')._cache)].join('\\n')))`
+  const relay = await scriptedRelay()
+  onTestFinished(() => relay.close())
+  const service = await startService({
+    mode: 'production',
+    program: ['--import', `data:text/javascript,${encodeURIComponent(tell)}`, start],
+    env: {
+      JWT_MAILER_SECRET: secret,
+      MAIL_FROM: 'noreply@example.com',
+      SMTP_URL: `smtp://user:password@127.0.0.1:${relay.port}?tls=off`,
+    },
+  })
+  expect(await service.stop()).toBe(0)
+  expect(service.output()).toMatch(/node_modules\/fastify\//)
+  expect(service.output()).not.toMatch(
+    /internal\/deps\/undici|node_modules\/(ajv|fast-json-stringify\/index)/,
+  )
+})
+
 describe('a start that cannot work ends at once with a sentence', () => {
   const run = (env: NodeJS.ProcessEnv) =>
     spawnSync(process.execPath, [start], { env: { ...plainEnv, ...env }, encoding: 'utf8', timeout: 10_000 })

@@ -5,8 +5,8 @@
  * the cost of composing. What fills a gap is safe by its alphabet: header values are printable ASCII or base64
  * encoded-words, bodies are quoted-printable or base64. So no value can open a header, a part or an SMTP command.
  */
-import MailComposer from 'nodemailer/lib/mail-composer'
 import type { Mailbox, Message } from '../message.ts'
+import { MailComposer } from '../nodemailer.ts'
 import { encodedWords, foldAscii } from './encode.ts'
 import { openPage } from './page.ts'
 

@@ -5,7 +5,7 @@
  * closed. A relay, or whoever sits before it where TLS has not begun, blocked the loop for 15 s with nothing but line
  * breaks and filled 360 MB. `_onData` is not public: a nodemailer without it fails the first test that connects.
  */
-import SMTPConnection from 'nodemailer/lib/smtp-connection'
+import { SMTPConnection } from '../nodemailer.ts'
 
 /** Bytes from the start of the connection or of a mail. Greeting, EHLO and login take about 1 KiB, a mail less. */
 const maxHeard = 16 * 1024
