@@ -1,32 +1,33 @@
 /**
  * Kills replicas of the service at random while callers send mails through a relay that is often in trouble, and counts.
  *
- *   npm run fuzz:crash -- --seconds 60 --engine sqlite|postgres [--replicas 3] [--callers 12] [--json]
- *
  * A mail is lost when a caller heard error 0 and the relay never took it: that must not happen. A duplicate is a mail
  * that the relay took more than once, which SMTP makes unavoidable; each must have one Message-ID. Time runs fifteen
  * times faster in the replicas, so that leases end within seconds. Exit code 1 when anything is lost.
  */
 import { setTimeout as sleep } from 'node:timers/promises'
-import { parseArgs } from 'node:util'
+import { Command, Option } from 'commander'
 import { startReplica } from '../test/support/replica.ts'
 import type { Service } from '../test/support/service.ts'
 import { engines, type ServiceStore } from '../test/support/store.ts'
 import { type FuzzCallers, startCallers } from './fuzz-callers.ts'
 import { type FuzzRelay, fuzzRelay } from './fuzz-relay.ts'
+import { count, positive } from './options.ts'
 
 const speed = 15
 const drainMs = 120_000
 
-const { values } = parseArgs({
-  options: {
-    seconds: { type: 'string', default: '60' },
-    engine: { type: 'string', default: 'sqlite' },
-    replicas: { type: 'string', default: '3' },
-    callers: { type: 'string', default: '12' },
-    json: { type: 'boolean', default: false },
-  },
-})
+const options = new Command('fuzz:crash')
+  .description('Kills replicas while callers send, and counts mails that were lost or came twice.')
+  .option('--seconds <n>', 'how long replicas are killed', positive, 60)
+  .addOption(
+    new Option('--engine <name>', 'where mails are stored').choices(['sqlite', 'postgres']).default('sqlite'),
+  )
+  .option('--replicas <n>', 'services on one store', count, 3)
+  .option('--callers <n>', 'callers at once', count, 12)
+  .option('--json', 'print the figures as JSON instead of the table', false)
+  .parse()
+  .opts<{ seconds: number; engine: string; replicas: number; callers: number; json: boolean }>()
 
 interface Fuzz {
   readonly store: ServiceStore
@@ -37,8 +38,8 @@ interface Fuzz {
 }
 
 async function main(): Promise<void> {
-  const chosen = engines.find(({ engine }) => engine.toLowerCase() === values.engine)
-  if (!chosen) throw new Error('--engine is sqlite or postgres')
+  const chosen = engines.find(({ engine }) => engine.toLowerCase() === options.engine)
+  if (!chosen) throw new Error('there is no such engine')
   if (chosen.missing !== undefined) throw new Error(chosen.missing)
   const stores = await chosen.startStores()
   const fuzz: Fuzz = {
@@ -48,9 +49,9 @@ async function main(): Promise<void> {
     counts: { kills: 0, stops: 0, unclean: 0, cuts: 0 },
   }
   try {
-    await startAll(fuzz, Number(values.replicas))
-    const callers = startCallers(Number(values.callers), () => urlsOf(fuzz))
-    await wreck(fuzz, Date.now() + Number(values.seconds) * 1000)
+    await startAll(fuzz, options.replicas)
+    const callers = startCallers(options.callers, () => urlsOf(fuzz))
+    await wreck(fuzz, Date.now() + options.seconds * 1000)
     await callers.stop()
     fuzz.relay.trouble(false)
     const left = await drain(fuzz.store)
@@ -68,8 +69,8 @@ function urlsOf({ replicas }: Fuzz): string[] {
   return (up.length > 0 ? up : [...replicas]).map(([port]) => `http://127.0.0.1:${port}`)
 }
 
-async function startAll(fuzz: Fuzz, count: number): Promise<void> {
-  for (let n = 0; n < count; n += 1) {
+async function startAll(fuzz: Fuzz, replicas: number): Promise<void> {
+  for (let n = 0; n < replicas; n += 1) {
     const service = await startReplica({ ...fuzz, speed })
     fuzz.replicas.set(service.port, service)
   }
@@ -134,8 +135,8 @@ function report({ relay, counts }: Fuzz, callers: FuzzCallers, unsent: number): 
   const total = (counted: ReadonlyMap<string, number>) => [...counted.values()].reduce((sum, n) => sum + n, 0)
   const lost = [...callers.accepted].filter((recipient) => !taken.has(recipient))
   const figures = {
-    engine: values.engine,
-    seconds: Number(values.seconds),
+    engine: options.engine,
+    seconds: options.seconds,
     accepted: callers.accepted.size,
     lost: lost.length,
     duplicates: [...taken.values()].reduce((sum, counted) => sum + total(counted) - 1, 0),
@@ -150,7 +151,7 @@ function report({ relay, counts }: Fuzz, callers: FuzzCallers, unsent: number): 
     refusedButSent: [...callers.refused].filter((recipient) => taken.has(recipient)).length,
     unsent,
   }
-  if (values.json) console.log(JSON.stringify(figures))
+  if (options.json) console.log(JSON.stringify(figures))
   else for (const [name, value] of Object.entries(figures)) console.log(`${name.padEnd(20)} ${value}`)
   const wrong = figures.lost + figures.differentMessageIds + figures.uncleanStops + figures.unsent
   process.exitCode = wrong > 0 ? 1 : 0

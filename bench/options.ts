@@ -1,4 +1,4 @@
-/** Owns the command line of the bench. */
+/** Owns the command line of the bench, and how its commands read numbers and lists. */
 import { Command, InvalidArgumentError, Option } from 'commander'
 import type { SenderId } from './senders.ts'
 
@@ -23,20 +23,20 @@ export interface Options {
 /** As commander hands it over. */
 type Given = Omit<Options, 'rounds' | 'seconds'> & { quick: boolean; rounds?: number; seconds?: number }
 
-const number = (text: string) => {
+export const number = (text: string) => {
   const value = Number(text)
   if (text === '' || !Number.isFinite(value) || value < 0) throw new InvalidArgumentError('Not a number.')
   return value
 }
-const positive = (text: string) => {
+export const positive = (text: string) => {
   if (number(text) <= 0) throw new InvalidArgumentError('Must be more than 0.')
   return number(text)
 }
-const count = (text: string) => {
+export const count = (text: string) => {
   if (!Number.isInteger(positive(text))) throw new InvalidArgumentError('Must be a whole number.')
   return number(text)
 }
-const list =
+export const list =
   <T>(read: (text: string) => T) =>
   (text: string) =>
     text.split(',').map(read)

@@ -1,42 +1,47 @@
 /**
  * Measures the outbox alone: accept + settle per second with so many callers, how long one takes, how much the event
- * loop is held up, and what a store full of settled mails changes.
- *
- *   node bench/outbox.ts [--engine sqlite,postgres] [--callers 1,32,256] [--seconds 3] [--rows 0,1000000] [--dir PATH]
+ * loop is held up, and what a store full of settled mails changes. A line of JSON for each.
  */
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { monitorEventLoopDelay, performance } from 'node:perf_hooks'
 import { DatabaseSync } from 'node:sqlite'
-import { parseArgs } from 'node:util'
+import { Command, InvalidArgumentError } from 'commander'
 import { Client } from 'pg'
+import type { Engine } from '../src/outbox/engine.ts'
 import { mailId } from '../src/outbox/key.ts'
 import { openOutbox } from '../src/outbox/outbox.ts'
 import type { Outbox } from '../src/outbox/port.ts'
 import { postgresEngine } from '../src/outbox/postgres.ts'
 import { sqliteEngine } from '../src/outbox/sqlite.ts'
 import { startPostgres } from '../test/support/postgres.ts'
+import { count, list, number, positive } from './options.ts'
 
-const { values } = parseArgs({
-  options: {
-    engine: { type: 'string', default: 'sqlite,postgres' },
-    callers: { type: 'string', default: '1,32,256' },
-    seconds: { type: 'string', default: '3' },
-    rows: { type: 'string', default: '0' },
-    dir: { type: 'string', default: tmpdir() },
-  },
-})
-const numbers = (list: string) => list.split(',').map(Number)
+type EngineName = Engine['name']
+const engineName = (text: string): EngineName => {
+  if (text !== 'sqlite' && text !== 'postgres')
+    throw new InvalidArgumentError('Choose from sqlite, postgres.')
+  return text
+}
+
+const options = new Command('bench/outbox.ts')
+  .description('Measures the outbox alone, a line of JSON for each number of callers and of rows.')
+  .option('--engine <list>', 'of sqlite, postgres', list(engineName), ['sqlite', 'postgres'])
+  .option('--callers <list>', 'callers at once', list(count), [1, 32, 256])
+  .option('--seconds <n>', 'how long each number of callers is measured', positive, 3)
+  .option('--rows <list>', 'settled mails that the store already holds', list(number), [0])
+  .option('--dir <path>', 'where the SQLite file is put', tmpdir())
+  .parse()
+  .opts<{ engine: EngineName[]; callers: number[]; seconds: number; rows: number[]; dir: string }>()
 const silent = { info() {}, warn() {}, error: (...what: unknown[]) => console.error(...what) }
 const token = `header.${'x'.repeat(600)}.signature`
 
 async function main(): Promise<void> {
-  for (const engine of values.engine.split(','))
-    for (const rows of numbers(values.rows)) await measureEngine(engine, rows)
+  for (const engine of options.engine) for (const rows of options.rows) await measureEngine(engine, rows)
 }
 
-async function measureEngine(engine: string, rows: number): Promise<void> {
+async function measureEngine(engine: EngineName, rows: number): Promise<void> {
   const store = engine === 'sqlite' ? sqliteStore() : await postgresStore()
   const outbox = await openOutbox({
     engine: store.engine,
@@ -46,7 +51,7 @@ async function measureEngine(engine: string, rows: number): Promise<void> {
   })
   try {
     if (rows > 0) await store.fill(rows)
-    for (const callers of numbers(values.callers))
+    for (const callers of options.callers)
       console.log(JSON.stringify({ engine, rows, callers, ...(await measure(outbox, callers)) }))
     console.log(JSON.stringify({ engine, rows, ...(await measureQuestions(outbox)), rssMiB: mebibytes() }))
   } finally {
@@ -56,7 +61,7 @@ async function measureEngine(engine: string, rows: number): Promise<void> {
 }
 
 async function measure(outbox: Outbox, callers: number) {
-  const until = performance.now() + Number(values.seconds) * 1000
+  const until = performance.now() + options.seconds * 1000
   const times: number[] = []
   const delay = monitorEventLoopDelay({ resolution: 1 })
   const cpu = process.cpuUsage()
@@ -124,7 +129,7 @@ const filling = (numbered: string, id: string, now: number) => `insert into outb
     ${now} + 80000000, 86400000, ${now}, ${now}, 'accepted', 'smtp' from ${numbered}`
 
 function sqliteStore() {
-  const folder = mkdtempSync(join(values.dir, 'outbox-bench-'))
+  const folder = mkdtempSync(join(options.dir, 'outbox-bench-'))
   const path = join(folder, 'outbox.db')
   return {
     engine: sqliteEngine({ path }),
