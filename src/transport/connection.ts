@@ -1,30 +1,61 @@
-/**
- * Owns the bound on what a relay may say: nodemailer 10.6 bounds a single reply, but not how many lines come unasked.
- *
- * An empty line costs it a turn of the event loop and a move of all lines behind it, also after the connection was
- * closed. A relay, or whoever sits before it where TLS has not begun, blocked the loop for 15 s with nothing but line
- * breaks and filled 360 MB. `_onData` is not public: a nodemailer without it fails the first test that connects.
- */
+/** Owns what goes through nodemailer's connection that its own interface does not offer: one bound, and one way to write. */
+import type { Readable, Transform } from 'node:stream'
 import { SMTPConnection } from '../nodemailer.ts'
 
 /** Bytes from the start of the connection or of a mail. Greeting, EHLO and login take about 1 KiB, a mail less. */
 const maxHeard = 16 * 1024
 
+type Send = Parameters<SMTPConnection['send']>
 type Hear = (this: SMTPConnection, chunk: Buffer) => void
-// oxlint-disable-next-line no-unsafe-type-assertion -- see above
+// oxlint-disable-next-line no-unsafe-type-assertion -- see `_onData` below
 const { _onData: hear } = SMTPConnection.prototype as unknown as { _onData: Hear }
 
-export class BoundedConnection extends SMTPConnection {
+export class RelayConnection extends SMTPConnection {
   #heard = 0
 
-  override send(...mail: Parameters<SMTPConnection['send']>): void {
+  /**
+   * Sends a mail whose `bytes` end with the final dot; `started` is called when the relay has asked for them, before the
+   * first one leaves.
+   *
+   * All that nodemailer asks of a message stream is `pipe`, and it calls it when the relay has answered DATA with 354.
+   * Or with 2xx, which RFC 5321 does not know there: that is the reply to another command, relay and we are out of
+   * step, and what comes next would be taken for the answer to this mail.
+   */
+  sendBytes(envelope: Send[0], bytes: Buffer, started: () => void, done: Send[2]): void {
+    const stream = {
+      pipe: (destination: Transform) => {
+        if (!String(this.lastServerResponse).startsWith('354')) return this.#fail('the relay is out of step')
+        started()
+        writeAtOnce(destination, bytes)
+      },
+    }
     this.#heard = 0
-    super.send(...mail)
+    // oxlint-disable-next-line no-unsafe-type-assertion -- the rest of Readable is never touched
+    this.send(envelope, stream as unknown as Readable, done)
   }
 
+  /**
+   * nodemailer 10.6 bounds a single reply, but not how many lines come unasked. An empty line costs it a turn of the
+   * event loop and a move of all lines behind it, also after the connection was closed: a relay, or whoever sits before
+   * it where TLS has not begun, blocked the loop for 15 s with nothing but line breaks and filled 360 MB. `_onData` is
+   * not public: a nodemailer without it fails the first test that connects.
+   */
   _onData(chunk: Buffer): void {
     this.#heard += chunk.length
     if (this.#heard <= maxHeard) hear.call(this, chunk)
-    else this.emit('error', Object.assign(new Error('the relay says too much'), { code: 'EPROTOCOL' }))
+    else this.#fail('the relay says too much')
   }
+
+  #fail(what: string): void {
+    this.emit('error', Object.assign(new Error(what), { code: 'EPROTOCOL' }))
+  }
+}
+
+/**
+ * Mail and final dot in one write, and so in one TLS record. nodemailer's stream would write the dot by itself, and look
+ * at every byte for what cannot be there (`BuildMime`): so what stands behind it is filled, not what stands before.
+ */
+function writeAtOnce(destination: Transform, bytes: Buffer): void {
+  destination.push(bytes)
+  destination.push(null)
 }

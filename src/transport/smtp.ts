@@ -2,13 +2,11 @@
  * Owns the way to one SMTP relay: a small pool of logged-in connections over nodemailer's SMTPConnection.
  *
  * nodemailer's own pool is not used because only whoever holds the connection knows whether a byte of the message
- * has left, and that decides between "send it elsewhere" and "it may have arrived". nodemailer starts to read a
- * message stream after the relay's answer to DATA, so the stream we hand over notes that moment as `started`.
+ * has left, and that decides between "send it elsewhere" and "it may have arrived".
  */
-import type { Readable, Transform } from 'node:stream'
 import type { BuildMime } from '../mails/mime.ts'
 import type { Message, Outcome, PoolUse, Receipt, SendTerms, Transport } from '../message.ts'
-import { BoundedConnection } from './connection.ts'
+import { RelayConnection } from './connection.ts'
 import { type Rate, rateGate } from './rate.ts'
 import { connectionTrouble, replyTo, type SmtpError, type Trouble } from './reply.ts'
 
@@ -54,7 +52,7 @@ type SlotState = keyof PoolUse['connections']
 
 /** One place of the pool with its connection. */
 interface Slot {
-  readonly connection: BoundedConnection
+  readonly connection: RelayConnection
   state: SlotState
   since: number
   /** It has been kept for a while, so it may be dead without our knowing. */
@@ -145,7 +143,7 @@ export function smtpTransport(options: SmtpOptions): Transport {
   }
 
   function open(onOpened?: Slot['onOpened']): void {
-    const connection = new BoundedConnection({
+    const connection = new RelayConnection({
       host: options.host,
       port: options.port,
       secure: options.tls === 'implicit',
@@ -205,7 +203,10 @@ export function smtpTransport(options: SmtpOptions): Transport {
     slot.job = job
     const { from, to } = job.message
     const envelope = { from: options.from ?? from.address, to: [to.address] }
-    slot.connection.send(envelope, noting(bytes, slot, job), (error: SmtpError | null) => {
+    const started = () => {
+      job.started = true
+    }
+    slot.connection.sendBytes(envelope, bytes, started, (error: SmtpError | null) => {
       if (slot.job !== job) return
       if (error) return transmitFailed(slot, job, error)
       slot.job = undefined
@@ -214,24 +215,6 @@ export function smtpTransport(options: SmtpOptions): Transport {
       finish(job, 'sent', { reason: 'accepted' })
       release(slot)
     })
-  }
-
-  /**
-   * All that nodemailer asks of a message stream is `pipe`, and it calls it when the relay has answered DATA with 354.
-   * Or with 2xx, which RFC 5321 does not know there: that is the reply to another command, relay and we are out of
-   * step, and what comes next would be taken for the answer to this mail.
-   */
-  function noting(bytes: Buffer, slot: Slot, job: Job): Readable {
-    const stream = {
-      pipe(destination: Transform) {
-        if (!String(slot.connection.lastServerResponse).startsWith('354'))
-          return connectionLost(slot, { reason: 'protocol' })
-        job.started = true
-        writeAtOnce(destination, bytes)
-      },
-    }
-    // oxlint-disable-next-line no-unsafe-type-assertion -- the rest of Readable is never touched
-    return stream as unknown as Readable
   }
 
   function transmitFailed(slot: Slot, job: Job, error: SmtpError): void {
@@ -353,13 +336,4 @@ export function smtpTransport(options: SmtpOptions): Transport {
   }
 
   return { name, send, check, use, close }
-}
-
-/**
- * Mail and final dot in one write, and so in one TLS record. nodemailer's stream would write the dot by itself, and look
- * at every byte for what cannot be there (`BuildMime`): so what stands behind it is filled, not what stands before.
- */
-function writeAtOnce(destination: Transform, bytes: Buffer): void {
-  destination.push(bytes)
-  destination.push(null)
 }
