@@ -49,6 +49,19 @@ export function describeMail(command: Command): Command {
     )
 }
 
+const flagNames = new Map([
+  ['user_email', '--to'],
+  ['user_aut_key', '--key'],
+  ['user_aut_key_or_otp', '--key'],
+  ['email_link_url', '--link-url'],
+  ['email_link_token', '--link-token'],
+  ['user_name', '--name'],
+  ['locale', '--locale'],
+])
+
+/** The flag that gives this claim. */
+export const flagOf = (claim: string) => flagNames.get(claim) ?? `--claim ${claim}=…`
+
 /** What to mint. Throws a `CommandError` that says which flag or variable is missing or wrong. */
 export function mailOf(flags: MailFlags, env: NodeJS.ProcessEnv): MintOptions {
   const { user_email, user_aut_key, user_aut_key_or_otp, email_link_url, email_link_token, jti, ...data } =

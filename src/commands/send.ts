@@ -3,7 +3,7 @@ import { setTimeout as pause } from 'node:timers/promises'
 import { type Command, Option } from 'commander'
 import type { Accepted, ClientFailure, Mailer, Status } from '../client/index.ts'
 import { failures } from '../contract.ts'
-import { describeMail, mailHelp, mailOf, type MailFlags } from './mail-options.ts'
+import { describeMail, flagOf, mailHelp, mailOf, type MailFlags } from './mail-options.ts'
 import { CommandError, type ExitCode, type Terminal } from './terminal.ts'
 
 interface SendFlags extends MailFlags {
@@ -94,7 +94,9 @@ function tellFailure(answer: ClientFailure, { json, url }: SendFlags, terminal: 
   const { code, claim, retryAfterS } = answer
   if (json) terminal.out(JSON.stringify(answer))
   else {
-    const facts = [claim, retryAfterS && `again in ${retryAfterS} s`].filter(Boolean).join(', ')
+    const facts = [claim, claim && flagOf(claim), retryAfterS && `again in ${retryAfterS} s`]
+      .filter(Boolean)
+      .join(', ')
     terminal.err(`${terminal.paint('red', code)}${facts && ` (${facts})`}: ${meaningOf(code, url)}`)
   }
   return Object.hasOwn(failures, code) ? 1 : 2

@@ -29,7 +29,7 @@ export function tokenCommand(program: Command, finish: (code: ExitCode) => void,
     .command('token')
     .summary('make a token by hand, or explain one')
     .description(
-      'Prints a signed token and the curl line that sends it. With --decode it tells what a token says: times in words, whose secret signed it, and what the service would answer; key, link and address are masked.',
+      'Prints a signed token, and on standard error the curl line that sends it. With --decode it tells what a token says: times in words, whose secret signed it, and what the service would answer; key, link and address are masked.',
     )
   describeMail(command)
     .addOption(
@@ -51,7 +51,11 @@ function mint(flags: TokenFlags, terminal: Terminal): ExitCode {
   // by a pipe: what stands behind curl can be read in the list of processes
   const curl = `printf '%s' '${JSON.stringify({ token })}' | curl -H 'Content-Type: application/json' --data-binary @- ${url}`
   if (flags.json) terminal.out(JSON.stringify({ token, url, curl }))
-  else for (const line of [token, '', curl]) terminal.out(line)
+  else {
+    terminal.out(token)
+    // beside the result, so that TOKEN=$(jwt-mailer token …) holds the token alone
+    terminal.err(`\n${curl}`)
+  }
   return 0
 }
 
