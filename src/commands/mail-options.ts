@@ -14,7 +14,7 @@ export interface MailFlags {
   readonly key?: string
   readonly name?: string
   readonly locale?: string
-  readonly claim: Readonly<Record<string, string>>
+  readonly claim: Readonly<Record<string, string | number>>
   readonly claims?: string
   readonly jti?: string
   readonly expires: number
@@ -36,7 +36,7 @@ export function describeMail(command: Command): Command {
     .option('--name <text>', 'how to address the reader')
     .option('--locale <tag>', 'the language, such as it')
     .addOption(
-      new Option('--claim <name=value>', 'a further claim; may be repeated')
+      new Option('--claim <name=value>', 'a further claim, a whole number as a number; may be repeated')
         .argParser(readClaim)
         .default({}, 'none'),
     )
@@ -115,10 +115,14 @@ function readClaims(file: string): z.infer<typeof claimsSchema> {
   }
 }
 
-function readClaim(text: string, before: Record<string, string>): Record<string, string> {
+/** A whole number becomes one, which a text claim takes as well; what would not come back as it was (`007`) stays text. */
+function readClaim(text: string, before: MailFlags['claim']): MailFlags['claim'] {
   const at = text.indexOf('=')
   if (at < 1) throw new InvalidArgumentError('It must look like name=value.')
-  return { ...before, [text.slice(0, at)]: text.slice(at + 1) }
+  const value = text.slice(at + 1)
+  const number = Number(value)
+  const whole = Number.isSafeInteger(number) && String(number) === value
+  return { ...before, [text.slice(0, at)]: whole ? number : value }
 }
 
 const unitS = new Map([

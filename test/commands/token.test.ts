@@ -58,6 +58,10 @@ describe('jwt-mailer token', () => {
       ...mail,
       '--claim',
       'shop=Roses',
+      '--claim',
+      'cents=123456',
+      '--claim',
+      'ticket=007',
       '--expires',
       '10m',
       '--jti',
@@ -69,6 +73,8 @@ describe('jwt-mailer token', () => {
       user_email: 'ada@example.com',
       user_aut_key: '7hK2pQ',
       shop: 'Roses',
+      cents: 123456,
+      ticket: '007',
       jti: 'one',
     })
     expect(claims['exp']! - claims['iat']!).toBe(600)
