@@ -3,7 +3,7 @@ import { cpus } from 'node:os'
 import type { Order, Result } from './drive.ts'
 import type { Child, Usage } from './ipc.ts'
 import type { Options } from './options.ts'
-import type { Sender, SenderId } from './senders.ts'
+import { isService, type Sender, type SenderId } from './senders.ts'
 import type { Claimed } from './sink.ts'
 
 /** One row of the table. */
@@ -38,7 +38,7 @@ export function casesOf({ only, service, callers, rtt }: Options): Case[] {
   const [first = 32, ...more] = callers
   const [base = 0] = rtt
   const compared = rtt.flatMap((rttMs) => senders.map((sender) => ({ sender, callers: first, rttMs })))
-  const services = senders.filter((sender) => sender === 'a' || sender === 'd')
+  const services = senders.filter(isService)
   return [
     ...compared,
     ...more.flatMap((n) => services.map((sender) => ({ sender, callers: n, rttMs: base }))),
@@ -104,7 +104,7 @@ function summarize(row: Case & { round: number }, result: Result, costs: Costs):
   const accepted = result.issued - failed
   const [sender = 0, load = 0, sink = 0] = after.map(({ cpuUs }, i) => cpuUs - (before[i]?.cpuUs ?? 0))
   // where the sender drives itself, `sender` and `load` are one process
-  const ours = sink + sender + (row.sender === 'a' || row.sender === 'd' ? load : 0)
+  const ours = sink + sender + (isService(row.sender) ? load : 0)
   const busy = (cpuUs: number) => cpuUs / (elapsedMs * 1000)
   return {
     ...row,

@@ -1,6 +1,6 @@
 /** Owns what is made of the measurements: medians with their spread, ratios within a round, and what was expected. */
 import type { Case, Measurement } from './measure.ts'
-import { type SenderId, senderNames } from './senders.ts'
+import { isService, type SenderId, senderNames } from './senders.ts'
 import type { Tally } from './sink.ts'
 
 /** The median of the rounds, with the lowest and the highest. */
@@ -186,7 +186,7 @@ function caseRows({ cases, measurements }: Findings): string[][] {
     const spread = (figure: Figure) => show(spreadOf(rows.map((row) => row[figure])))
     const peak = Math.max(...rows.map(({ peakMiB }) => peakMiB))
     const figures = (['rate', 'p50Ms', 'p99Ms', 'cpuUs'] as const).map(spread)
-    const loop = item.sender === 'a' || item.sender === 'd' ? spread('loopP99Ms') : ''
+    const loop = isService(item.sender) ? spread('loopP99Ms') : ''
     return [senderNames[item.sender], String(item.callers), String(item.rttMs), ...figures, loop, round(peak)]
   })
 }
@@ -209,7 +209,7 @@ function most(who: keyof Measurement['busy'], measurements: readonly Measurement
 }
 
 function busiest(measurements: readonly Measurement[]): string {
-  const services = measurements.filter(({ sender }) => sender === 'a' || sender === 'd')
+  const services = measurements.filter(({ sender }) => isService(sender))
   const load = services.length > 0 ? `, the load generator ${most('load', services)}` : ''
   const forServices = services.length > 0 ? ` (${most('sink', services)} with the service)` : ''
   const ours = `Of one core the sink used at most ${most('sink', measurements)}${forServices}${load}.`

@@ -20,6 +20,9 @@ export const senderNames = {
   d: '(d) service of --service',
 } as const satisfies Record<SenderId, string>
 
+/** Is it a service, driven over HTTP? */
+export const isService = (id: SenderId) => id === 'a' || id === 'd'
+
 /** `measured` is the process whose CPU and memory count; `driver` hands it the mails (for b and c they are one). */
 export interface Sender {
   readonly id: SenderId
