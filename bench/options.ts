@@ -40,10 +40,13 @@ export const list =
   <T>(read: (text: string) => T) =>
   (text: string) =>
     text.split(',').map(read)
-const sender = (text: string) => {
-  if (text !== 'a' && text !== 'b' && text !== 'c') throw new InvalidArgumentError('Choose from a, b, c.')
-  return text
-}
+export const oneOf =
+  <T extends string>(...names: T[]) =>
+  (text: string): T => {
+    const found = names.find((name) => name === text)
+    if (found === undefined) throw new InvalidArgumentError(`Choose from ${names.join(', ')}.`)
+    return found
+  }
 const pair = (text: string, before: Record<string, string> = {}) => {
   const at = text.indexOf('=')
   if (at < 1) throw new InvalidArgumentError('Write KEY=VALUE.')
@@ -78,11 +81,12 @@ export function readOptions(argv: string[]): Options {
         .default(10)
         .argParser(count),
     )
-    .option('--only <list>', 'of a (this service), b (pooled nodemailer), c (raw SMTP)', list(sender), [
-      'a',
-      'b',
-      'c',
-    ])
+    .option(
+      '--only <list>',
+      'of a (this service), b (pooled nodemailer), c (raw SMTP)',
+      list(oneOf('a', 'b', 'c')),
+      ['a', 'b', 'c'],
+    )
     .option('--service <dir>', 'also (d): the service of another checkout, treated like (a)')
     .option('--env <KEY=VALUE>', 'extra environment of (a); may be repeated', pair, {})
     .option('--service-env <KEY=VALUE>', 'extra environment of (d); may be repeated', pair, {})

@@ -7,7 +7,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { monitorEventLoopDelay, performance } from 'node:perf_hooks'
 import { DatabaseSync } from 'node:sqlite'
-import { Command, InvalidArgumentError } from 'commander'
+import { Command } from 'commander'
 import { Client } from 'pg'
 import type { Engine } from '../src/outbox/engine.ts'
 import { mailId } from '../src/outbox/key.ts'
@@ -16,24 +16,17 @@ import type { Outbox } from '../src/outbox/port.ts'
 import { postgresEngine } from '../src/outbox/postgres.ts'
 import { sqliteEngine } from '../src/outbox/sqlite.ts'
 import { startPostgres } from '../test/support/postgres.ts'
-import { count, list, number, positive } from './options.ts'
-
-type EngineName = Engine['name']
-const engineName = (text: string): EngineName => {
-  if (text !== 'sqlite' && text !== 'postgres')
-    throw new InvalidArgumentError('Choose from sqlite, postgres.')
-  return text
-}
+import { count, list, number, oneOf, positive } from './options.ts'
 
 const options = new Command('bench/outbox.ts')
   .description('Measures the outbox alone, a line of JSON for each number of callers and of rows.')
-  .option('--engine <list>', 'of sqlite, postgres', list(engineName), ['sqlite', 'postgres'])
+  .option('--engine <list>', 'of sqlite, postgres', list(oneOf('sqlite', 'postgres')), ['sqlite', 'postgres'])
   .option('--callers <list>', 'callers at once', list(count), [1, 32, 256])
   .option('--seconds <n>', 'how long each number of callers is measured', positive, 3)
   .option('--rows <list>', 'settled mails that the store already holds', list(number), [0])
   .option('--dir <path>', 'where the SQLite file is put', tmpdir())
   .parse()
-  .opts<{ engine: EngineName[]; callers: number[]; seconds: number; rows: number[]; dir: string }>()
+  .opts<{ engine: Engine['name'][]; callers: number[]; seconds: number; rows: number[]; dir: string }>()
 const silent = { info() {}, warn() {}, error: (...what: unknown[]) => console.error(...what) }
 const token = `header.${'x'.repeat(600)}.signature`
 
@@ -41,7 +34,7 @@ async function main(): Promise<void> {
   for (const engine of options.engine) for (const rows of options.rows) await measureEngine(engine, rows)
 }
 
-async function measureEngine(engine: EngineName, rows: number): Promise<void> {
+async function measureEngine(engine: Engine['name'], rows: number): Promise<void> {
   const store = engine === 'sqlite' ? sqliteStore() : await postgresStore()
   const outbox = await openOutbox({
     engine: store.engine,
