@@ -1,13 +1,11 @@
 /** Owns the three kinds of sender as running processes: how each is started, driven and stopped. */
-import { once } from 'node:events'
 import { mkdirSync, openSync, readFileSync } from 'node:fs'
-import { createServer } from 'node:net'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
+import { freePort } from '../test/support/port.ts'
 import type { Certificate } from './certificate.ts'
 import { type Child, startNode } from './ipc.ts'
-import { listenLocally } from './listen.ts'
 import type { RelayTarget } from './sample.ts'
 
 /** a: this service · b: pooled nodemailer · c: the limit · d: the service of another checkout. */
@@ -126,12 +124,4 @@ async function answering(child: Child, port: number): Promise<void> {
     await sleep(50)
   }
   throw new Error('no answer')
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer()
-  const port = await listenLocally(server)
-  server.close()
-  await once(server, 'close')
-  return port
 }

@@ -3,7 +3,8 @@ import { resolve } from 'node:path'
 import { describe, expect, it, onTestFinished } from 'vitest'
 import { type Script, scriptedRelay } from './support/relay.ts'
 import { sendgridServer } from './support/sendgrid.ts'
-import { freePort, startService } from './support/service.ts'
+import { freePort } from './support/port.ts'
+import { startService } from './support/service.ts'
 import { sampleClaims, secret, signToken } from './support/tokens.ts'
 
 const ca = resolve(import.meta.dirname, 'fixtures/tls/ca.crt')

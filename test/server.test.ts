@@ -5,8 +5,9 @@ import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
 import { describe, expect, it, onTestFinished } from 'vitest'
+import { freePort } from './support/port.ts'
 import { scriptedRelay, type Script } from './support/relay.ts'
-import { freePort, startService } from './support/service.ts'
+import { startService } from './support/service.ts'
 import { sampleClaims, secret, signToken } from './support/tokens.ts'
 
 const project = resolve(import.meta.dirname, '..')

@@ -1,7 +1,7 @@
 import { createServer, type Server } from 'node:https'
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { describe, expect, it } from 'vitest'
-import { freePort } from '../support/service.ts'
+import { freePort } from '../support/port.ts'
 import {
   certificate,
   deployment,

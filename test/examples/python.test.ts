@@ -8,7 +8,8 @@ import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
 import { promisify } from 'node:util'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { freePort, type Service, startService } from '../support/service.ts'
+import { freePort } from '../support/port.ts'
+import { type Service, startService } from '../support/service.ts'
 import { secret } from '../support/tokens.ts'
 
 const run = promisify(execFile)

@@ -2,7 +2,8 @@
 import { spawnSync } from 'node:child_process'
 import { resolve } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { freePort, type Service, startService } from '../support/service.ts'
+import { freePort } from '../support/port.ts'
+import { type Service, startService } from '../support/service.ts'
 import { secret } from '../support/tokens.ts'
 
 const script = resolve(import.meta.dirname, '../../examples/shell/send.sh')

@@ -11,7 +11,7 @@ import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vit
 import { openAccounts } from '../../examples/signup/accounts.ts'
 import { mayAsk, type Site } from '../../examples/signup/request.ts'
 import { browserTest } from '../support/browser.ts'
-import { freePort } from '../support/service.ts'
+import { freePort } from '../support/port.ts'
 
 const project = resolve(import.meta.dirname, '../..')
 const password = 'correct horse battery'

@@ -12,7 +12,7 @@ import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { promisify } from 'node:util'
 import { type Authority, startAuthority } from './authority.ts'
-import { freePort } from './service.ts'
+import { freePort } from './port.ts'
 
 const run = promisify(execFile)
 const daemons = '/usr/lib/postfix/sbin'

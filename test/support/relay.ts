@@ -1,4 +1,5 @@
 /** A relay that follows a script: what it says, or does, at each SMTP command. Plain `net`, so that it can misbehave. */
+import { once } from 'node:events'
 import { createServer, type Server, type Socket } from 'node:net'
 
 /** A reply line, or what to do instead of replying; `swallow` takes the message and cuts the connection without a word. */
@@ -101,7 +102,8 @@ export async function scriptedRelay(script: Script = {}, port = 0): Promise<Scri
     })
     turn = turn.then(async () => void (await act('connect')))
   })
-  await new Promise<void>((resolve) => server.listen(port, '127.0.0.1', resolve))
+  server.listen(port, '127.0.0.1')
+  await once(server, 'listening')
   const address = server.address()
   return {
     port: typeof address === 'object' && address ? address.port : 0,

@@ -2,10 +2,10 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { mkdtemp, rm } from 'node:fs/promises'
-import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
+import { freePort } from './port.ts'
 
 const project = resolve(import.meta.dirname, '../..')
 const readyTimeoutMs = 30_000
@@ -85,17 +85,6 @@ export async function startService(options: ServiceOptions): Promise<Service> {
     throw new Error(`The service did not start:\n${output()}`, { cause })
   }
   return { url, port, child, output, stop, kill }
-}
-
-/** A port of the loopback interface that nobody listens on at this moment. */
-export async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  const address = server.address()
-  server.close()
-  await once(server, 'close')
-  if (address === null || typeof address === 'string') throw new Error('no port')
-  return address.port
 }
 
 async function untilLive(url: string, child: ChildProcess): Promise<void> {

@@ -9,6 +9,7 @@ import type { Transport } from '../../src/message.ts'
 import { sendgridTransport } from '../../src/transport/sendgrid.ts'
 import { smtpTransport } from '../../src/transport/smtp.ts'
 import { sampleMessage } from '../support/messages.ts'
+import { freePort } from '../support/port.ts'
 import { type Act, type Script, scriptedRelay } from '../support/relay.ts'
 import { type SendgridAct, type SendgridScript, sendgridServer } from '../support/sendgrid.ts'
 
@@ -238,16 +239,15 @@ describe.each(Object.entries(kinds))('a relay of the kind %s', (_name, kind) => 
   })
 
   it('that nobody answers at is known as such, and as well again when somebody does', async () => {
-    const gone = await kind.standIn({})
-    await gone.close()
-    const transport = kind.transport(gone.port, {})
+    const port = await freePort()
+    const transport = kind.transport(port, {})
     onTestFinished(() => transport.close())
     const receipts = await Promise.all(Array.from({ length: 20 }, () => transport.send(sampleMessage())))
     expect(new Set(receipts.map(({ outcome, reason, cause }) => `${outcome} ${reason} ${cause}`))).toEqual(
       new Set(['unsent connect ECONNREFUSED']),
     )
     expect(await transport.check()).toBe('connect')
-    const back = await kind.standIn({ port: gone.port })
+    const back = await kind.standIn({ port })
     onTestFinished(() => back.close())
     expect(await transport.send(sampleMessage())).toMatchObject({ outcome: 'sent' })
     expect(await transport.check()).toBeUndefined()

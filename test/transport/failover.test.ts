@@ -7,6 +7,7 @@ import type { FailoverOptions } from '../../src/transport/failover.ts'
 import { sendgridTransport } from '../../src/transport/sendgrid.ts'
 import { type SmtpOptions, smtpTransport } from '../../src/transport/smtp.ts'
 import { testApp, type TestApp } from '../support/app.ts'
+import { freePort } from '../support/port.ts'
 import { type Act, type Script, scriptedRelay, type ScriptedRelay, type Stage } from '../support/relay.ts'
 import { type SendgridScript, sendgridServer } from '../support/sendgrid.ts'
 import { sampleClaims, signToken } from '../support/tokens.ts'
@@ -35,11 +36,7 @@ function smtpTo({ port }: { port: number }, name: string, options: Partial<SmtpO
   return smtpTransport({ name, ...place, buildMime, ...options })
 }
 
-async function nobody(): Promise<{ port: number }> {
-  const relay = await scriptedRelay()
-  await relay.close()
-  return relay
-}
+const nobody = async () => ({ port: await freePort() })
 
 const waits = { totalMs, handoverMs, breaker: { failures: 100 } } satisfies FailoverOptions
 
@@ -356,7 +353,7 @@ describe('SendGrid first', () => {
 
 describe('a relay that cannot be reached for long', () => {
   it('is left alone: callers hear "queued" in milliseconds, no try is counted, and all leave when it is back', async () => {
-    const one = await relayWith({ EHLO: () => 'hang' })
+    const one = await relayWith({ EHLO: () => 'hang' }, await freePort())
     const service = await serviceBefore([smtpTo(one, 'one')], {
       totalMs: 700,
       breaker: { failures: 3, pauseMs: 1_000, maxPauseMs: 1_000 },

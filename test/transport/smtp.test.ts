@@ -6,6 +6,7 @@ import { mimeBuilder, type BuildMime } from '../../src/mails/mime.ts'
 import type { Transport } from '../../src/message.ts'
 import { type SmtpOptions, smtpTransport } from '../../src/transport/smtp.ts'
 import { sampleMessage } from '../support/messages.ts'
+import { freePort } from '../support/port.ts'
 import { type Act, type Script, scriptedRelay, type ScriptedRelay } from '../support/relay.ts'
 
 const certificate = (name: string) => readFileSync(new URL(`../fixtures/tls/${name}`, import.meta.url))
@@ -332,15 +333,14 @@ describe('the waiting line', () => {
   })
 
   it('moves on when nobody listens at the relay, and recovers when somebody does', async () => {
-    const relay = await scriptedRelay()
-    await relay.close()
-    const transport = transportTo(relay.port)
+    const port = await freePort()
+    const transport = transportTo(port)
     const receipts = await Promise.all(Array.from({ length: 30 }, () => transport.send(sampleMessage())))
     expect(new Set(receipts.map(({ outcome, reason, cause }) => `${outcome} ${reason} ${cause}`))).toEqual(
       new Set(['unsent connect ECONNREFUSED']),
     )
     expect(await transport.check()).toBe('connect')
-    const back = await scriptedRelay({}, relay.port)
+    const back = await scriptedRelay({}, port)
     cleanups.push(() => back.close())
     expect(await transport.send(sampleMessage())).toMatchObject({ outcome: 'sent' })
     expect(await transport.check()).toBeUndefined()
