@@ -13,6 +13,11 @@ const { _onData: hear } = SMTPConnection.prototype as unknown as { _onData: Hear
 export class RelayConnection extends SMTPConnection {
   #heard = 0
 
+  /** The relay has not answered since the last mail began. */
+  get silent(): boolean {
+    return this.#heard === 0
+  }
+
   /**
    * Sends a mail whose `bytes` end with the final dot; `started` is called when the relay has asked for them, before the
    * first one leaves.

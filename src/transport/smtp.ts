@@ -72,7 +72,8 @@ const probeMs = 5_000
 export function smtpTransport(options: SmtpOptions): Transport {
   const { name, buildMime, connections = 10, maxWaiting = 1_000 } = options
   const { attemptMs = 20_000, connectMs = 10_000, idleMs = 45_000 } = options
-  const resetMs = attemptMs / 4
+  /** How long a reset may take, and a kept connection stay without a word: whoever lies between may have forgotten it. */
+  const replyMs = attemptMs / 4
   const slots = new Set<Slot>()
   const idle: Slot[] = []
   const waiting: Job[] = []
@@ -191,7 +192,7 @@ export function smtpTransport(options: SmtpOptions): Transport {
   }
 
   function transmit(slot: Slot, job: Job): void {
-    slot.state = 'busy'
+    enter(slot, 'busy')
     let bytes: Buffer
     try {
       bytes = buildMime(job.message, options.from, finalDot)
@@ -278,6 +279,10 @@ export function smtpTransport(options: SmtpOptions): Transport {
     return slot.used && !job.started && !job.retried && performance.now() < job.startBy - sweepMs
   }
 
+  function seemsDead(slot: Slot): boolean {
+    return slot.job !== undefined && slot.connection.silent && mayRetry(slot, slot.job)
+  }
+
   function sweep(now = performance.now()): void {
     const late = (job: Job) => now >= (job.started ? job.endBy : job.startBy) - sweepMs
     for (const job of waiting.filter(late)) {
@@ -288,8 +293,9 @@ export function smtpTransport(options: SmtpOptions): Transport {
     for (const slot of slots) {
       const age = now - slot.since
       if (slot.job && late(slot.job)) connectionLost(slot, { reason: 'timeout' })
+      else if (age > replyMs && seemsDead(slot)) connectionLost(slot, { reason: 'timeout' })
       else if (slot.state === 'opening' && age > connectMs) connectionLost(slot, { reason: 'timeout' })
-      else if (slot.state === 'resetting' && age > resetMs) connectionLost(slot, { reason: 'timeout' })
+      else if (slot.state === 'resetting' && age > replyMs) connectionLost(slot, { reason: 'timeout' })
       else if (slot.state === 'leaving' && age > leaveMs) connectionLost(slot, { reason: 'timeout' })
       else if (slot.state === 'idle' && age > idleMs) leave(slot)
     }

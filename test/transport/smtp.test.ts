@@ -284,6 +284,30 @@ describe('a relay that hangs up or falls silent', () => {
     expect(relay.mails).toHaveLength(2)
   })
 
+  it('that no longer hears a kept connection costs the next mail a part of its time, and nothing else', async () => {
+    const relay = await relayWith({
+      MAIL: (count) => (count === 2 ? 'hang' : '250 ok'),
+      RCPT: (count) => (count === 2 ? 'hang' : '250 ok'),
+      DATA: (count) => (count === 2 ? 'hang' : '354 go ahead'),
+    })
+    const transport = transportTo(relay.port, { attemptMs: 8_000 })
+    await transport.send(sampleMessage())
+    const started = performance.now()
+    expect(await transport.send(sampleMessage())).toMatchObject({ outcome: 'sent' })
+    expect(performance.now() - started).toBeLessThan(4_000)
+    expect(relay.connections()).toBe(2)
+    expect(relay.mails).toHaveLength(2)
+  })
+
+  it('that answers slowly on a kept connection is waited for', async () => {
+    const slowly = () => new Promise<string>((resolve) => setTimeout(resolve, 700, '250 ok'))
+    const relay = await relayWith({ RCPT: slowly, dot: slowly })
+    const transport = transportTo(relay.port, { attemptMs: 4_000 })
+    for (let count = 0; count < 2; count++)
+      expect(await transport.send(sampleMessage())).toMatchObject({ outcome: 'sent' })
+    expect(relay.connections()).toBe(1)
+  })
+
   it('that says 421 on a kept connection costs the next mail nothing', async () => {
     const relay = await relayWith({
       MAIL: (count) => (count === 2 ? '421 enough for one connection' : '250 ok'),
