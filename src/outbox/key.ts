@@ -3,6 +3,8 @@ import { hash } from 'node:crypto'
 
 const minuteMs = 60_000
 const dayMs = 24 * 60 * minuteMs
+/** Whoever means "for ever" writes any number; together with the time of day it must stay one that a database takes. */
+const maxWindowMs = 1000 * 365 * dayMs
 
 export interface MailIdentity {
   readonly app: string
@@ -35,5 +37,5 @@ export function windowMs({ jti, exp, carriesSecret, now }: WindowOptions): numbe
   if (jti === undefined) return carriesSecret ? dayMs : 5 * minuteMs
   if (exp === undefined) return 7 * dayMs
   // A token is accepted for a minute past its end, for clocks that differ.
-  return Math.max(Math.ceil(exp * 1000 - now), 0) + minuteMs
+  return Math.min(Math.max(Math.ceil(exp * 1000 - now), 0) + minuteMs, maxWindowMs)
 }

@@ -108,8 +108,12 @@ function failureOf(error: unknown): Failure {
     return { gone: !operationsFaults.has(primary), reason: `sqlite_${primary}`, sentence }
   }
   const code = error instanceof Error && 'code' in error ? String(error.code) : ''
-  // Errors of the file system have a code; what has none is a mistake of ours.
-  return { gone: code !== '', reason: /^\w{1,20}$/.test(code) ? code : 'unknown', sentence }
+  // Errors of the file system have a code; what has none, or one of Node's own, is a mistake of ours.
+  return {
+    gone: code !== '' && !code.startsWith('ERR_'),
+    reason: /^\w{1,20}$/.test(code) ? code : 'unknown',
+    sentence,
+  }
 }
 
 function answer(request: Request): Reply {
