@@ -11,6 +11,9 @@ const threadFile = new URL(`./sqlite-thread${extname(import.meta.url)}`, import.
 /** A thread does not know that the process keeps compiled code. Without it it loads the compiler of TypeScript: 20 MB. */
 const threadStart = `require('node:module').enableCompileCache(); import(${JSON.stringify(threadFile)})`
 
+/** More than the thread waits for a lock, and so little that two transactions and a relay fit into a caller's 25 s. */
+const answerTimeoutMs = 7000
+
 interface Asked {
   readonly resolve: (results: readonly OperationResult[]) => void
   readonly reject: (error: unknown) => void
@@ -19,9 +22,11 @@ interface Asked {
 export interface SqliteOptions {
   /** The database file; its folder is made when it is absent. */
   readonly path: string
+  /** How long a transaction may take: a disk that hangs may not keep the caller waiting. */
+  readonly answerMs?: number
 }
 
-export function sqliteEngine({ path }: SqliteOptions): Engine {
+export function sqliteEngine({ path, answerMs = answerTimeoutMs }: SqliteOptions): Engine {
   const asked = new Map<number, Asked>()
   let worker: Worker | undefined
   let lastId = 0
@@ -68,13 +73,22 @@ export function sqliteEngine({ path }: SqliteOptions): Engine {
     })
   }
 
+  /** It may still be carried out later, as after a commit whose answer was lost; and before anything that is asked later. */
+  function inTime<T>(answer: Promise<T>): Promise<T> {
+    return new Promise((resolve, reject) => {
+      const late = () => reject(new MailerError('store_unavailable', { reason: 'timeout' }))
+      const timer = setTimeout(late, answerMs).unref()
+      answer.finally(() => clearTimeout(timer)).then(resolve, reject)
+    })
+  }
+
   return {
     name: 'sqlite',
     parallel: false,
     async open() {
       await ask((id) => ({ id, open: path }))
     },
-    run: async (operations) => [...(await ask((id) => ({ id, run: operations })))],
+    run: async (operations) => [...(await inTime(ask((id) => ({ id, run: operations }))))],
     async close() {
       const closing = worker
       if (closing === undefined) return

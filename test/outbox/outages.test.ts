@@ -2,10 +2,12 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { connect, createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { DatabaseSync } from 'node:sqlite'
 import { Client } from 'pg'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { MailerError } from '../../src/errors.ts'
 import type { Outbox } from '../../src/outbox/port.ts'
+import { sqliteEngine } from '../../src/outbox/sqlite.ts'
 import { postgresMissing, startPostgres, type TestPostgres } from '../support/postgres.ts'
 import { engineAt, mail, open, own, sent } from './stores.ts'
 
@@ -172,6 +174,37 @@ describe('while the SQLite file cannot be written', () => {
     rmSync(dataDir)
     await expect.poll(() => outbox.trouble(), { timeout: 5000 }).toBeUndefined()
     await own(outbox, mail('early'))
+  })
+})
+
+describe('while the SQLite file does not answer', () => {
+  let folder: string
+  beforeEach(() => {
+    folder = mkdtempSync(join(tmpdir(), 'jwt-mailer-outage-'))
+  })
+  afterEach(() => rmSync(folder, { recursive: true, force: true }))
+
+  test('a mail is refused when its time is up, later ones at once, and none of them is stored in the end', async () => {
+    const path = join(folder, 'outbox.sqlite')
+    outbox = await open({ engine: () => sqliteEngine({ path, answerMs: 300 }) })
+    await own(outbox, mail('before'))
+    const other = new DatabaseSync(path)
+    other.exec('begin immediate')
+    // the thread waits 5 s for the lock
+    expect(await refusal(outbox.accept(mail('during')))).toEqual({
+      code: 'store_unavailable',
+      ms: expect.toSatisfy((ms: number) => ms < 4000),
+    })
+    expect(outbox.trouble()).toBe('timeout')
+    expect(await refusal(outbox.accept(mail('later')))).toMatchObject({ code: 'store_unavailable' })
+    // before the thread has given up: it stores the mail whose caller has heard that nothing will be sent
+    other.exec('rollback')
+    other.close()
+    await expect.poll(() => outbox.trouble()).toBeUndefined()
+    await own(outbox, mail('after'))
+    await expect.poll(() => outbox.find('during')).toBeUndefined()
+    expect(await outbox.find('later')).toBeUndefined()
+    expect(await outbox.find('before')).toMatchObject({ state: 'sending' })
   })
 })
 
