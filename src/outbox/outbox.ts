@@ -164,9 +164,16 @@ export async function openOutbox(options: OutboxOptions): Promise<Outbox> {
     return countPages(async () => (await rowsOf(page)).length)
   }
 
-  function purge(): Promise<number> {
+  async function purge(signal?: AbortSignal): Promise<number> {
     const now = clock()
-    return countPages(async () => (await rowsOf({ op: 'purge', now, limit: pageSize })).length)
+    let mails = 0
+    await countPages(async () => {
+      if (signal?.aborted) return 0
+      const gone = await rowsOf({ op: 'purge', now, limit: pageSize })
+      mails += gone.filter(({ id }) => id !== undefined).length
+      return gone.length
+    })
+    return mails
   }
 
   async function landAll(): Promise<void> {

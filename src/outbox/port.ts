@@ -132,8 +132,8 @@ export interface Outbox {
   requeue(id: string): Promise<boolean>
   /** The same for every dead mail; how many. */
   requeueDead(): Promise<number>
-  /** Deletes mails whose window is over and limits nobody counts any more; how many mails. */
-  purge(): Promise<number>
+  /** Deletes mails whose window is over and limits nobody counts any more, page by page; how many mails. */
+  purge(signal?: AbortSignal): Promise<number>
   /** Why the store cannot be used just now, as a fixed word; `undefined` when all is well. */
   trouble(): string | undefined
   /** Lets what is under way land, for `graceMs` at most (5 s), and closes the store. */

@@ -32,17 +32,24 @@ export function startPump(options: PumpOptions): Pump {
   const stopping = new AbortController()
   let claiming = Promise.resolve(false)
   let purgedAt = clock()
+  let purging: Promise<unknown> | undefined
 
   async function work(): Promise<void> {
     while (!stopping.signal.aborted) {
       claiming = claimAll().catch(report)
       if (await claiming) await untilHalfFree()
       else await pause(everyMs * (0.75 + random() / 2), stopping.signal)
-      if (clock() - purgedAt >= purgeEveryMs) {
-        purgedAt = clock()
-        await outbox.purge().catch(report)
-      }
+      if (clock() - purgedAt >= purgeEveryMs) purge()
     }
+  }
+
+  /** Beside the mail, which does not wait for it: after a long stop there may be a million rows. */
+  function purge(): void {
+    purgedAt = clock()
+    purging ??= outbox
+      .purge(stopping.signal)
+      .catch(report)
+      .finally(() => (purging = undefined))
   }
 
   /** Claims only what can start now, so that no lease runs out in a queue. True when there may be more. */
@@ -87,9 +94,11 @@ export function startPump(options: PumpOptions): Pump {
   return {
     async stop(graceMs) {
       stopping.abort()
+      const endBy = performance.now() + graceMs
       await claiming
       const enough = new AbortController()
-      await Promise.race([Promise.all(running.values()), pause(graceMs, enough.signal)])
+      const leftMs = Math.max(0, endBy - performance.now())
+      await Promise.race([Promise.all(running.values()), pause(leftMs, enough.signal)])
       enough.abort()
       await handBack(running.keys())
     },
