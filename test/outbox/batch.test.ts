@@ -41,9 +41,14 @@ test('what gathers while a transaction runs goes together into the next', async 
 
 test('a lone operation does not wait for company', async () => {
   const { batch } = doubling()
-  const from = performance.now()
-  for (let n = 0; n < 50; n += 1) await batch.submit(n)
-  expect((performance.now() - from) / 50).toBeLessThan(1)
+  const each: number[] = []
+  for (let n = 0; n < 51; n += 1) {
+    const from = performance.now()
+    await batch.submit(n)
+    each.push(performance.now() - from)
+  }
+  // the median: on a busy machine any one may take long
+  expect(each.toSorted((a, b) => a - b)[25]).toBeLessThan(1)
 })
 
 test('a patient operation rides with the next one that is not', async () => {
