@@ -115,8 +115,8 @@ export const deliverySchema = answerSchema.extend({
 
 /** The answer to anything thrown. What is not a `MailerError` is a bug of ours, and says nothing. */
 export function failureAnswer(error: unknown): { status: number; answer: Answer } {
-  const code = error instanceof MailerError ? error.code : 'internal'
+  const { code, claim, id } = error instanceof MailerError ? error : new MailerError('internal')
   const { status, error: wire, msg } = failures[code]
-  const claim = code === 'claims_invalid' && error instanceof MailerError ? error.claim : undefined
-  return { status, answer: { error: wire, msg: claim === undefined ? msg : `${msg}: ${claim}`, code } }
+  const named = code === 'claims_invalid' && claim !== undefined ? `${msg}: ${claim}` : msg
+  return { status, answer: { error: wire, msg: named, code, ...(id !== undefined && { id }) } }
 }

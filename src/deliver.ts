@@ -2,7 +2,7 @@
 import type { KeyObject } from 'node:crypto'
 import { messageIdOf, receiptFacts, settlementOf } from './attempt.ts'
 import type { Claims } from './contract.ts'
-import { type FailureCode, MailerError } from './errors.ts'
+import { MailerError } from './errors.ts'
 import { describeError, type Log } from './log.ts'
 import type { Catalogue, Mail } from './mails/catalogue.ts'
 import { linkExpiry } from './mails/claims.ts'
@@ -131,15 +131,11 @@ export function deliverer(parts: DeliverParts): Deliver {
   }
 }
 
-/** Why a mail is dead, where that is not the relay's doing. `undone`: the store failed whoever asked first. */
-const failureIn = new Map<string, FailureCode>([
-  ['expired', 'expired'],
-  ['undone', 'store_unavailable'],
-])
-
-function answerFate({ state, detail }: Fate, id: string): Delivered {
+function answerFate({ state, detail = '' }: Fate, id: string): Delivered {
+  // the store failed whoever asked first, and there is no such mail any more
+  if (detail === 'undone') throw new MailerError('store_unavailable', { reason: detail })
   if (state === 'dead')
-    throw new MailerError(failureIn.get(detail ?? '') ?? 'refused', { reason: detail ?? '' })
+    throw new MailerError(detail === 'expired' ? 'expired' : 'refused', { reason: detail, id })
   return { code: state === 'sent' ? 'sent' : 'queued', id }
 }
 

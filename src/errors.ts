@@ -29,15 +29,18 @@ export class MailerError extends Error {
   readonly reason: string | undefined
   /** With `rate_limited`: seconds until a mail may be sent again. */
   readonly retryAfterS: number | undefined
+  /** Of the mail that exists all the same, and is dead. */
+  readonly id: string | undefined
 
   constructor(
     code: FailureCode,
-    details: { claim?: string; reason?: string; retryAfterS?: number; cause?: unknown } = {},
+    details: { claim?: string; reason?: string; retryAfterS?: number; id?: string; cause?: unknown } = {},
   ) {
     super(code, { cause: details.cause })
     this.code = code
     this.claim = details.claim
     this.reason = details.reason
     this.retryAfterS = details.retryAfterS
+    this.id = details.id
   }
 }

@@ -454,7 +454,12 @@ describe('what the relay does becomes an answer', () => {
       const { app, relay } = await testApp({ script })
       const response = await app.inject(`/emailservice/${signToken()}`)
       expect(response.statusCode).toBe(502)
-      expect(response.json()).toEqual({ error: 2, msg: 'Could not send', code: 'refused' })
+      expect(response.json()).toEqual({
+        error: 2,
+        msg: 'Could not send',
+        code: 'refused',
+        id: expect.any(String),
+      })
       expect(relay.mails).toEqual([])
     },
   )

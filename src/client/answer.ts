@@ -20,6 +20,8 @@ export interface ClientFailure {
   readonly retryAfterS?: number
   /** With `claims_invalid`: which claim is missing or wrong. */
   readonly claim?: string
+  /** With `refused` and `expired`, where the mail is known: what `status` takes. */
+  readonly id?: string
 }
 
 const maxAnswerBytes = 64 * 1024
@@ -72,7 +74,7 @@ export async function readAnswer(response: Response): Promise<Accepting | Client
   if (answer['error'] === 0 && response.ok) return { ok: true, fields: answer }
   const code = answer['code']
   if (!isServiceCode(code)) return failure('bad_answer')
-  return { ...failure(code), ...retryAfter(response), ...claimIn(code, answer['msg']) }
+  return { ...failure(code), ...retryAfter(response), ...claimIn(code, answer['msg']), ...idIn(answer) }
 }
 
 async function readBounded({ body }: Response): Promise<string> {
@@ -104,6 +106,10 @@ function isServiceCode(code: unknown): code is FailureCode {
 function retryAfter({ headers }: Response): { retryAfterS?: number } {
   const seconds = Number(headers.get('retry-after') ?? NaN)
   return Number.isFinite(seconds) && seconds >= 0 ? { retryAfterS: seconds } : {}
+}
+
+function idIn({ id }: Record<string, unknown>): { id?: string } {
+  return typeof id === 'string' ? { id } : {}
 }
 
 /** `Problem with token: user_email` */

@@ -128,7 +128,12 @@ describe('a refusal', () => {
 
   test('of a recipient for good is told as such', async () => {
     const { mailer } = await live({ script: { RCPT: () => '550 no such user' } })
-    expect(await mailer.send('confirmation', mail)).toEqual({ ok: false, code: 'refused', retryable: false })
+    expect(await mailer.send('confirmation', mail)).toEqual({
+      ok: false,
+      code: 'refused',
+      retryable: false,
+      id: expect.any(String),
+    })
   })
 
   test('of a mail that is not known', async () => {
