@@ -51,7 +51,8 @@ export function deliverer(parts: DeliverParts): Deliver {
   const { timed } = parts.meter ?? silentMeter
 
   return async ({ app, kind, token }, facts) => {
-    const { claims, exp } = timed('verify', () => verifyToken(token, keysOf(app), now()))
+    const { claims, exp, outdated } = timed('verify', () => verifyToken(token, keysOf(app), now()))
+    if (outdated) facts['secret'] = 'previous'
     const mail = catalogue.find(app, kind, claims.locale)
     const id = mailId({ app, kind: mail.kind, jti: claims.jti, token })
     Object.assign(facts, { app, kind: mail.kind, locale: mail.locale, id, domain: domainOf(claims) })

@@ -18,6 +18,8 @@ export interface VerifiedToken {
   readonly claims: Claims
   /** The token's own end in seconds since the epoch, when it has one. */
   readonly exp: number | undefined
+  /** Signed with a key that is not the first: the caller has not moved to the new secret yet. */
+  readonly outdated: boolean
 }
 
 /**
@@ -26,9 +28,13 @@ export interface VerifiedToken {
  * Throws `token_malformed`, `token_signature`, `token_expired`, `token_not_yet_valid` or `claims_invalid`.
  */
 export function verifyToken(token: string, keys: readonly KeyObject[], now = Date.now()): VerifiedToken {
-  const payload = verifySignature(token, keys, now)
+  const { payload, place } = verifySignature(token, keys, now)
   const { exp } = payload
-  return { claims: readClaims(payload), exp: typeof exp === 'number' ? exp : undefined }
+  return {
+    claims: readClaims(payload),
+    exp: typeof exp === 'number' ? exp : undefined,
+    outdated: place > 0,
+  }
 }
 
 /** The claims of a token that has been verified before and kept under our own seal since: its time may be over. */
@@ -46,15 +52,21 @@ export function readClaims(payload: unknown): Claims {
   return { ...parsed.data, user_email: checkAddress(parsed.data.user_email) }
 }
 
+interface VerifiedSignature {
+  readonly payload: Record<string, unknown>
+  /** Of the key that fits, among `keys`. */
+  readonly place: number
+}
+
 /** What `verifyToken` says of signature and times, for tokens that carry no mail. */
 export function verifySignature(
   token: string,
   keys: readonly KeyObject[],
   now = Date.now(),
-): Record<string, unknown> {
+): VerifiedSignature {
   // made only when it is thrown: a stack trace costs as much as the verification
   let failure: MailerError | undefined
-  for (const key of keys) {
+  for (const [place, key] of keys.entries()) {
     try {
       const { header, payload } = jwt.verify(token, key, {
         algorithms: ['HS256'],
@@ -65,7 +77,7 @@ export function verifySignature(
       if ('crit' in header || 'zip' in header || 'b64' in header) {
         throw new MailerError('token_malformed', { reason: 'header' })
       }
-      return inTime(plainClaims(token, payload), now)
+      return { payload: inTime(plainClaims(token, payload), now), place }
     } catch (error) {
       failure = asFailure(error)
       if (failure.code !== 'token_signature') break

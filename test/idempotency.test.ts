@@ -244,6 +244,13 @@ describe.each(engines)('with an outbox on $engine', ({ missing, startStores }) =
     })
   })
 
+  it('the log tells which mails still come by the previous secret', async () => {
+    const { app, logLines } = await service({ secrets: ['the new secret, long enough for anyone', secret] })
+    await ask(app, signToken())
+    await ask(app, signToken(sampleClaims(), 'the new secret, long enough for anyone'))
+    expect(logLines().map((line) => line['secret'])).toEqual(['previous', undefined])
+  })
+
   describe('a failure is never replayed', () => {
     it('the same token sent again after error 2 is tried again', async () => {
       const { app, relay } = await service({

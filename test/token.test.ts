@@ -27,7 +27,11 @@ describe('a token signed with HS256 and our secret', () => {
 
   it('is verified with any of our keys, so that a secret can be rotated', () => {
     const rotated = [tokenKey('the new secret, long enough for anyone'), ...keys]
-    expect(verifyToken(signToken(), rotated, now).claims.user_email).toBe('ada@example.com')
+    expect(verifyToken(signToken(), rotated, now)).toMatchObject({
+      claims: { user_email: 'ada@example.com' },
+      outdated: true,
+    })
+    expect(verifyToken(signToken(), keys, now).outdated).toBe(false)
   })
 
   it('treats null and the empty string as absent', () => {
