@@ -1,7 +1,7 @@
 # The service in a container: no root, no development tools, a read-only root file system.
 #
 #   docker build -t jwt-mailer .
-#   docker run --read-only --env-file .env -p 8080:8080 -v jwt-mailer-data:/data jwt-mailer
+#   docker run --read-only -p 8080:8080 --env-file .env -v jwt-mailer-data:/data --stop-timeout 30 jwt-mailer
 
 FROM node:24-bookworm-slim AS dependencies
 WORKDIR /app
