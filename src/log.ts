@@ -8,7 +8,8 @@ import { pino, type DestinationStream, type Logger } from 'pino'
 
 export type Log = Logger
 
-const flushMs = 100
+/** Who does not read the log loses lines, not the service. */
+const maxLogBytes = 8 * 1024 * 1024
 
 /** Readable lines on a terminal, one JSON object a line everywhere else. */
 export async function openLog(level: string): Promise<Log> {
@@ -18,9 +19,13 @@ export async function openLog(level: string): Promise<Log> {
 
 /** A write for many lines instead of one for each. Whoever ends the process flushes first. */
 function bufferedOutput(): DestinationStream {
-  const output = pino.destination({ dest: 1, sync: false, minLength: 8 * 1024 })
-  setInterval(() => output.flush(), flushMs).unref()
-  return output
+  return pino.destination({
+    dest: 1,
+    sync: false,
+    minLength: 8 * 1024,
+    periodicFlush: 100,
+    maxLength: maxLogBytes,
+  })
 }
 
 /** pino-pretty is a development dependency; where it is missing, JSON is readable enough. */

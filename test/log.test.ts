@@ -1,4 +1,6 @@
-import { describe, expect, it } from 'vitest'
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { describe, expect, it, onTestFinished } from 'vitest'
 import { describeError } from '../src/log.ts'
 
 describe('an error in the log', () => {
@@ -19,5 +21,25 @@ describe('an error in the log', () => {
   it('tells only the type of what is thrown and no error', () => {
     expect(describeError('hunter2')).toEqual({ type: 'string' })
     expect(describeError({ token: 'hunter2' })).toEqual({ type: 'object' })
+  })
+})
+
+describe('a log that nobody reads', () => {
+  it('loses lines instead of filling the memory', async () => {
+    const logModule = new URL('../src/log.ts', import.meta.url).href
+    const program = `
+      const { openLog } = await import(${JSON.stringify(logModule)})
+      const log = await openLog('info')
+      for (let round = 0; round < 300; round++) {
+        for (let line = 0; line < 1_000; line++) log.info({ text: 'x'.repeat(300) }, 'a line')
+        await new Promise(setImmediate)
+      }
+      process.send(process.memoryUsage().rss)`
+    const child = spawn(process.execPath, ['--input-type=module', '--eval', program], {
+      stdio: ['ignore', 'pipe', 'inherit', 'ipc'],
+    })
+    onTestFinished(() => void child.kill('SIGKILL'))
+    const [rss] = await once(child, 'message')
+    expect(Number(rss)).toBeLessThan(200 * 1024 * 1024)
   })
 })
