@@ -30,6 +30,12 @@ const builtInMails = fileURLToPath(new URL('../mails', import.meta.url))
 const graceMs = 24_500
 const attemptGraceMs = 20_500
 const storeGraceMs = 23_000
+/**
+ * A group of processes that is stopped hears it from the terminal or the platform, and once more from npm, which passes
+ * it on: the second time must not cut what may still end. A person who presses Ctrl-C again means it.
+ */
+const oftenTwice = ['SIGTERM', 'SIGINT'] as const
+const insistsAfterMs = 1_000
 
 /** How fast time passes and how long things may take. A test hurries; the service itself never does. */
 export interface Pace {
@@ -114,13 +120,13 @@ export async function start(config: Config, log: Log, pace: Pace = {}): Promise<
     error: (bug: unknown) =>
       log.error(typeof bug === 'string' ? { reason: bug } : { bug: describeError(bug) }, 'stopping failed'),
   }
-  let stopping = false
-  const grace = { delay: graceMs, logger, skip: ['SIGTERM' as const] }
-  const { close } = closeWithGrace(grace, async ({ err, signal = 'SIGTERM' }) => {
-    stopping = true
+  let heard: { signal: NodeJS.Signals; at: number } | undefined
+  const grace = { delay: graceMs, logger, skip: [...oftenTwice] }
+  const { close } = closeWithGrace(grace, async ({ err, signal = heard?.signal }) => {
+    const stopped = Date.now()
+    heard ??= { signal: 'SIGTERM', at: stopped }
     if (err) log.fatal({ bug: describeError(err) }, 'crash')
     else log.info({ signal }, 'stopping')
-    const stopped = Date.now()
     // nothing begins any more: what had not reached the relay yet goes to another replica, what runs ends in its time
     await Promise.all([app.close(), pump.stop(attemptGraceMs), transport.close()])
     // the last receipts are on their way to `settle`
@@ -131,10 +137,14 @@ export async function start(config: Config, log: Log, pace: Pace = {}): Promise<
     await inbox?.close()
     await new Promise((flushed) => log.flush(flushed))
   })
-  // whoever stops a whole group of processes is heard twice: the second time must not cut what may still end
-  process.on('SIGTERM', () => {
-    if (!stopping) close()
-  })
+  for (const signal of oftenTwice)
+    process.on(signal, () => {
+      const insists = heard && signal === 'SIGINT' && Date.now() - heard.at > insistsAfterMs
+      if (insists) process.exit(1)
+      if (heard) return
+      heard = { signal, at: Date.now() }
+      close()
+    })
   await app.listen({ host: config.host, port: config.port })
   const address = app.server.address()
   const port = typeof address === 'object' && address ? address.port : config.port
@@ -171,15 +181,16 @@ export async function main(pace?: Pace): Promise<void> {
   }
 }
 
-/** What a person can do something about is told in a sentence; the rest is a bug and shows its stack. */
-function startFailure(error: unknown): unknown {
+/** What a person can do something about is told in a sentence; the rest is a bug and shows where it is, not what it held. */
+function startFailure(error: unknown): string {
   const told = [ConfigError, CatalogueError, OutboxError].some((kind) => error instanceof kind)
   if (error instanceof Error && told) return error.message
-  if (!(error instanceof Error)) return error
-  const { code, port }: Error & { code?: string; port?: number } = error
+  const { code, port }: { code?: string; port?: number } = Object(error)
   if (code === 'EADDRINUSE') return `Cannot start: port ${port} is taken. Set PORT to a free one.`
   if (code === 'EADDRNOTAVAIL')
     return 'Cannot start: HOST is no address of this machine. Set HOST to one, or remove it.'
   if (code === 'EACCES') return `Cannot start: this user may not listen on port ${port}. Set PORT above 1023.`
-  return error
+  const { type, frames = [] } = describeError(error)
+  const kind = code === undefined ? type : `${type} ${code}`
+  return [`Cannot start, by a bug of ours: ${kind}. Please report it.`, ...frames].join('\n')
 }

@@ -4,6 +4,7 @@ import { existsSync, mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { describe, expect, it, onTestFinished } from 'vitest'
 import { freePort } from './support/port.ts'
 import { scriptedRelay, type Script } from './support/relay.ts'
@@ -14,11 +15,12 @@ const project = resolve(import.meta.dirname, '..')
 const start = resolve(project, 'src/start.js')
 const plainEnv = { PATH: process.env['PATH'] }
 
-async function serviceBefore(script: Script) {
+async function serviceBefore(script: Script, nodeArgs: readonly string[] = []) {
   const relay = await scriptedRelay(script)
   onTestFinished(() => relay.close())
   const service = await startService({
     mode: 'production',
+    program: [...nodeArgs, start],
     env: {
       JWT_MAILER_SECRET: secret,
       MAIL_FROM: 'noreply@example.com',
@@ -149,17 +151,34 @@ describe('SIGTERM', () => {
     expect(relay.commands.at(-1)).toBe('QUIT')
   })
 
-  it('that comes twice cuts nothing that the first lets end', async () => {
-    const { relay, service } = await serviceBefore({
-      dot: () => new Promise((done) => setTimeout(done, 1_500, '250 ok')),
-    })
-    const running = fetch(`${service.url}/emailservice/${signToken()}`)
+  it.each(['SIGTERM', 'SIGINT'] as const)(
+    'and %s, when it comes twice, cuts nothing that the first lets end',
+    async (signal) => {
+      const told = Promise.withResolvers<string>()
+      const { relay, service } = await serviceBefore({ dot: () => told.promise })
+      const running = fetch(`${service.url}/emailservice/${signToken()}`)
+      await expect.poll(() => relay.commands.includes('DATA')).toBe(true)
+      const ended = once(service.child, 'exit')
+      service.child.kill(signal)
+      await expect.poll(service.output).toContain(`"signal":"${signal}"`)
+      service.child.kill(signal)
+      setTimeout(told.resolve, 500, '250 ok')
+      expect(await (await running).json()).toMatchObject({ error: 0, code: 'sent' })
+      expect((await ended)[0]).toBe(0)
+    },
+  )
+
+  it('ends at once when a person presses Ctrl-C again', async () => {
+    const { relay, service } = await serviceBefore({ dot: () => 'hang' })
+    fetch(`${service.url}/emailservice/${signToken()}`).catch(() => undefined)
     await expect.poll(() => relay.commands.includes('DATA')).toBe(true)
-    const stopped = service.stop()
-    await expect.poll(service.output).toContain('stopping')
-    service.child.kill('SIGTERM')
-    expect(await (await running).json()).toMatchObject({ error: 0, code: 'sent' })
-    expect(await stopped).toBe(0)
+    const ended = once(service.child, 'exit')
+    service.child.kill('SIGINT')
+    await sleep(1_200)
+    service.child.kill('SIGINT')
+    const started = Date.now()
+    expect((await ended)[0]).toBe(1)
+    expect(Date.now() - started).toBeLessThan(10_000)
   })
 
   it('waits no longer than the relay may take, also when it never answers', async () => {
@@ -193,10 +212,19 @@ describe('SIGTERM', () => {
 describe('a crash', () => {
   it('leaves its place in the log, but nothing of what it held', async () => {
     const token = signToken(sampleClaims({ user_name: 'NAMEMARKER' }))
-    const { service } = await serviceBefore({})
+    const crash = `process.once('SIGUSR2', () => {
+      throw Object.assign(new Error(process.env.JWT_MAILER_SECRET), { input: process.env.SMTP_URL })
+    })`
+    const { service } = await serviceBefore({}, [
+      '--import',
+      `data:text/javascript,${encodeURIComponent(crash)}`,
+    ])
     await fetch(`${service.url}/emailservice/${token}`)
-    expect(await service.stop()).toBe(0)
+    const ended = once(service.child, 'exit')
+    service.child.kill('SIGUSR2')
+    expect((await ended)[0]).toBe(1)
     expect(service.output()).toContain('"msg":"mail sent"')
+    expect(service.output()).toMatch(/"type":"Error","frames":\["at .*"msg":"crash"/)
     for (const leak of [token, 'NAMEMARKER', 'ada@', secret, 'password'])
       expect(service.output()).not.toContain(leak)
   })
