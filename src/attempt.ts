@@ -40,7 +40,9 @@ export function messageIdOf({ id, created }: Pick<Claim, 'id' | 'created'>): str
 }
 
 /** The fields of a log line about a try: nothing in them identifies the recipient. */
-export function receiptFacts({ relay, outcome, reason, reply, cause }: Receipt): Record<string, unknown> {
+export type ReceiptFacts = Pick<Receipt, 'relay' | 'outcome' | 'reason' | 'reply' | 'cause'>
+
+export function receiptFacts({ relay, outcome, reason, reply, cause }: Receipt): ReceiptFacts {
   return {
     relay,
     outcome,

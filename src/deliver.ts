@@ -1,6 +1,6 @@
 /** Owns the story of one request: token → claims → message → stored → receipt. */
 import type { KeyObject } from 'node:crypto'
-import { messageIdOf, receiptFacts, settlementOf } from './attempt.ts'
+import { messageIdOf, type ReceiptFacts, receiptFacts, settlementOf } from './attempt.ts'
 import type { Claims } from './contract.ts'
 import { MailerError } from './errors.ts'
 import { describeError, type Log } from './log.ts'
@@ -22,7 +22,18 @@ export interface MailRequest {
 }
 
 /** What is known about a request so far, for its one log line: nothing that identifies a person. */
-export type Facts = Record<string, unknown>
+export interface Facts extends Partial<ReceiptFacts> {
+  app?: string
+  kind?: string
+  locale?: string
+  id?: string
+  /** Of the recipient. */
+  domain?: string
+  /** The caller has not moved to the new secret yet. */
+  secret?: 'previous'
+  /** The mail was there already. */
+  repeated?: true
+}
 
 export interface Delivered {
   readonly code: 'sent' | 'queued'
@@ -52,7 +63,7 @@ export function deliverer(parts: DeliverParts): Deliver {
 
   return async ({ app, kind, token }, facts) => {
     const { claims, exp, outdated } = timed('verify', () => verifyToken(token, keysOf(app), now()))
-    if (outdated) facts['secret'] = 'previous'
+    if (outdated) facts.secret = 'previous'
     const mail = catalogue.find(app, kind, claims.locale)
     const id = mailId({ app, kind: mail.kind, jti: claims.jti, token })
     Object.assign(facts, { app, kind: mail.kind, locale: mail.locale, id, domain: domainOf(claims) })
@@ -81,7 +92,7 @@ export function deliverer(parts: DeliverParts): Deliver {
       const message = write({ id: messageIdOf(claim), date: new Date(now()) })
       return answerFate(await sendNow(claim, message, facts), id)
     }
-    facts['repeated'] = true
+    facts.repeated = true
     return answerFate(await outbox.waitFor(accepted.mail, inlineMs), id)
   }
 
@@ -94,7 +105,7 @@ export function deliverer(parts: DeliverParts): Deliver {
     const standing = await outbox.find(id)
     const stands = standing?.state === 'sending' || (standing?.state === 'sent' && now() < standing.due)
     if (!standing || !stands) throw new MailerError('expired', { reason: 'link' })
-    facts['repeated'] = true
+    facts.repeated = true
     return answerFate(await outbox.waitFor(standing, inlineMs), id)
   }
 

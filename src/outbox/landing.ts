@@ -3,8 +3,9 @@
  * at the first try is kept in memory and tried until it does.
  */
 import type { SqlRow } from './engine.ts'
-import { isUnavailable, type Lifeline, type Log, pause } from './lifeline.ts'
+import { isUnavailable, type Lifeline, type Log } from './lifeline.ts'
 import type { Operation } from './operations.ts'
+import { pause } from './pause.ts'
 
 const maxStranded = 10_000
 const againMs = 50

@@ -3,6 +3,7 @@ import type { BaseLogger } from 'pino'
 import { MailerError } from '../errors.ts'
 import type { Engine } from './engine.ts'
 import type { Operation, OperationResult } from './operations.ts'
+import { pause } from './pause.ts'
 
 const firstTryMs = 3000
 const retryMinMs = 100
@@ -93,17 +94,3 @@ export const isUnavailable = (error: unknown): error is MailerError =>
   error instanceof MailerError && error.code === 'store_unavailable'
 
 const reasonOf = (error: unknown) => (error instanceof MailerError ? error.reason : undefined) ?? 'unknown'
-
-/** Waits without keeping the process alive; an abort ends the wait. */
-export function pause(ms: number, signal?: AbortSignal): Promise<void> {
-  return new Promise((resolve) => {
-    if (signal?.aborted === true) return resolve()
-    const end = () => {
-      clearTimeout(timer)
-      signal?.removeEventListener('abort', end)
-      resolve()
-    }
-    const timer = setTimeout(end, ms).unref()
-    signal?.addEventListener('abort', end)
-  })
-}

@@ -6,7 +6,7 @@ import { randomInt } from 'node:crypto'
 import { batcher } from './batch.ts'
 import type { Engine, SqlRow } from './engine.ts'
 import { lander } from './landing.ts'
-import { isUnavailable, type Log, lifelineTo, pause } from './lifeline.ts'
+import { isUnavailable, type Log, lifelineTo } from './lifeline.ts'
 import { type Limits, quotasFor } from './limit.ts'
 import { type MailState, type Operation, type OperationResult, readsOnly } from './operations.ts'
 import {
@@ -23,8 +23,9 @@ import {
   type StoredMail,
   storedMailSchema,
 } from './port.ts'
+import { pause } from './pause.ts'
 import { sealWith } from './seal.ts'
-import { deadKeptMs, settlementOf } from './settlement.ts'
+import { deadKeptMs, settleOperation } from './settlement.ts'
 import { type Fate, watch } from './waiting.ts'
 
 const secondMs = 1000
@@ -103,7 +104,7 @@ export async function openOutbox(options: OutboxOptions): Promise<Outbox> {
   }
 
   function settle(claim: Claim, settlement: Settlement): Promise<Fate> {
-    const operation = settlementOf(claim, settlement, clock(), random)
+    const operation = settleOperation(claim, settlement, clock(), random)
     const intended: Fate = { state: operation.state, detail: operation.detail }
     // The relay has it, whatever the store says now: nobody needs to wait for the commit.
     if (operation.state === 'sent') watching.tell(claim.id, intended)

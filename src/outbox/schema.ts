@@ -2,6 +2,9 @@
 import { MailerError } from '../errors.ts'
 import type { Dialect, SqlValue, Statement, Steps } from './engine.ts'
 
+/** Statements by the version they lead to, from 1. */
+export type Migrations = readonly (readonly string[])[]
+
 /**
  * Replicas of the version before keep running on the new schema until the deploy is through, so a migration only adds
  * what they can ignore.
@@ -11,9 +14,6 @@ import type { Dialect, SqlValue, Statement, Steps } from './engine.ts'
  * move the row on. It is 0 unless the row is `sending`. `recipient` is an HMAC, `body` the sealed token and null once sent.
  * outbox_quota: one row per limit, window length and subject; `ends` is the end of the window that `n` counts.
  */
-/** Statements by the version they lead to, from 1. */
-export type Migrations = readonly (readonly string[])[]
-
 const migrations: Migrations = [
   [
     `create table outbox_mail (

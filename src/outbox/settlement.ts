@@ -10,7 +10,7 @@ const stayMs = 15 * minuteMs
 export const deadKeptMs = 7 * 24 * hourMs
 
 /** The operation that ends a claim. `random` (0 to 1) spreads the tries. */
-export function settlementOf(
+export function settleOperation(
   claim: Claim,
   settlement: Settlement,
   now: number,
