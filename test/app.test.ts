@@ -384,16 +384,20 @@ describe('nothing but GET and POST sends', () => {
     expect(response.headers.allow).toBe('POST')
   })
 
-  it.each([{ 'sec-purpose': 'prefetch' }, { 'sec-purpose': 'prefetch;prerender' }, { purpose: 'prefetch' }])(
-    '%j does not',
-    async (headers) => {
-      const { app, relay } = await testApp()
-      expect((await app.inject({ url: `/emailservice/${signToken()}`, headers })).json()).toMatchObject({
-        error: 1,
-      })
-      expect(relay.commands).toEqual([])
-    },
-  )
+  it.each([
+    { 'sec-purpose': 'prefetch' },
+    { 'sec-purpose': 'prefetch;prerender' },
+    { purpose: 'prefetch' },
+    { 'x-moz': 'prefetch' },
+    { 'sec-purpose': 'x', purpose: 'prefetch' },
+    { 'sec-purpose': 'x', purpose: 'x', 'x-moz': 'Prefetch' },
+  ])('%j does not', async (headers) => {
+    const { app, relay } = await testApp()
+    expect((await app.inject({ url: `/emailservice/${signToken()}`, headers })).json()).toMatchObject({
+      error: 1,
+    })
+    expect(relay.commands).toEqual([])
+  })
 })
 
 describe('behind a router that ends TLS', () => {

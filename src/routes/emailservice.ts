@@ -67,11 +67,11 @@ function tokenOf(request: MailCall): string {
   return body.data.token
 }
 
-/** Browsers and chat programs fetch links ahead of the click. */
+/** Browsers and chat programs fetch links ahead of the click, and each says so in a header of its own. */
 function refusePrefetch({ headers }: FastifyRequest): void {
-  const purpose = headers['sec-purpose'] ?? headers['purpose'] ?? headers['x-moz']
-  if (purpose !== undefined && /prefetch|preview/i.test(String(purpose))) {
-    throw new MailerError('bad_request', { reason: 'prefetch' })
+  for (const purpose of [headers['sec-purpose'], headers['purpose'], headers['x-moz']]) {
+    if (purpose !== undefined && /prefetch|preview/i.test(String(purpose)))
+      throw new MailerError('bad_request', { reason: 'prefetch' })
   }
 }
 
