@@ -135,14 +135,18 @@ export async function buildApp(parts: AppParts): Promise<FastifyInstance> {
   for (const method of METHODS) if (!app.supportedMethods.includes(method)) app.addHttpMethod(method)
   app.setErrorHandler(refuse)
   app.setNotFoundHandler((request, reply) => refuse(new MailerError('not_found'), request, reply))
-  await app.register(emailserviceRoutes, parts)
-  await app.register(healthRoutes, parts)
-  await app.register(deliveriesRoutes, parts)
-  await app.register(openApiRoutes, { withPage: parts.docs ?? false })
-  if (parts.inbox) await app.register(inboxRoutes, parts.inbox)
-  if (parts.preview) await app.register(previewRoutes, parts.preview)
-  if (parts.metrics) await app.register(metricsRoutes, parts.metrics)
-  refuseOtherMethods(app)
+  const paths = new Map<string, Path>()
+  await app.register(async (served) => {
+    notePaths(served, paths)
+    await served.register(emailserviceRoutes, parts)
+    await served.register(healthRoutes, parts)
+    await served.register(deliveriesRoutes, parts)
+    await served.register(openApiRoutes, { withPage: parts.docs ?? false })
+    if (parts.inbox) await served.register(inboxRoutes, parts.inbox)
+    if (parts.preview) await served.register(previewRoutes, parts.preview)
+    if (parts.metrics) await served.register(metricsRoutes, parts.metrics)
+  })
+  for (const path of paths.values()) refuseOtherMethods(app, path)
   return app
 
   /** Answers and logs whatever did not come out of a handler of ours. */
@@ -201,34 +205,34 @@ function asFailure(error: unknown): unknown {
   return known ? new MailerError(known, { reason: tooLarge ? 'size' : 'http' }) : error
 }
 
-/** 405 with `Allow` for every path we know and every method that is not for it. HEAD would otherwise be a 404. */
-function refuseOtherMethods(app: FastifyInstance): void {
-  const allowed: Record<string, readonly string[]> = {
-    '/emailservice': ['POST'],
-    '/emailservice/:token': ['GET', 'POST'],
-    '/emailservice/:kind/:token': ['GET'],
-    '/emailservice-:app': ['POST'],
-    '/emailservice-:app/:token': ['GET', 'POST'],
-    '/emailservice-:app/:kind/:token': ['GET'],
-    '/deliveries/:id': ['GET'],
-    '/health/live': ['GET'],
-    '/health/ready': ['GET'],
-    '/openapi.json': ['GET'],
-    ...(app.hasRoute({ method: 'GET', url: '/metrics' }) && { '/metrics': ['GET'] }),
-  }
-  for (const [url, methods] of Object.entries(allowed)) {
-    const others = app.supportedMethods.filter((method) => !methods.includes(method))
-    app.route({
-      url,
-      method: others,
-      // before any body is read
-      onRequest: (_request, reply, done) => {
-        reply.header('allow', methods.join(', '))
-        done(new MailerError('method_not_allowed'))
-      },
-      handler: () => undefined,
-    })
-  }
+/** A path, and what it is there for. */
+interface Path {
+  readonly url: string
+  readonly methods: string[]
+}
+
+/** Keeps every path that gets a route in `app`; how its parameters are called makes no other path. */
+function notePaths(app: FastifyInstance, paths: Map<string, Path>): void {
+  app.addHook('onRoute', ({ url, method }) => {
+    const place = url.replaceAll(/:\w+/g, ':')
+    const path = paths.get(place) ?? { url, methods: [] }
+    path.methods.push(...[method].flat())
+    paths.set(place, path)
+  })
+}
+
+/** 405 with `Allow` for every method that is not for a path. HEAD would otherwise be a 404. */
+function refuseOtherMethods(app: FastifyInstance, { url, methods }: Path): void {
+  app.route({
+    url,
+    method: app.supportedMethods.filter((method) => !methods.includes(method)),
+    // before any body is read
+    onRequest: (_request, reply, done) => {
+      reply.header('allow', methods.join(', '))
+      done(new MailerError('method_not_allowed'))
+    },
+    handler: () => undefined,
+  })
 }
 
 /** The router's own id when it looks like one (Heroku: X-Request-Id), else one of ours. */

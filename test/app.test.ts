@@ -3,7 +3,9 @@ import { existsSync, readFileSync } from 'node:fs'
 import { connect, type Socket } from 'node:net'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { describe, expect, it, onTestFinished } from 'vitest'
+import { openMetrics } from '../src/metrics.ts'
 import { testApp } from './support/app.ts'
+import { previewApp } from './support/preview.ts'
 import { forgeToken, sampleClaims, secret, signToken } from './support/tokens.ts'
 
 const link = 'https://app.example.com/confirm/eyJhbGciOiJIUzI1NiJ9.eyJ1aWQiOjd9.c2ln'
@@ -382,6 +384,30 @@ describe('nothing but GET and POST sends', () => {
     const response = await app.inject('/emailservice')
     expect(response.statusCode).toBe(405)
     expect(response.headers.allow).toBe('POST')
+  })
+
+  it.each([
+    ['HEAD', '/inbox', 'GET'],
+    ['PUT', '/inbox/messages', 'GET, DELETE'],
+    ['POST', '/inbox/messages/1/source', 'GET'],
+    ['POST', '/docs', 'GET'],
+    ['PUT', '/preview', 'GET'],
+    ['PATCH', '/preview/mails/a/b/c', 'GET, POST'],
+    ['GET', '/preview/mails/a/b/c/send', 'POST'],
+    ['GET', '/preview/login', 'POST'],
+    ['OPTIONS', '/emailservice/confirmation', 'GET, POST'],
+    ['POST', '/emailservice/confirmation/x', 'GET'],
+    ['DELETE', '/emailservice-default', 'POST'],
+    ['POST', '/deliveries/x', 'GET'],
+    ['HEAD', '/health/ready', 'GET'],
+    ['POST', '/openapi.json', 'GET'],
+    ['DELETE', '/metrics', 'GET'],
+  ] as const)('and every path says so: %s %s', async (method, url, allow) => {
+    const metrics = { metrics: await openMetrics() }
+    const { app } = await previewApp({ adminToken: 'known to nobody here' }, { docs: true, metrics })
+    const response = await app.inject({ method, url })
+    expect({ status: response.statusCode, allow: response.headers.allow }).toEqual({ status: 405, allow })
+    expect(response.headers['cache-control']).toBe('no-store')
   })
 
   it.each([
