@@ -153,11 +153,12 @@ export async function buildApp(parts: AppParts): Promise<FastifyInstance> {
   function refuse(error: unknown, request: FastifyRequest, reply: FastifyReply): void {
     const failure = asFailure(error)
     const { status, answer } = failureAnswer(failure)
-    logFailure(log, failure, { req: request.id, code: answer.code })
-    const tooLongUrl = answer.code === 'too_large' && request.method === 'GET'
-    reply.answerCode = answer.code
+    const { code } = answer
+    const httpStatus = code === 'too_large' && request.method === 'GET' ? 414 : status
+    logFailure(log, failure, { req: request.id, route: request.routeOptions.url, status: httpStatus, code })
+    reply.answerCode = code
     void reply
-      .code(tooLongUrl ? 414 : status)
+      .code(httpStatus)
       .header('cache-control', 'no-store')
       .type('application/json; charset=utf-8')
       .send(JSON.stringify(answer))
@@ -181,8 +182,8 @@ export async function buildApp(parts: AppParts): Promise<FastifyInstance> {
   /** The last answer on a connection that has no request we could reply to. */
   function answerSocket(socket: Socket, failure: MailerError): void {
     const { status, answer } = failureAnswer(failure)
-    logFailure(log, failure, { code: answer.code })
     const httpStatus = answer.code === 'too_large' ? 431 : status
+    logFailure(log, failure, { status: httpStatus, code: answer.code })
     parts.metrics?.metrics.answered(undefined, httpStatus, answer.code)
     const body = JSON.stringify(answer)
     if (socket.writable) {

@@ -526,6 +526,8 @@ describe('the log', () => {
       expect.objectContaining({
         msg: 'mail sent',
         req: 'heroku-0123456789',
+        route: '/emailservice/:token',
+        status: 200,
         code: 'sent',
         app: 'default',
         kind: 'confirmation',
@@ -539,21 +541,45 @@ describe('the log', () => {
     ])
   })
 
-  it('has one line with a reason for every refusal and failure', async () => {
+  it('has one line with route, status and reason for every refusal and failure', async () => {
     const { app, logLines } = await testApp({ script: { RCPT: () => '550 <ada@example.com> unknown' } })
-    for (const url of [
+    const token = signToken()
+    for (const request of [
       '/emailservice/garbage',
       '/nowhere',
       '/emailservice/%zz',
-      `/emailservice/${signToken()}`,
+      `/emailservice/${'a'.repeat(13_000)}`,
+      '/deliveries/x',
+      `/emailservice-default/nosuch/${token}`,
+      { method: 'PUT' as const, url: `/emailservice/${token}` },
+      { method: 'POST' as const, url: '/emailservice', payload: {} },
+      `/emailservice/${token}`,
     ])
-      await app.inject(url)
-    expect(logLines().map(({ code, reason }) => `${code} ${reason ?? ''}`.trim())).toEqual([
-      'token_malformed malformed',
-      'not_found',
-      'bad_request http',
-      'refused recipient',
+      await app.inject(request)
+    const told = logLines().map(({ req, route, status, code, reason }) => {
+      expect(req).toEqual(expect.any(String))
+      return [route, status, code, reason].map((field) => field ?? '-').join(' ')
+    })
+    expect(told).toEqual([
+      '/emailservice/:token 401 token_malformed malformed',
+      '- 404 not_found -',
+      '- 400 bad_request http',
+      '- 414 too_large size',
+      '/deliveries/:id 401 token_malformed no bearer token',
+      '/emailservice-:app/:kind/:token 404 mail_unknown -',
+      '/emailservice/:token 405 method_not_allowed -',
+      '/emailservice 400 bad_request body',
+      '/emailservice/:token 502 refused recipient',
     ])
+  })
+
+  it('names the app also of a mail that was refused, but no app that can be none', async () => {
+    const { app, logLines } = await testApp()
+    const badNames = ['Acme', 'a%20b', 'a'.repeat(33), '1a', '%22%7D%0A', 'constructor-', '']
+    const names = ['', '-default', '-acme', ...badNames.map((name) => `-${name}`)]
+    for (const name of names) await app.inject(`/emailservice${name}/garbage`)
+    const known = ['default', 'default', 'acme']
+    expect(logLines().map((line) => line['app'])).toEqual([...known, ...badNames.map(() => undefined)])
   })
 
   it('never holds a token, link, key, secret, password, URL or address, whatever happens', async () => {
@@ -596,6 +622,8 @@ describe('the log', () => {
         headers: { 'content-type': 'application/json' },
       })
       await talk(await url(), `GET /${token} HTTP/9.9\r\nHost: x\r\nAuthorization: ${token}\r\n\r\n`)
+      // a pattern has nothing but small letters; what is left may hold no path at all
+      const lines = log().replaceAll(/"route":"[a-z/:-]+"/g, '')
       for (const leak of [
         token,
         token.split('.')[2],
@@ -608,7 +636,7 @@ describe('the log', () => {
         'https://',
         '/emailservice',
       ]) {
-        expect(log()).not.toContain(leak)
+        expect(lines).not.toContain(leak)
       }
     }
   })

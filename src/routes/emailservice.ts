@@ -12,6 +12,9 @@ interface Params {
 }
 type MailCall = FastifyRequest<{ Params: Params }>
 
+/** What an app may be called; any other word of a caller stays out of the log. */
+const appPattern = /^[a-z][a-z0-9]{0,31}$/
+
 export interface EmailserviceOptions {
   readonly deliver: Deliver
   readonly log: Log
@@ -30,19 +33,21 @@ export async function emailserviceRoutes(
 
   async function answerMail(request: MailCall, reply: FastifyReply) {
     const started = performance.now()
-    const facts: Facts = {}
+    const { app: name = 'default', kind } = request.params
+    const facts: Facts = appPattern.test(name) ? { app: name } : {}
+    const line = { req: request.id, route: request.routeOptions.url }
     try {
       refusePrefetch(request)
-      const { app: name = 'default', kind } = request.params
       const { code, id } = await deliver({ app: name, kind, token: tokenOf(request) }, facts)
+      const status = code === 'sent' ? 200 : 202
       reply.answerCode = code
-      log.info({ req: request.id, code, ...facts, ms: since(started) }, `mail ${code}`)
-      if (code === 'sent') return { error: 0, msg: 'Ok', code, id }
-      return reply.code(202).send({ error: 0, msg: 'Queued', code, id })
+      log.info({ ...line, status, code, ...facts, ms: since(started) }, `mail ${code}`)
+      return reply.code(status).send({ error: 0, msg: code === 'sent' ? 'Ok' : 'Queued', code, id })
     } catch (error) {
       const { status, answer } = failureAnswer(error)
-      reply.answerCode = answer.code
-      logFailure(log, error, { req: request.id, code: answer.code, ...facts, ms: since(started) })
+      const { code } = answer
+      reply.answerCode = code
+      logFailure(log, error, { ...line, status, code, ...facts, ms: since(started) })
       if (error instanceof MailerError && error.retryAfterS !== undefined) {
         reply.header('retry-after', error.retryAfterS)
       }
