@@ -164,6 +164,20 @@ export async function buildApp(parts: AppParts): Promise<FastifyInstance> {
       .send(JSON.stringify(answer))
   }
 
+  /** Sends nothing itself; 308 keeps the method and body of a POST. */
+  function redirectToHttps(request: FastifyRequest, reply: FastifyReply): void {
+    const failure = new MailerError('bad_request', { reason: 'plain_http' })
+    const { answer } = failureAnswer(failure)
+    const { code } = answer
+    const status = request.method === 'GET' || request.method === 'HEAD' ? 301 : 308
+    logFailure(log, failure, { req: request.id, route: request.routeOptions.url, status, code })
+    reply.answerCode = code
+    void reply
+      .code(status)
+      .header('location', `https://${request.headers.host}${request.url}`)
+      .send({ ...answer, msg: 'Use https' })
+  }
+
   /** An answer to what follows a whole request would be taken for that request's own. */
   function endsAfterAnswer(socket: Socket): boolean {
     const owed = [...running].some(({ raw }) => raw.socket === socket && raw.complete)
@@ -255,14 +269,4 @@ function noCompiler(): never {
 /** `https://` + host + URL would be an address of ours. */
 function leadsToUs({ headers, url }: FastifyRequest): boolean {
   return /^[A-Za-z0-9.-]+(?::\d+)?$/.test(headers.host ?? '') && url.startsWith('/')
-}
-
-/** Sends nothing itself; 308 keeps the method and body of a POST. */
-function redirectToHttps(request: FastifyRequest, reply: FastifyReply): void {
-  const { answer } = failureAnswer(new MailerError('bad_request'))
-  const moved = request.method === 'GET' || request.method === 'HEAD' ? 301 : 308
-  void reply
-    .code(moved)
-    .header('location', `https://${request.headers.host}${request.url}`)
-    .send({ ...answer, msg: 'Use https' })
 }

@@ -431,7 +431,7 @@ describe('behind a router that ends TLS', () => {
     ['GET', 301],
     ['POST', 308],
   ] as const)('%s by plain http is sent on to https and sends nothing', async (method, status) => {
-    const { app, relay } = await testApp({ parts: { redirectHttp: true } })
+    const { app, relay, logLines } = await testApp({ parts: { redirectHttp: true } })
     const url = method === 'GET' ? `/emailservice/${signToken()}` : '/emailservice'
     const response = await app.inject({
       method,
@@ -440,8 +440,26 @@ describe('behind a router that ends TLS', () => {
     })
     expect(response.statusCode).toBe(status)
     expect(response.headers.location).toBe(`https://mailer.example.com${url}`)
-    expect(response.json()).toMatchObject({ error: 1 })
+    expect(response.json()).toEqual({ error: 1, msg: 'Use https', code: 'bad_request' })
     expect(relay.commands).toEqual([])
+    expect(logLines()).toEqual([
+      expect.objectContaining({
+        route: method === 'GET' ? '/emailservice/:token' : '/emailservice',
+        status,
+        code: 'bad_request',
+        reason: 'plain_http',
+        msg: 'request refused',
+      }),
+    ])
+  })
+
+  it('a redirect is counted by its code', async () => {
+    const { app } = await testApp({ metrics: {}, parts: { redirectHttp: true } })
+    const headers = { host: 'mailer.example.com', 'x-forwarded-proto': 'http' }
+    await app.inject({ url: `/emailservice/${signToken()}`, headers })
+    expect((await app.inject('/metrics')).body).toContain(
+      'jwt_mailer_requests_total{route="/emailservice/:token",status="301",code="bad_request"} 1',
+    )
   })
 
   it.each([
