@@ -5,19 +5,15 @@
  */
 import { type KeyObject, randomBytes } from 'node:crypto'
 import type { Socket } from 'node:net'
-import Fastify, {
-  type FastifyInstance,
-  type FastifyError,
-  type FastifyReply,
-  type FastifyRequest,
-} from 'fastify'
+import Fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify'
 import { failureAnswer } from './contract.ts'
 import type { Deliver } from './deliver.ts'
-import { type FailureCode, MailerError } from './errors.ts'
+import { MailerError } from './errors.ts'
+import { answerFailure, logFailure } from './failure.ts'
 import type { Log } from './log.ts'
 import type { Outbox } from './outbox/port.ts'
 import { deliveriesRoutes } from './routes/deliveries.ts'
-import { emailserviceRoutes, logFailure } from './routes/emailservice.ts'
+import { emailserviceRoutes } from './routes/emailservice.ts'
 import { healthRoutes } from './routes/health.ts'
 import { inboxRoutes, type InboxRoutesOptions } from './routes/inbox.ts'
 import { countAnswers, metricsRoutes, type MetricsRoutesOptions } from './routes/metrics.ts'
@@ -79,7 +75,7 @@ export async function buildApp(parts: AppParts): Promise<FastifyInstance> {
     genReqId: requestIds(),
     return503OnClosing: false,
     frameworkErrors(error, request, reply) {
-      refuse(error, request, reply)
+      answerFailure(log, error, request, reply)
       parts.metrics?.metrics.answered(undefined, reply.statusCode, reply.answerCode)
     },
     clientErrorHandler,
@@ -133,8 +129,8 @@ export async function buildApp(parts: AppParts): Promise<FastifyInstance> {
   app.decorateReply('answerCode', '')
   if (parts.metrics) countAnswers(app, parts.metrics)
   for (const method of METHODS) if (!app.supportedMethods.includes(method)) app.addHttpMethod(method)
-  app.setErrorHandler(refuse)
-  app.setNotFoundHandler((request, reply) => refuse(new MailerError('not_found'), request, reply))
+  app.setErrorHandler((error, request, reply) => answerFailure(log, error, request, reply))
+  app.setNotFoundHandler((request, reply) => answerFailure(log, new MailerError('not_found'), request, reply))
   const paths = new Map<string, Path>()
   await app.register(async (served) => {
     notePaths(served, paths)
@@ -148,21 +144,6 @@ export async function buildApp(parts: AppParts): Promise<FastifyInstance> {
   })
   for (const path of paths.values()) refuseOtherMethods(app, path)
   return app
-
-  /** Answers and logs whatever did not come out of a handler of ours. */
-  function refuse(error: unknown, request: FastifyRequest, reply: FastifyReply): void {
-    const failure = asFailure(error)
-    const { status, answer } = failureAnswer(failure)
-    const { code } = answer
-    const httpStatus = code === 'too_large' && request.method === 'GET' ? 414 : status
-    logFailure(log, failure, { req: request.id, route: request.routeOptions.url, status: httpStatus, code })
-    reply.answerCode = code
-    void reply
-      .code(httpStatus)
-      .header('cache-control', 'no-store')
-      .type('application/json; charset=utf-8')
-      .send(JSON.stringify(answer))
-  }
 
   /** Sends nothing itself; 308 keeps the method and body of a POST. */
   function redirectToHttps(request: FastifyRequest, reply: FastifyReply): void {
@@ -208,16 +189,6 @@ export async function buildApp(parts: AppParts): Promise<FastifyInstance> {
     }
     setTimeout(() => socket.destroy(), 1_000).unref()
   }
-}
-
-/** Fastify's own errors by their code; everything else that is not ours stays a bug. */
-function asFailure(error: unknown): unknown {
-  if (error instanceof MailerError) return error
-  if (!(error instanceof Error)) return error
-  const { code = '', statusCode = 500 }: Partial<FastifyError> = error
-  const tooLarge = code === 'FST_ERR_MAX_PARAM_LENGTH' || code === 'FST_ERR_CTP_BODY_TOO_LARGE'
-  const known: FailureCode | undefined = tooLarge ? 'too_large' : statusCode < 500 ? 'bad_request' : undefined
-  return known ? new MailerError(known, { reason: tooLarge ? 'size' : 'http' }) : error
 }
 
 /** A path, and what it is there for. */

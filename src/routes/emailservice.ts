@@ -1,9 +1,10 @@
 /** Owns the mail routes: where the token stands in a request, and that nothing but GET and POST ever sends. */
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
-import { failureAnswer, postSchema } from '../contract.ts'
+import { postSchema } from '../contract.ts'
 import type { Deliver, Facts } from '../deliver.ts'
 import { MailerError } from '../errors.ts'
-import { describeError, type Log } from '../log.ts'
+import { answerFailure } from '../failure.ts'
+import type { Log } from '../log.ts'
 
 interface Params {
   app?: string
@@ -35,34 +36,18 @@ export async function emailserviceRoutes(
     const started = performance.now()
     const { app: name = 'default', kind } = request.params
     const facts: Facts = appPattern.test(name) ? { app: name } : {}
-    const line = { req: request.id, route: request.routeOptions.url }
     try {
       refusePrefetch(request)
       const { code, id } = await deliver({ app: name, kind, token: tokenOf(request) }, facts)
       const status = code === 'sent' ? 200 : 202
       reply.answerCode = code
-      log.info({ ...line, status, code, ...facts, ms: since(started) }, `mail ${code}`)
+      const route = request.routeOptions.url
+      log.info({ req: request.id, route, status, code, ...facts, ms: since(started) }, `mail ${code}`)
       return reply.code(status).send({ error: 0, msg: code === 'sent' ? 'Ok' : 'Queued', code, id })
     } catch (error) {
-      const { status, answer } = failureAnswer(error)
-      const { code } = answer
-      reply.answerCode = code
-      logFailure(log, error, { ...line, status, code, ...facts, ms: since(started) })
-      if (error instanceof MailerError && error.retryAfterS !== undefined) {
-        reply.header('retry-after', error.retryAfterS)
-      }
-      return reply.code(status).send(answer)
+      return answerFailure(log, error, request, reply, { ...facts, ms: since(started) })
     }
   }
-}
-
-/** One line for whatever went wrong: our own failures with their reason, anything else as the bug it is. */
-export function logFailure(log: Log, error: unknown, fields: Record<string, unknown>): void {
-  if (!(error instanceof MailerError)) return log.error({ ...fields, bug: describeError(error) }, 'bug')
-  const { claim, reason } = error
-  const line = { ...fields, ...(claim && { claim }), ...(reason && { reason }) }
-  if (failureAnswer(error).answer.error === 2) log.warn(line, 'mail not sent')
-  else log.info(line, 'request refused')
 }
 
 function tokenOf(request: MailCall): string {
