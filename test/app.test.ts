@@ -299,6 +299,8 @@ describe('every answer is our JSON', () => {
 })
 
 describe('a connection', () => {
+  /** A stop that waits for a connection waits for a minute. */
+  const stopMs = 15_000
   const halfBody =
     'POST /emailservice HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 9\r\n\r\n{'
 
@@ -330,7 +332,7 @@ describe('a connection', () => {
     await openSocket(await url(), text)
     const started = performance.now()
     await app.close()
-    expect(performance.now() - started).toBeLessThan(3_000)
+    expect(performance.now() - started).toBeLessThan(stopMs)
   })
 
   it('whose client has hung up does not hold up a stop either', async () => {
@@ -343,26 +345,21 @@ describe('a connection', () => {
     await openSocket(await url(), '')
     const started = performance.now()
     await app.close()
-    expect(performance.now() - started).toBeLessThan(3_000)
+    expect(performance.now() - started).toBeLessThan(stopMs)
     expect(relay.mails).toHaveLength(2)
   })
 
-  it('that never sends the rest of its request is answered in good time', async () => {
+  it('that never sends the rest of its request is answered in good time, sooner when it has no headers', async () => {
     const { url } = await testApp()
-    const waiting = async (text: string) => {
-      const started = performance.now()
-      expect(await talk(await url(), text, 25_000)).toMatchObject({
-        status: 400,
-        body: { code: 'bad_request' },
-      })
-      return performance.now() - started
+    const answered: string[] = []
+    const wait = async (what: string, text: string) => {
+      // by itself Node would look after 30 s
+      const answer = await talk(await url(), text, 25_000)
+      expect(answer).toMatchObject({ status: 400, body: { code: 'bad_request' } })
+      answered.push(what)
     }
-    const [headersMs, bodyMs] = await Promise.all([
-      waiting('GET / HTTP/1.1\r\nHost: x\r\n'),
-      waiting(halfBody),
-    ])
-    expect(headersMs).toBeLessThan(13_000)
-    expect(bodyMs).toBeLessThan(18_000)
+    await Promise.all([wait('body', halfBody), wait('headers', 'GET / HTTP/1.1\r\nHost: x\r\n')])
+    expect(answered).toEqual(['headers', 'body'])
   }, 30_000)
 })
 
@@ -520,15 +517,13 @@ describe('what the relay does becomes an answer', () => {
   })
 
   it('tokens are judged while every connection is busy', async () => {
-    const { app } = await testApp({
-      script: { dot: () => new Promise((resolve) => setTimeout(resolve, 600, '250 ok')) },
-      smtp: { connections: 1 },
-    })
+    const taken = Promise.withResolvers<string>()
+    const { app, relay } = await testApp({ script: { dot: () => taken.promise }, smtp: { connections: 1 } })
     const slow = app.inject(`/emailservice/${signToken()}`)
-    const started = performance.now()
+    await expect.poll(() => relay.commands.includes('DATA')).toBe(true)
     expect((await app.inject('/emailservice/garbage')).statusCode).toBe(401)
-    expect(performance.now() - started).toBeLessThan(400)
-    expect((await slow).statusCode).toBe(200)
+    taken.resolve('250 ok')
+    expect((await slow).json()).toMatchObject({ code: 'sent' })
   })
 })
 
