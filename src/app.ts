@@ -4,25 +4,21 @@
  * Fastify's own logger is off. It writes URLs, and with them tokens; every line comes from our handlers instead.
  */
 import { type KeyObject, randomBytes } from 'node:crypto'
-import type { Socket } from 'node:net'
-import Fastify, {
-  type FastifyInstance,
-  type FastifyError,
-  type FastifyReply,
-  type FastifyRequest,
-} from 'fastify'
+import Fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify'
 import { failureAnswer } from './contract.ts'
 import type { Deliver } from './deliver.ts'
-import { type FailureCode, MailerError } from './errors.ts'
+import { MailerError } from './errors.ts'
+import { answerFailure, logFailure } from './failure.ts'
 import type { Log } from './log.ts'
 import type { Outbox } from './outbox/port.ts'
 import { deliveriesRoutes } from './routes/deliveries.ts'
-import { emailserviceRoutes, logFailure } from './routes/emailservice.ts'
+import { emailserviceRoutes } from './routes/emailservice.ts'
 import { healthRoutes } from './routes/health.ts'
 import { inboxRoutes, type InboxRoutesOptions } from './routes/inbox.ts'
 import { countAnswers, metricsRoutes, type MetricsRoutesOptions } from './routes/metrics.ts'
 import { openApiRoutes } from './routes/openapi.ts'
 import { previewRoutes, type PreviewRoutesOptions } from './routes/preview.ts'
+import { socketKeeper } from './sockets.ts'
 import type { Failover } from './transport/failover.ts'
 
 export interface AppParts {
@@ -45,18 +41,17 @@ export interface AppParts {
 }
 
 // not imported: that loads Node's fetch as well (nodemailer.ts)
-const { METHODS, STATUS_CODES } = process.getBuiltinModule('node:http')
+const { METHODS } = process.getBuiltinModule('node:http')
 
 const maxTokenInUrl = 12 * 1024
 const maxBody = 64 * 1024
 /** Room for the longest URL and the usual headers of a proxy. */
 const maxHeaders = 24 * 1024
-/** How long a stop waits for the rest of a request. */
-const uploadGraceMs = 1_000
 
 export async function buildApp(parts: AppParts): Promise<FastifyInstance> {
   const { log } = parts
   const trustedProxies = parts.trustedProxies ?? 0
+  const sockets = socketKeeper({ log, meter: parts.metrics?.metrics })
   const app = Fastify({
     logger: false,
     schemaController: { compilersFactory: { buildValidator: noCompiler, buildSerializer: noCompiler } },
@@ -79,156 +74,76 @@ export async function buildApp(parts: AppParts): Promise<FastifyInstance> {
     genReqId: requestIds(),
     return503OnClosing: false,
     frameworkErrors(error, request, reply) {
-      refuse(error, request, reply)
+      answerFailure(log, error, request, reply)
       parts.metrics?.metrics.answered(undefined, reply.statusCode, reply.answerCode)
     },
-    clientErrorHandler,
+    clientErrorHandler: sockets.clientErrorHandler,
   })
   app.server.maxConnections = 4_096
-  // without these two Node answers by itself: an empty 417, or nothing at all
-  app.server.on('checkExpectation', (request, response) => app.server.emit('request', request, response))
-  app.server.on('connect', (_request, socket: Socket) => {
-    if (!endsAfterAnswer(socket)) answerSocket(socket, new MailerError('method_not_allowed'))
-  })
 
-  /** Requests without an answer yet. */
-  const running = new Set<FastifyRequest>()
-  /** Connections on which something followed that is no HTTP, or a CONNECT. */
-  const broken = new WeakSet<Socket>()
-  let closing: NodeJS.Timeout | undefined
-  app.addHook('preClose', async () => {
-    const uploadsUntil = performance.now() + uploadGraceMs
-    closing = setInterval(() => {
-      // a connection whose last request was running at the stop would otherwise be kept alive for a minute
-      app.server.closeIdleConnections()
-      // and one that never sends the rest of its request for ever: Node's own limits end with the listening
-      const whole = [...running].some(({ raw }) => raw.complete)
-      if (!whole && performance.now() > uploadsUntil) app.server.closeAllConnections()
-    }, 100)
-  })
-  app.addHook('onClose', async () => clearInterval(closing))
-  app.addHook('onSend', (request, reply, _payload, done) => {
-    running.delete(request)
-    if (broken.has(request.raw.socket)) reply.header('connection', 'close')
-    done()
-  })
+  sockets.watch(app)
   app.addHook('onRequest', (request, reply, done) => {
-    running.add(request)
     reply.header('cache-control', 'no-store')
     const { host, 'x-forwarded-proto': scheme } = request.headers
-    if (closing) {
-      reply.header('connection', 'close')
-      return done(new MailerError('relay_unavailable', { reason: 'closing' }))
-    }
     if (host === undefined && request.raw.httpVersion === '1.1') {
       return done(new MailerError('bad_request', { reason: 'host' }))
     }
     if (parts.redirectHttp && scheme === 'http') {
       if (!leadsToUs(request)) return done(new MailerError('bad_request', { reason: 'host' }))
-      return redirectToHttps(request, reply)
+      return redirectToHttps(log, request, reply)
     }
     done()
   })
-
   app.decorateReply('answerCode', '')
   if (parts.metrics) countAnswers(app, parts.metrics)
   for (const method of METHODS) if (!app.supportedMethods.includes(method)) app.addHttpMethod(method)
-  app.setErrorHandler(refuse)
-  app.setNotFoundHandler((request, reply) => refuse(new MailerError('not_found'), request, reply))
-  await app.register(emailserviceRoutes, parts)
-  await app.register(healthRoutes, parts)
-  await app.register(deliveriesRoutes, parts)
-  await app.register(openApiRoutes, { withPage: parts.docs ?? false })
-  if (parts.inbox) await app.register(inboxRoutes, parts.inbox)
-  if (parts.preview) await app.register(previewRoutes, parts.preview)
-  if (parts.metrics) await app.register(metricsRoutes, parts.metrics)
-  refuseOtherMethods(app)
+  app.setErrorHandler((error, request, reply) => answerFailure(log, error, request, reply))
+  app.setNotFoundHandler((request, reply) => answerFailure(log, new MailerError('not_found'), request, reply))
+
+  const paths = new Map<string, Path>()
+  await app.register(async (served) => {
+    notePaths(served, paths)
+    await served.register(emailserviceRoutes, parts)
+    await served.register(healthRoutes, parts)
+    await served.register(deliveriesRoutes, parts)
+    await served.register(openApiRoutes, { withPage: parts.docs ?? false })
+    if (parts.inbox) await served.register(inboxRoutes, parts.inbox)
+    if (parts.preview) await served.register(previewRoutes, parts.preview)
+    if (parts.metrics) await served.register(metricsRoutes, parts.metrics)
+  })
+  // outside of `served`, which notes no route of these
+  for (const path of paths.values()) refuseOtherMethods(app, path)
   return app
-
-  /** Answers and logs whatever did not come out of a handler of ours. */
-  function refuse(error: unknown, request: FastifyRequest, reply: FastifyReply): void {
-    const failure = asFailure(error)
-    const { status, answer } = failureAnswer(failure)
-    logFailure(log, failure, { req: request.id, code: answer.code })
-    const tooLongUrl = answer.code === 'too_large' && request.method === 'GET'
-    reply.answerCode = answer.code
-    void reply
-      .code(tooLongUrl ? 414 : status)
-      .header('cache-control', 'no-store')
-      .type('application/json; charset=utf-8')
-      .send(JSON.stringify(answer))
-  }
-
-  /** An answer to what follows a whole request would be taken for that request's own. */
-  function endsAfterAnswer(socket: Socket): boolean {
-    const owed = [...running].some(({ raw }) => raw.socket === socket && raw.complete)
-    if (owed) broken.add(socket)
-    return owed
-  }
-
-  /** What Node could not read as HTTP never becomes a request. */
-  function clientErrorHandler(error: Error & { code?: string }, socket: Socket): void {
-    if (error.code === 'ECONNRESET' || socket.destroyed) return
-    if (endsAfterAnswer(socket)) return
-    const code = error.code === 'HPE_HEADER_OVERFLOW' ? 'too_large' : 'bad_request'
-    answerSocket(socket, new MailerError(code, { reason: 'http' }))
-  }
-
-  /** The last answer on a connection that has no request we could reply to. */
-  function answerSocket(socket: Socket, failure: MailerError): void {
-    const { status, answer } = failureAnswer(failure)
-    logFailure(log, failure, { code: answer.code })
-    const httpStatus = answer.code === 'too_large' ? 431 : status
-    parts.metrics?.metrics.answered(undefined, httpStatus, answer.code)
-    const body = JSON.stringify(answer)
-    if (socket.writable) {
-      socket.end(
-        `HTTP/1.1 ${httpStatus} ${STATUS_CODES[httpStatus]}\r\nContent-Type: application/json; charset=utf-8\r\n` +
-          `Cache-Control: no-store\r\nContent-Length: ${Buffer.byteLength(body)}\r\nConnection: close\r\n\r\n${body}`,
-      )
-    }
-    setTimeout(() => socket.destroy(), 1_000).unref()
-  }
 }
 
-/** Fastify's own errors by their code; everything else that is not ours stays a bug. */
-function asFailure(error: unknown): unknown {
-  if (error instanceof MailerError) return error
-  if (!(error instanceof Error)) return error
-  const { code = '', statusCode = 500 }: Partial<FastifyError> = error
-  const tooLarge = code === 'FST_ERR_MAX_PARAM_LENGTH' || code === 'FST_ERR_CTP_BODY_TOO_LARGE'
-  const known: FailureCode | undefined = tooLarge ? 'too_large' : statusCode < 500 ? 'bad_request' : undefined
-  return known ? new MailerError(known, { reason: tooLarge ? 'size' : 'http' }) : error
+/** A path, and what it is there for. */
+interface Path {
+  readonly url: string
+  readonly methods: string[]
 }
 
-/** 405 with `Allow` for every path we know and every method that is not for it. HEAD would otherwise be a 404. */
-function refuseOtherMethods(app: FastifyInstance): void {
-  const allowed: Record<string, readonly string[]> = {
-    '/emailservice': ['POST'],
-    '/emailservice/:token': ['GET', 'POST'],
-    '/emailservice/:kind/:token': ['GET'],
-    '/emailservice-:app': ['POST'],
-    '/emailservice-:app/:token': ['GET', 'POST'],
-    '/emailservice-:app/:kind/:token': ['GET'],
-    '/deliveries/:id': ['GET'],
-    '/health/live': ['GET'],
-    '/health/ready': ['GET'],
-    '/openapi.json': ['GET'],
-    ...(app.hasRoute({ method: 'GET', url: '/metrics' }) && { '/metrics': ['GET'] }),
-  }
-  for (const [url, methods] of Object.entries(allowed)) {
-    const others = app.supportedMethods.filter((method) => !methods.includes(method))
-    app.route({
-      url,
-      method: others,
-      // before any body is read
-      onRequest: (_request, reply, done) => {
-        reply.header('allow', methods.join(', '))
-        done(new MailerError('method_not_allowed'))
-      },
-      handler: () => undefined,
-    })
-  }
+/** Keeps every path that gets a route in `app`; how its parameters are called makes no other path. */
+function notePaths(app: FastifyInstance, paths: Map<string, Path>): void {
+  app.addHook('onRoute', ({ url, method }) => {
+    const place = url.replaceAll(/:\w+/g, ':')
+    const path = paths.get(place) ?? { url, methods: [] }
+    path.methods.push(...[method].flat())
+    paths.set(place, path)
+  })
+}
+
+/** 405 with `Allow` for every method that is not for a path. HEAD would otherwise be a 404. */
+function refuseOtherMethods(app: FastifyInstance, { url, methods }: Path): void {
+  app.route({
+    url,
+    method: app.supportedMethods.filter((method) => !methods.includes(method)),
+    // before any body is read
+    onRequest: (_request, reply, done) => {
+      reply.header('allow', methods.join(', '))
+      done(new MailerError('method_not_allowed'))
+    },
+    handler: () => undefined,
+  })
 }
 
 /** The router's own id when it looks like one (Heroku: X-Request-Id), else one of ours. */
@@ -253,11 +168,15 @@ function leadsToUs({ headers, url }: FastifyRequest): boolean {
 }
 
 /** Sends nothing itself; 308 keeps the method and body of a POST. */
-function redirectToHttps(request: FastifyRequest, reply: FastifyReply): void {
-  const { answer } = failureAnswer(new MailerError('bad_request'))
-  const moved = request.method === 'GET' || request.method === 'HEAD' ? 301 : 308
+function redirectToHttps(log: Log, request: FastifyRequest, reply: FastifyReply): void {
+  const failure = new MailerError('bad_request', { reason: 'plain_http' })
+  const { answer } = failureAnswer(failure)
+  const { code } = answer
+  const status = request.method === 'GET' || request.method === 'HEAD' ? 301 : 308
+  logFailure(log, failure, { req: request.id, route: request.routeOptions.url, status, code })
+  reply.answerCode = code
   void reply
-    .code(moved)
+    .code(status)
     .header('location', `https://${request.headers.host}${request.url}`)
     .send({ ...answer, msg: 'Use https' })
 }

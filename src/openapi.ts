@@ -14,7 +14,14 @@ const jsonBody = (schema: Json): Json => ({ 'application/json': { schema } })
 
 /** The failures a request for a mail can end with; the rest belong to paths and methods of their own. */
 const mailFailures = failureCodes.filter((code) => code !== 'not_found')
-const statusFailures: FailureCode[] = ['token_malformed', 'token_signature', 'token_expired', 'not_found']
+const statusFailures: FailureCode[] = [
+  'token_malformed',
+  'token_signature',
+  'token_expired',
+  'token_not_yet_valid',
+  'not_found',
+  'store_unavailable',
+]
 
 /** A document of the OpenAPI 3.1 specification. */
 export function openApi(version: string): Json {

@@ -3,7 +3,9 @@ import { existsSync, readFileSync } from 'node:fs'
 import { connect, type Socket } from 'node:net'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { describe, expect, it, onTestFinished } from 'vitest'
+import { openMetrics } from '../src/metrics.ts'
 import { testApp } from './support/app.ts'
+import { previewApp } from './support/preview.ts'
 import { forgeToken, sampleClaims, secret, signToken } from './support/tokens.ts'
 
 const link = 'https://app.example.com/confirm/eyJhbGciOiJIUzI1NiJ9.eyJ1aWQiOjd9.c2ln'
@@ -297,6 +299,8 @@ describe('every answer is our JSON', () => {
 })
 
 describe('a connection', () => {
+  /** A stop that waits for a connection waits for a minute. */
+  const stopMs = 15_000
   const halfBody =
     'POST /emailservice HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 9\r\n\r\n{'
 
@@ -328,7 +332,7 @@ describe('a connection', () => {
     await openSocket(await url(), text)
     const started = performance.now()
     await app.close()
-    expect(performance.now() - started).toBeLessThan(3_000)
+    expect(performance.now() - started).toBeLessThan(stopMs)
   })
 
   it('whose client has hung up does not hold up a stop either', async () => {
@@ -341,26 +345,21 @@ describe('a connection', () => {
     await openSocket(await url(), '')
     const started = performance.now()
     await app.close()
-    expect(performance.now() - started).toBeLessThan(3_000)
+    expect(performance.now() - started).toBeLessThan(stopMs)
     expect(relay.mails).toHaveLength(2)
   })
 
-  it('that never sends the rest of its request is answered in good time', async () => {
+  it('that never sends the rest of its request is answered in good time, sooner when it has no headers', async () => {
     const { url } = await testApp()
-    const waiting = async (text: string) => {
-      const started = performance.now()
-      expect(await talk(await url(), text, 25_000)).toMatchObject({
-        status: 400,
-        body: { code: 'bad_request' },
-      })
-      return performance.now() - started
+    const answered: string[] = []
+    const wait = async (what: string, text: string) => {
+      // by itself Node would look after 30 s
+      const answer = await talk(await url(), text, 25_000)
+      expect(answer).toMatchObject({ status: 400, body: { code: 'bad_request' } })
+      answered.push(what)
     }
-    const [headersMs, bodyMs] = await Promise.all([
-      waiting('GET / HTTP/1.1\r\nHost: x\r\n'),
-      waiting(halfBody),
-    ])
-    expect(headersMs).toBeLessThan(13_000)
-    expect(bodyMs).toBeLessThan(18_000)
+    await Promise.all([wait('body', halfBody), wait('headers', 'GET / HTTP/1.1\r\nHost: x\r\n')])
+    expect(answered).toEqual(['headers', 'body'])
   }, 30_000)
 })
 
@@ -384,16 +383,44 @@ describe('nothing but GET and POST sends', () => {
     expect(response.headers.allow).toBe('POST')
   })
 
-  it.each([{ 'sec-purpose': 'prefetch' }, { 'sec-purpose': 'prefetch;prerender' }, { purpose: 'prefetch' }])(
-    '%j does not',
-    async (headers) => {
-      const { app, relay } = await testApp()
-      expect((await app.inject({ url: `/emailservice/${signToken()}`, headers })).json()).toMatchObject({
-        error: 1,
-      })
-      expect(relay.commands).toEqual([])
-    },
-  )
+  it.each([
+    ['HEAD', '/inbox', 'GET'],
+    ['PUT', '/inbox/messages', 'GET, DELETE'],
+    ['POST', '/inbox/messages/1/source', 'GET'],
+    ['POST', '/docs', 'GET'],
+    ['PUT', '/preview', 'GET'],
+    ['PATCH', '/preview/mails/a/b/c', 'GET, POST'],
+    ['GET', '/preview/mails/a/b/c/send', 'POST'],
+    ['GET', '/preview/login', 'POST'],
+    ['OPTIONS', '/emailservice/confirmation', 'GET, POST'],
+    ['POST', '/emailservice/confirmation/x', 'GET'],
+    ['DELETE', '/emailservice-default', 'POST'],
+    ['POST', '/deliveries/x', 'GET'],
+    ['HEAD', '/health/ready', 'GET'],
+    ['POST', '/openapi.json', 'GET'],
+    ['DELETE', '/metrics', 'GET'],
+  ] as const)('and every path says so: %s %s', async (method, url, allow) => {
+    const metrics = { metrics: await openMetrics() }
+    const { app } = await previewApp({ adminToken: 'known to nobody here' }, { docs: true, metrics })
+    const response = await app.inject({ method, url })
+    expect({ status: response.statusCode, allow: response.headers.allow }).toEqual({ status: 405, allow })
+    expect(response.headers['cache-control']).toBe('no-store')
+  })
+
+  it.each([
+    { 'sec-purpose': 'prefetch' },
+    { 'sec-purpose': 'prefetch;prerender' },
+    { purpose: 'prefetch' },
+    { 'x-moz': 'prefetch' },
+    { 'sec-purpose': 'x', purpose: 'prefetch' },
+    { 'sec-purpose': 'x', purpose: 'x', 'x-moz': 'Prefetch' },
+  ])('%j does not', async (headers) => {
+    const { app, relay } = await testApp()
+    expect((await app.inject({ url: `/emailservice/${signToken()}`, headers })).json()).toMatchObject({
+      error: 1,
+    })
+    expect(relay.commands).toEqual([])
+  })
 })
 
 describe('behind a router that ends TLS', () => {
@@ -401,7 +428,7 @@ describe('behind a router that ends TLS', () => {
     ['GET', 301],
     ['POST', 308],
   ] as const)('%s by plain http is sent on to https and sends nothing', async (method, status) => {
-    const { app, relay } = await testApp({ parts: { redirectHttp: true } })
+    const { app, relay, logLines } = await testApp({ parts: { redirectHttp: true } })
     const url = method === 'GET' ? `/emailservice/${signToken()}` : '/emailservice'
     const response = await app.inject({
       method,
@@ -410,8 +437,26 @@ describe('behind a router that ends TLS', () => {
     })
     expect(response.statusCode).toBe(status)
     expect(response.headers.location).toBe(`https://mailer.example.com${url}`)
-    expect(response.json()).toMatchObject({ error: 1 })
+    expect(response.json()).toEqual({ error: 1, msg: 'Use https', code: 'bad_request' })
     expect(relay.commands).toEqual([])
+    expect(logLines()).toEqual([
+      expect.objectContaining({
+        route: method === 'GET' ? '/emailservice/:token' : '/emailservice',
+        status,
+        code: 'bad_request',
+        reason: 'plain_http',
+        msg: 'request refused',
+      }),
+    ])
+  })
+
+  it('a redirect is counted by its code', async () => {
+    const { app } = await testApp({ metrics: {}, parts: { redirectHttp: true } })
+    const headers = { host: 'mailer.example.com', 'x-forwarded-proto': 'http' }
+    await app.inject({ url: `/emailservice/${signToken()}`, headers })
+    expect((await app.inject('/metrics')).body).toContain(
+      'jwt_mailer_requests_total{route="/emailservice/:token",status="301",code="bad_request"} 1',
+    )
   })
 
   it.each([
@@ -477,15 +522,13 @@ describe('what the relay does becomes an answer', () => {
   })
 
   it('tokens are judged while every connection is busy', async () => {
-    const { app } = await testApp({
-      script: { dot: () => new Promise((resolve) => setTimeout(resolve, 600, '250 ok')) },
-      smtp: { connections: 1 },
-    })
+    const taken = Promise.withResolvers<string>()
+    const { app, relay } = await testApp({ script: { dot: () => taken.promise }, smtp: { connections: 1 } })
     const slow = app.inject(`/emailservice/${signToken()}`)
-    const started = performance.now()
+    await expect.poll(() => relay.commands.includes('DATA')).toBe(true)
     expect((await app.inject('/emailservice/garbage')).statusCode).toBe(401)
-    expect(performance.now() - started).toBeLessThan(400)
-    expect((await slow).statusCode).toBe(200)
+    taken.resolve('250 ok')
+    expect((await slow).json()).toMatchObject({ code: 'sent' })
   })
 })
 
@@ -501,6 +544,8 @@ describe('the log', () => {
       expect.objectContaining({
         msg: 'mail sent',
         req: 'heroku-0123456789',
+        route: '/emailservice/:token',
+        status: 200,
         code: 'sent',
         app: 'default',
         kind: 'confirmation',
@@ -514,21 +559,45 @@ describe('the log', () => {
     ])
   })
 
-  it('has one line with a reason for every refusal and failure', async () => {
+  it('has one line with route, status and reason for every refusal and failure', async () => {
     const { app, logLines } = await testApp({ script: { RCPT: () => '550 <ada@example.com> unknown' } })
-    for (const url of [
+    const token = signToken()
+    for (const request of [
       '/emailservice/garbage',
       '/nowhere',
       '/emailservice/%zz',
-      `/emailservice/${signToken()}`,
+      `/emailservice/${'a'.repeat(13_000)}`,
+      '/deliveries/x',
+      `/emailservice-default/nosuch/${token}`,
+      { method: 'PUT' as const, url: `/emailservice/${token}` },
+      { method: 'POST' as const, url: '/emailservice', payload: {} },
+      `/emailservice/${token}`,
     ])
-      await app.inject(url)
-    expect(logLines().map(({ code, reason }) => `${code} ${reason ?? ''}`.trim())).toEqual([
-      'token_malformed malformed',
-      'not_found',
-      'bad_request http',
-      'refused recipient',
+      await app.inject(request)
+    const told = logLines().map(({ req, route, status, code, reason }) => {
+      expect(req).toEqual(expect.any(String))
+      return [route, status, code, reason].map((field) => field ?? '-').join(' ')
+    })
+    expect(told).toEqual([
+      '/emailservice/:token 401 token_malformed malformed',
+      '- 404 not_found -',
+      '- 400 bad_request http',
+      '- 414 too_large size',
+      '/deliveries/:id 401 token_malformed no bearer token',
+      '/emailservice-:app/:kind/:token 404 mail_unknown -',
+      '/emailservice/:token 405 method_not_allowed -',
+      '/emailservice 400 bad_request body',
+      '/emailservice/:token 502 refused recipient',
     ])
+  })
+
+  it('names the app also of a mail that was refused, but no app that can be none', async () => {
+    const { app, logLines } = await testApp()
+    const badNames = ['Acme', 'a%20b', 'a'.repeat(33), '1a', '%22%7D%0A', 'constructor-', '']
+    const names = ['', '-default', '-acme', ...badNames.map((name) => `-${name}`)]
+    for (const name of names) await app.inject(`/emailservice${name}/garbage`)
+    const known = ['default', 'default', 'acme']
+    expect(logLines().map((line) => line['app'])).toEqual([...known, ...badNames.map(() => undefined)])
   })
 
   it('never holds a token, link, key, secret, password, URL or address, whatever happens', async () => {
@@ -571,6 +640,8 @@ describe('the log', () => {
         headers: { 'content-type': 'application/json' },
       })
       await talk(await url(), `GET /${token} HTTP/9.9\r\nHost: x\r\nAuthorization: ${token}\r\n\r\n`)
+      // a pattern has nothing but small letters; what is left may hold no path at all
+      const lines = log().replaceAll(/"route":"[a-z/:-]+"/g, '')
       for (const leak of [
         token,
         token.split('.')[2],
@@ -583,7 +654,7 @@ describe('the log', () => {
         'https://',
         '/emailservice',
       ]) {
-        expect(log()).not.toContain(leak)
+        expect(lines).not.toContain(leak)
       }
     }
   })

@@ -128,9 +128,7 @@ describe('the metrics', () => {
       },
     }
     const service = await testApp({ metrics: {}, engine: silent })
-    const started = performance.now()
     const scrapes = await Promise.all([scrape(service), scrape(service)])
-    expect(performance.now() - started).toBeLessThan(3_000)
     for (const samples of scrapes)
       expect(samples.filter(({ name }) => name.startsWith('jwt_mailer_outbox_'))).toEqual([])
     gate.resolve()

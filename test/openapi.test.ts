@@ -1,8 +1,10 @@
+import type { FastifyInstance } from 'fastify'
 import { describe, expect, it } from 'vitest'
 import { answerSchema, deliverySchema, failures } from '../src/contract.ts'
 import { openApi } from '../src/openapi.ts'
+import { sqliteEngine } from '../src/outbox/sqlite.ts'
 import { testApp } from './support/app.ts'
-import { signToken } from './support/tokens.ts'
+import { secret, signToken } from './support/tokens.ts'
 
 interface Operation {
   readonly parameters?: { name: string }[]
@@ -64,6 +66,22 @@ describe('the description of the API', () => {
     })
   })
 
+  it.each([
+    ['no token', 'token_malformed', undefined],
+    ['a token of another secret', 'token_signature', signToken({}, `${secret}, but another`)],
+    ['a token that is over', 'token_expired', signToken({ exp: 1_000 })],
+    ['a token of the future', 'token_not_yet_valid', signToken({ nbf: 9_000_000_000 })],
+    ['a mail that is none', 'not_found', signToken({})],
+  ])('knows what a question about a mail is told with %s', async (_title, code, token) => {
+    const { app } = await testApp()
+    await expectDescribed(app, code, token)
+  })
+
+  it('knows what a question about a mail is told without a store', async () => {
+    const { app } = await testApp({ engine: sqliteEngine({ path: '/dev/null/outbox.sqlite' }) })
+    await expectDescribed(app, 'store_unavailable', signToken({}))
+  })
+
   it('is a page for people only where it is wanted', async () => {
     expect((await (await testApp()).app.inject('/docs')).statusCode).toBe(404)
     const page = await (await testApp({ parts: { docs: true } })).app.inject('/docs')
@@ -71,3 +89,11 @@ describe('the description of the API', () => {
     expect(page.headers['content-security-policy']).toContain("default-src 'none'")
   })
 })
+
+async function expectDescribed(app: FastifyInstance, code: string, token: string | undefined) {
+  const headers = token === undefined ? {} : { authorization: `Bearer ${token}` }
+  const response = await app.inject({ url: '/deliveries/x', headers })
+  expect(response.json()).toMatchObject({ code })
+  const responses = description.paths['/deliveries/{id}']?.['get']?.responses ?? {}
+  expect(responses[response.statusCode]?.description).toContain(`\`${code}\``)
+}

@@ -1,9 +1,10 @@
 /** Owns the mail routes: where the token stands in a request, and that nothing but GET and POST ever sends. */
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
-import { failureAnswer, postSchema } from '../contract.ts'
+import { postSchema } from '../contract.ts'
 import type { Deliver, Facts } from '../deliver.ts'
 import { MailerError } from '../errors.ts'
-import { describeError, type Log } from '../log.ts'
+import { answerFailure } from '../failure.ts'
+import type { Log } from '../log.ts'
 
 interface Params {
   app?: string
@@ -11,6 +12,9 @@ interface Params {
   token?: string
 }
 type MailCall = FastifyRequest<{ Params: Params }>
+
+/** What an app may be called; any other word of a caller stays out of the log. */
+const appPattern = /^[a-z][a-z0-9]{0,31}$/
 
 export interface EmailserviceOptions {
   readonly deliver: Deliver
@@ -30,34 +34,20 @@ export async function emailserviceRoutes(
 
   async function answerMail(request: MailCall, reply: FastifyReply) {
     const started = performance.now()
-    const facts: Facts = {}
+    const { app: name = 'default', kind } = request.params
+    const facts: Facts = appPattern.test(name) ? { app: name } : {}
     try {
       refusePrefetch(request)
-      const { app: name = 'default', kind } = request.params
       const { code, id } = await deliver({ app: name, kind, token: tokenOf(request) }, facts)
+      const status = code === 'sent' ? 200 : 202
       reply.answerCode = code
-      log.info({ req: request.id, code, ...facts, ms: since(started) }, `mail ${code}`)
-      if (code === 'sent') return { error: 0, msg: 'Ok', code, id }
-      return reply.code(202).send({ error: 0, msg: 'Queued', code, id })
+      const route = request.routeOptions.url
+      log.info({ req: request.id, route, status, code, ...facts, ms: since(started) }, `mail ${code}`)
+      return reply.code(status).send({ error: 0, msg: code === 'sent' ? 'Ok' : 'Queued', code, id })
     } catch (error) {
-      const { status, answer } = failureAnswer(error)
-      reply.answerCode = answer.code
-      logFailure(log, error, { req: request.id, code: answer.code, ...facts, ms: since(started) })
-      if (error instanceof MailerError && error.retryAfterS !== undefined) {
-        reply.header('retry-after', error.retryAfterS)
-      }
-      return reply.code(status).send(answer)
+      return answerFailure(log, error, request, reply, { ...facts, ms: since(started) })
     }
   }
-}
-
-/** One line for whatever went wrong: our own failures with their reason, anything else as the bug it is. */
-export function logFailure(log: Log, error: unknown, fields: Record<string, unknown>): void {
-  if (!(error instanceof MailerError)) return log.error({ ...fields, bug: describeError(error) }, 'bug')
-  const { claim, reason } = error
-  const line = { ...fields, ...(claim && { claim }), ...(reason && { reason }) }
-  if (failureAnswer(error).answer.error === 2) log.warn(line, 'mail not sent')
-  else log.info(line, 'request refused')
 }
 
 function tokenOf(request: MailCall): string {
@@ -67,11 +57,11 @@ function tokenOf(request: MailCall): string {
   return body.data.token
 }
 
-/** Browsers and chat programs fetch links ahead of the click. */
+/** Browsers and chat programs fetch links ahead of the click, and each says so in a header of its own. */
 function refusePrefetch({ headers }: FastifyRequest): void {
-  const purpose = headers['sec-purpose'] ?? headers['purpose'] ?? headers['x-moz']
-  if (purpose !== undefined && /prefetch|preview/i.test(String(purpose))) {
-    throw new MailerError('bad_request', { reason: 'prefetch' })
+  for (const purpose of [headers['sec-purpose'], headers['purpose'], headers['x-moz']]) {
+    if (purpose !== undefined && /prefetch|preview/i.test(String(purpose)))
+      throw new MailerError('bad_request', { reason: 'prefetch' })
   }
 }
 
