@@ -80,7 +80,7 @@ export const failures = {
     ...notSent,
     meaning: 'the service is stopping and has not stored the mail',
   },
-  store_unavailable: { status: 503, ...notSent, meaning: 'the outbox could not be written' },
+  store_unavailable: { status: 503, ...notSent, meaning: 'the outbox could not be used' },
   internal: { status: 500, ...notSent, meaning: 'a bug of ours' },
 } as const satisfies Record<FailureCode, Failure>
 

@@ -33,6 +33,8 @@ export interface Facts extends Partial<ReceiptFacts> {
   secret?: 'previous'
   /** The mail was there already. */
   repeated?: true
+  /** How long the request took. */
+  ms?: number
 }
 
 export interface Delivered {

@@ -32,7 +32,7 @@ export interface MailFile {
 }
 
 const builtInLayout = fileURLToPath(new URL('../../mails/layout.html', import.meta.url))
-const appPattern = /^[a-z][a-z0-9]{0,31}$/
+export const appPattern = /^[a-z][a-z0-9]{0,31}$/
 const mailPattern = /^([a-z][a-z0-9_-]{0,63})\.([A-Za-z0-9-]{2,35})\.md$/
 
 export function readFolder(dir: string, problems: Problems): AppFolder[] {

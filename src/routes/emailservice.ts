@@ -5,6 +5,7 @@ import type { Deliver, Facts } from '../deliver.ts'
 import { MailerError } from '../errors.ts'
 import { answerFailure } from '../failure.ts'
 import type { Log } from '../log.ts'
+import { appPattern } from '../mails/folder.ts'
 
 interface Params {
   app?: string
@@ -12,9 +13,6 @@ interface Params {
   token?: string
 }
 type MailCall = FastifyRequest<{ Params: Params }>
-
-/** What an app may be called; any other word of a caller stays out of the log. */
-const appPattern = /^[a-z][a-z0-9]{0,31}$/
 
 export interface EmailserviceOptions {
   readonly deliver: Deliver
@@ -35,6 +33,7 @@ export async function emailserviceRoutes(
   async function answerMail(request: MailCall, reply: FastifyReply) {
     const started = performance.now()
     const { app: name = 'default', kind } = request.params
+    // any other word of a caller stays out of the log
     const facts: Facts = appPattern.test(name) ? { app: name } : {}
     try {
       refusePrefetch(request)
