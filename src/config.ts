@@ -4,6 +4,7 @@ import { randomBytes } from 'node:crypto'
 import { existsSync } from 'node:fs'
 import { z } from 'zod'
 import { checkAddress, isMailDomain } from './address.ts'
+import { databaseUrlTrouble } from './config-database.ts'
 import { ConfigError } from './config-error.ts'
 import { type RelayConfig, readRelays } from './config-relays.ts'
 import type { Mailbox } from './message.ts'
@@ -115,7 +116,10 @@ export const environmentSchema = z.object({
     unset,
     z
       .string()
-      .regex(/^postgres(?:ql)?:\/\/\S+$/, 'must look like postgres://user:password@host:5432/database')
+      .superRefine((value, context) => {
+        const trouble = databaseUrlTrouble(value)
+        if (trouble !== undefined) context.addIssue(trouble)
+      })
       .optional(),
   ),
   DATA_DIR: text,

@@ -138,6 +138,39 @@ describe('a start in production', () => {
     expect(told.join()).not.toContain('hunter2')
   })
 
+  it.each([
+    'postgres://user:hun#ter2@db.example.com/mails',
+    'postgres://user:hun?ter2@db.example.com/mails',
+    'postgres://user:hun/ter2@db.example.com/mails',
+    'postgres://user:12#ter2@db.example.com/mails',
+    'postgres://user:12?ter2@db.example.com/mails',
+    'postgres://user:12/ter2@db.example.com/mails',
+    'postgres://user:ter2%@db.example.com/mails',
+    'postgres://user:ter2%ff@db.example.com/mails',
+    'postgres://user:ter 2@db.example.com/mails',
+    'postgres://user:ter2@db.example.com:port/mails',
+    'postgres://user:ter2@db.example.com/mails#ter2',
+    'postgres://user:ter2@/mails?host=/var/run/postgresql',
+    'postgres:///mails',
+    'postgres://',
+    'mysql://user:ter2@db.example.com/mails',
+    'db.example.com',
+  ])('refuses %s as DATABASE_URL, and does not repeat it', (url) => {
+    expect(problemsOf({ ...production, DATABASE_URL: url })).toEqual([
+      'DATABASE_URL: must look like postgres://user:password@host:5432/database, with "/", "?", "#", "@" and "%" in the password percent-encoded.',
+    ])
+  })
+
+  it.each([
+    'postgres://user:ter%2F%3F%23%40%252@db.example.com:5432/mails?sslmode=verify-full',
+    'postgres://user:t@r2@db.example.com/mails',
+    'postgresql://[::1]/mails',
+    'postgres:///mails?host=/var/run/postgresql&user=mailer',
+    'postgres://mailer@%2Fvar%2Frun%2Fpostgresql/mails',
+  ])('takes %s as DATABASE_URL', (url) => {
+    expect(readConfig({ ...production, DATABASE_URL: url }).databaseUrl).toBe(url)
+  })
+
   it('warns of a secret that can be guessed', () => {
     expect(readConfig({ ...production, JWT_MAILER_SECRET: 'short' }).warnings).toEqual([
       'JWT_MAILER_SECRET is shorter than 32 bytes and can be guessed.',
