@@ -130,8 +130,11 @@ function smtpUrl(
   if (!url || !hostName.test(url.hostname) || !['smtp:', 'smtps:'].includes(protocol)) {
     throw wrong('must look like smtp://user:password@host:587 or smtps://user:password@host:465.')
   }
-  const bare = url.username === '' && url.search.includes('@') && !url.searchParams.has('from')
-  if (bare || url.hash !== '' || !['', '/'].includes(url.pathname)) {
+  // an "@" behind the host is the end of a password that was cut there; only a sender may hold one
+  const cut = [...url.searchParams].some(([key, option]) =>
+    `${key}${key === 'from' ? '' : option}`.includes('@'),
+  )
+  if (cut || url.hash !== '' || !['', '/'].includes(url.pathname)) {
     throw wrong('holds a "/", "?" or "#" in user or password that is not percent-encoded (%2F, %3F, %23).')
   }
   const given = [...url.searchParams.keys()]

@@ -171,6 +171,15 @@ describe('a start in production', () => {
     expect(readConfig({ ...production, DATABASE_URL: url }).databaseUrl).toBe(url)
   })
 
+  it.each([
+    'smtp://user:1?hunter2@smtp.example.com?rate=1/1s&from=noreply@example.com',
+    'smtp://user:1@2:3?hunter2@smtp.example.com',
+  ])('does not take the end of a password for an option: %s', (url) => {
+    const told = problemsOf({ ...production, SMTP_URL: url }).join()
+    expect(told).toMatch(/^SMTP_URL: .*percent-encoded/)
+    expect(told).not.toContain('hunter2')
+  })
+
   it('warns of a secret that can be guessed', () => {
     expect(readConfig({ ...production, JWT_MAILER_SECRET: 'short' }).warnings).toEqual([
       'JWT_MAILER_SECRET is shorter than 32 bytes and can be guessed.',
