@@ -269,6 +269,11 @@ function readSecrets(env: NodeJS.ProcessEnv, values: Environment, production: bo
     keys.set(app, [...(keys.get(app) ?? []), tokenKey(secret)])
   }
   const { JWT_MAILER_SECRET: current = madeUp, JWT_MAILER_SECRET_PREVIOUS: previous } = values
+  if (madeUp && previous !== undefined) {
+    throw new ConfigError([
+      'JWT_MAILER_SECRET_PREVIOUS: is set without JWT_MAILER_SECRET. Set that to what your apps sign with now, or remove this one.',
+    ])
+  }
   add('', 'JWT_MAILER_SECRET', current)
   add('', 'JWT_MAILER_SECRET_PREVIOUS', previous)
   const sealSecrets = [current, previous].filter((secret) => secret !== undefined)
@@ -279,8 +284,15 @@ function readSecrets(env: NodeJS.ProcessEnv, values: Environment, production: bo
         `${name}: is not read. Write the name of the app in capitals: ${name.toUpperCase()}.`,
       ])
     }
-    const app = appSecret.exec(name)?.[1]
-    if (app && name !== 'JWT_MAILER_SECRET_PREVIOUS') add(app, name, env[name])
+    const [, app, isPrevious] = appSecret.exec(name) ?? []
+    if (!app || name === 'JWT_MAILER_SECRET_PREVIOUS') continue
+    add(app, name, env[name])
+    // alone it would lock the shared secret out of the app
+    if (isPrevious && env[name] !== undefined && env[`JWT_MAILER_SECRET_${app}`] === undefined) {
+      throw new ConfigError([
+        `${name}: is set without JWT_MAILER_SECRET_${app}. Set that to what the app signs with now, or remove this one: then JWT_MAILER_SECRET opens the app.`,
+      ])
+    }
   }
   const shared = keys.get('') ?? []
   const all = [...keys.values()].flat()

@@ -310,6 +310,20 @@ describe('secrets', () => {
   })
 })
 
+describe('a previous secret without a current one', () => {
+  it('of an app is refused: it would lock the shared secret out', () => {
+    expect(problemsOf({ ...production, JWT_MAILER_SECRET_SHOP_PREVIOUS: secret })).toEqual([
+      'JWT_MAILER_SECRET_SHOP_PREVIOUS: is set without JWT_MAILER_SECRET_SHOP. Set that to what the app signs with now, or remove this one: then JWT_MAILER_SECRET opens the app.',
+    ])
+  })
+
+  it('is refused: the current one would be made up', () => {
+    expect(problemsOf({ JWT_MAILER_SECRET_PREVIOUS: secret })).toEqual([
+      'JWT_MAILER_SECRET_PREVIOUS: is set without JWT_MAILER_SECRET. Set that to what your apps sign with now, or remove this one.',
+    ])
+  })
+})
+
 describe('every variable', () => {
   /** Set by the platform, the add-on or the image, never by the operator of a Heroku app. */
   const notAsked = /^(?:PORT|DYNO|NODE_ENV|MAILERTOGO_.*|DATABASE_URL)$/
