@@ -1,15 +1,13 @@
 /** Owns the environment: its only reader. One schema, one frozen `Config`, and a sentence for whatever is wrong. */
-import type { KeyObject } from 'node:crypto'
-import { randomBytes } from 'node:crypto'
 import { existsSync } from 'node:fs'
 import { z } from 'zod'
 import { checkAddress, isMailDomain } from './address.ts'
 import { databaseUrlTrouble } from './config-database.ts'
 import { ConfigError } from './config-error.ts'
 import { type RelayConfig, readRelays } from './config-relays.ts'
+import { readSecrets, type Secrets } from './config-secrets.ts'
 import type { Mailbox } from './message.ts'
 import { type Limits, parseLimit } from './outbox/limit.ts'
-import { tokenKey } from './token.ts'
 
 export interface Config {
   readonly production: boolean
@@ -19,10 +17,8 @@ export interface Config {
   readonly heroku: boolean
   readonly trustedProxies: number
   readonly logLevel: string
-  /** The keys that open an app's tokens, the current one first; without an app, every key there is. */
-  readonly keysOf: (app?: string) => readonly KeyObject[]
-  /** What seals the outbox, the current one first. */
-  readonly sealSecrets: readonly string[]
+  readonly keysOf: Secrets['keysOf']
+  readonly sealSecrets: Secrets['sealSecrets']
   /** Postgres, when several replicas share one outbox; else a file in `dataDir`. */
   readonly databaseUrl: string | undefined
   readonly dataDir: string
@@ -243,60 +239,4 @@ function lossWarnings({ DYNO, DATABASE_URL }: Environment): string[] {
   return [
     'DATABASE_URL is not set: a dyno loses its disk at every restart, and with it the mails that still wait. Add Heroku Postgres.',
   ]
-}
-
-interface Secrets {
-  keysOf: Config['keysOf']
-  sealSecrets: string[]
-  warnings: string[]
-}
-
-const appSecret = /^JWT_MAILER_SECRET_([A-Z0-9_]+?)(_PREVIOUS)?$/
-
-function readSecrets(env: NodeJS.ProcessEnv, values: Environment, production: boolean): Secrets {
-  const advice = 'Set it to what your apps sign with; a new one: openssl rand -base64 32'
-  if (values.JWT_MAILER_SECRET === undefined && production) {
-    throw new ConfigError([`JWT_MAILER_SECRET: is missing. ${advice}`])
-  }
-  const madeUp = values.JWT_MAILER_SECRET === undefined ? randomBytes(32).toString('base64url') : undefined
-  const warnings: string[] = []
-  if (madeUp) warnings.push('JWT_MAILER_SECRET is not set: one was made up, good until the next start.')
-  const keys = new Map<string, KeyObject[]>()
-  const add = (app: string, name: string, secret: string | undefined) => {
-    if (secret === undefined) return
-    if (secret.trim() === '') throw new ConfigError([`${name}: is empty, so anybody could sign. ${advice}`])
-    if (Buffer.byteLength(secret) < 32) warnings.push(`${name} is shorter than 32 bytes and can be guessed.`)
-    keys.set(app, [...(keys.get(app) ?? []), tokenKey(secret)])
-  }
-  const { JWT_MAILER_SECRET: current = madeUp, JWT_MAILER_SECRET_PREVIOUS: previous } = values
-  if (madeUp && previous !== undefined) {
-    throw new ConfigError([
-      'JWT_MAILER_SECRET_PREVIOUS: is set without JWT_MAILER_SECRET. Set that to what your apps sign with now, or remove this one.',
-    ])
-  }
-  add('', 'JWT_MAILER_SECRET', current)
-  add('', 'JWT_MAILER_SECRET_PREVIOUS', previous)
-  const sealSecrets = [current, previous].filter((secret) => secret !== undefined)
-  // names in order, so that NAME comes before NAME_PREVIOUS
-  for (const name of Object.keys(env).toSorted()) {
-    if (/^jwt_mailer_secret_/i.test(name) && name !== name.toUpperCase()) {
-      throw new ConfigError([
-        `${name}: is not read. Write the name of the app in capitals: ${name.toUpperCase()}.`,
-      ])
-    }
-    const [, app, isPrevious] = appSecret.exec(name) ?? []
-    if (!app || name === 'JWT_MAILER_SECRET_PREVIOUS') continue
-    add(app, name, env[name])
-    // alone it would lock the shared secret out of the app
-    if (isPrevious && env[name] !== undefined && env[`JWT_MAILER_SECRET_${app}`] === undefined) {
-      throw new ConfigError([
-        `${name}: is set without JWT_MAILER_SECRET_${app}. Set that to what the app signs with now, or remove this one: then JWT_MAILER_SECRET opens the app.`,
-      ])
-    }
-  }
-  const shared = keys.get('') ?? []
-  const all = [...keys.values()].flat()
-  const keysOf = (app?: string) =>
-    app === undefined ? all : (keys.get(app.toUpperCase().replaceAll('-', '_')) ?? shared)
-  return { keysOf, sealSecrets, warnings }
 }
