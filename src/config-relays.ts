@@ -32,7 +32,7 @@ export type RelayConfig = SmtpRelayConfig | SendgridRelayConfig
 
 export interface RelayValues {
   readonly MAILERTOGO_SMTP_HOST?: string | undefined
-  readonly MAILERTOGO_SMTP_PORT?: number | undefined
+  readonly MAILERTOGO_SMTP_PORT: number
   readonly MAILERTOGO_SMTP_USER?: string | undefined
   readonly MAILERTOGO_SMTP_PASSWORD?: string | undefined
   readonly SMTP_URL?: string | undefined
@@ -40,7 +40,7 @@ export interface RelayValues {
   readonly SMTP_URL_3?: string | undefined
   readonly SENDGRID_API_KEY?: string | undefined
   readonly SENDGRID_API_URL?: string | undefined
-  readonly RELAY_CONNECTIONS?: number | undefined
+  readonly RELAY_CONNECTIONS: number
   readonly RELAYS?: string | undefined
 }
 
@@ -54,7 +54,6 @@ const known: Record<string, { read: (values: RelayValues) => RelayConfig | undef
 }
 const names = Object.keys(known)
 
-const connectionsByDefault = 10
 const maxRate = 10_000
 
 /** The relays in the order of `RELAYS`; none when none is configured. Throws `ConfigError` with all that is wrong. */
@@ -104,9 +103,8 @@ function mailerToGo(values: RelayValues): SmtpRelayConfig | undefined {
       'MAILERTOGO_SMTP_HOST: MAILERTOGO_SMTP_HOST, MAILERTOGO_SMTP_USER and MAILERTOGO_SMTP_PASSWORD belong together. Set all three, or none.',
     ])
   }
-  const port = values.MAILERTOGO_SMTP_PORT ?? 587
+  const { MAILERTOGO_SMTP_PORT: port, RELAY_CONNECTIONS: connections } = values
   const tls = port === 465 ? 'implicit' : 'starttls'
-  const connections = values.RELAY_CONNECTIONS ?? connectionsByDefault
   const whole = { rate: undefined, from: undefined, connections }
   return { kind: 'smtp', name: 'mailertogo', host, port, tls, auth: { user, pass }, ...whole }
 }
@@ -159,7 +157,7 @@ function smtpUrl(
     port: Number(url.port) || (protocol === 'smtps:' ? 465 : 587),
     tls: off ? 'off' : protocol === 'smtps:' ? 'implicit' : 'starttls',
     auth: url.username === '' ? undefined : { user: decode(url.username), pass: decode(url.password) },
-    connections: connectionsIn(url, wrong) ?? values.RELAY_CONNECTIONS ?? connectionsByDefault,
+    connections: connectionsIn(url, wrong) ?? values.RELAY_CONNECTIONS,
     rate: rateIn(url, wrong),
     from: fromIn(url, wrong),
   }
@@ -219,6 +217,6 @@ function sendgrid(values: RelayValues): SendgridRelayConfig | undefined {
   if (url?.protocol !== 'https:' || !plain) {
     throw new ConfigError(['SENDGRID_API_URL: must look like https://api.sendgrid.com, always https.'])
   }
-  const connections = values.RELAY_CONNECTIONS ?? connectionsByDefault
-  return { kind: 'sendgrid', name: 'sendgrid', baseUrl: url.href.replace(/\/+$/, ''), apiKey, connections }
+  const baseUrl = url.href.replace(/\/+$/, '')
+  return { kind: 'sendgrid', name: 'sendgrid', baseUrl, apiKey, connections: values.RELAY_CONNECTIONS }
 }
