@@ -1,7 +1,7 @@
 /** Owns the part of the environment that says which relays there are, in which order, and how each is reached. */
 import { isIPv4 } from 'node:net'
 import { checkAddress } from './address.ts'
-import { ConfigError } from './config-error.ts'
+import { ConfigError, problemCollector } from './config-error.ts'
 import { parseLimit } from './outbox/limit.ts'
 import type { Rate } from './transport/rate.ts'
 
@@ -58,16 +58,7 @@ const maxRate = 10_000
 
 /** The relays in the order of `RELAYS`; none when none is configured. Throws `ConfigError` with all that is wrong. */
 export function readRelays(values: RelayValues): { relays: RelayConfig[]; warnings: string[] } {
-  const problems: string[] = []
-  const collect = <T>(read: () => T): T | undefined => {
-    try {
-      return read()
-    } catch (error) {
-      if (!(error instanceof ConfigError)) throw error
-      problems.push(...error.problems)
-      return undefined
-    }
-  }
+  const { problems, collect } = problemCollector()
   const configured = names.flatMap((name) => collect(() => known[name]!.read(values)) ?? [])
   // a relay that is written wrongly is not to be called missing as well
   const order = problems.length > 0 ? [] : collect(() => orderOf(values.RELAYS, configured))

@@ -3,7 +3,7 @@ import { existsSync } from 'node:fs'
 import { z } from 'zod'
 import { checkAddress, isMailDomain } from './address.ts'
 import { databaseUrlTrouble } from './config-database.ts'
-import { ConfigError } from './config-error.ts'
+import { ConfigError, problemCollector } from './config-error.ts'
 import { type RelayConfig, readRelays } from './config-relays.ts'
 import { readSecrets, type Secrets } from './config-secrets.ts'
 import type { Mailbox } from './message.ts'
@@ -128,16 +128,7 @@ export function readConfig(env: NodeJS.ProcessEnv = process.env): Config {
   }
   const values = parsed.data
   const production = values.NODE_ENV === 'production'
-  const problems: string[] = []
-  const collect = <T>(read: () => T): T | undefined => {
-    try {
-      return read()
-    } catch (error) {
-      if (!(error instanceof ConfigError)) throw error
-      problems.push(...error.problems)
-      return undefined
-    }
-  }
+  const { problems, collect } = problemCollector()
   const ways = collect(() => readSomeRelay(values, production))
   const sender = collect(() => readSender(values, production || ways?.relays.length !== 0))
   if (production && values.PREVIEW && values.ADMIN_TOKEN === undefined) {
