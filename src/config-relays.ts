@@ -105,7 +105,6 @@ const isLoopback = (name: string) =>
   name === 'localhost' || name === '[::1]' || (isIPv4(name) && name.startsWith('127.'))
 const options = ['tls', 'connections', 'rate', 'from']
 
-/** `smtp://` always means STARTTLS with a verified certificate: "if offered" could be stripped on the way. */
 function smtpUrl(
   name: string,
   variable: 'SMTP_URL' | 'SMTP_URL_2' | 'SMTP_URL_3',
@@ -114,54 +113,64 @@ function smtpUrl(
   const value = values[variable]
   if (value === undefined) return undefined
   const wrong = (what: string) => new ConfigError([`${variable}: ${what}`])
-  const url = URL.parse(value)
-  const protocol = url?.protocol ?? ''
-  if (!url || !hostName.test(url.hostname) || !['smtp:', 'smtps:'].includes(protocol)) {
-    throw wrong('must look like smtp://user:password@host:587 or smtps://user:password@host:465.')
-  }
-  // an "@" behind the host is the end of a password that was cut there; only a sender may hold one
-  const cut = [...url.searchParams].some(([key, option]) =>
-    `${key}${key === 'from' ? '' : option}`.includes('@'),
-  )
-  if (cut || url.hash !== '' || !['', '/'].includes(url.pathname)) {
-    throw wrong('holds a "/", "?" or "#" in user or password that is not percent-encoded (%2F, %3F, %23).')
-  }
-  const given = [...url.searchParams.keys()]
-  const unknown = given.find((key, place) => !options.includes(key) || given.indexOf(key) !== place)
-  if (unknown !== undefined) {
-    const once = `each at most once: ${options.join(', ')}`
-    throw wrong(`does not know the option "${unknown.slice(0, 20)}", or not twice; there are, ${once}.`)
-  }
-  const off = url.searchParams.get('tls') === 'off'
-  if (url.searchParams.has('tls') && !(off && protocol === 'smtp:' && isLoopback(url.hostname))) {
-    throw wrong('allows only tls=off, and that only with smtp:// to this machine (localhost). Remove it.')
-  }
-  if ((url.username === '') !== (url.password === '')) {
-    throw wrong(
-      'has a user without a password or the reverse. Write smtp://user:password@host:587, percent-encoded.',
-    )
-  }
+  const url = parsed(value, wrong)
   return {
     kind: 'smtp',
     name,
     host: url.hostname.replace(/^\[|\]$/g, ''),
-    port: Number(url.port) || (protocol === 'smtps:' ? 465 : 587),
-    tls: off ? 'off' : protocol === 'smtps:' ? 'implicit' : 'starttls',
-    auth: url.username === '' ? undefined : { user: decode(url.username), pass: decode(url.password) },
+    port: Number(url.port) || (url.protocol === 'smtps:' ? 465 : 587),
+    tls: tlsIn(url, wrong),
+    auth: authIn(url, wrong),
     connections: connectionsIn(url, wrong) ?? values.RELAY_CONNECTIONS,
     rate: rateIn(url, wrong),
     from: fromIn(url, wrong),
   }
-  function decode(part: string): string {
-    try {
-      return decodeURIComponent(part)
-    } catch {
-      throw wrong('holds a "%" in user or password that is not percent-encoded. Write it as %25.')
-    }
-  }
 }
 
 type Wrong = (what: string) => ConfigError
+
+/** With all its parts in their places, and no options but ours. */
+function parsed(value: string, wrong: Wrong): URL {
+  const url = URL.parse(value)
+  if (!url || !hostName.test(url.hostname) || !['smtp:', 'smtps:'].includes(url.protocol)) {
+    throw wrong('must look like smtp://user:password@host:587 or smtps://user:password@host:465.')
+  }
+  const given = [...url.searchParams]
+  // an "@" behind the host is the end of a password that was cut there; only a sender may hold one
+  const cut = given.some(([key, option]) => `${key}${key === 'from' ? '' : option}`.includes('@'))
+  if (cut || url.hash !== '' || !['', '/'].includes(url.pathname)) {
+    throw wrong('holds a "/", "?" or "#" in user or password that is not percent-encoded (%2F, %3F, %23).')
+  }
+  const keys = given.map(([key]) => key)
+  const unknown = keys.find((key, place) => !options.includes(key) || keys.indexOf(key) !== place)
+  if (unknown !== undefined) {
+    const once = `each at most once: ${options.join(', ')}`
+    throw wrong(`does not know the option "${unknown.slice(0, 20)}", or not twice; there are, ${once}.`)
+  }
+  return url
+}
+
+/** `smtp://` always means STARTTLS with a verified certificate: "if offered" could be stripped on the way. */
+function tlsIn({ protocol, hostname, searchParams }: URL, wrong: Wrong): SmtpRelayConfig['tls'] {
+  const value = searchParams.get('tls')
+  if (value === null) return protocol === 'smtps:' ? 'implicit' : 'starttls'
+  if (value === 'off' && protocol === 'smtp:' && isLoopback(hostname)) return 'off'
+  throw wrong('allows only tls=off, and that only with smtp:// to this machine (localhost). Remove it.')
+}
+
+function authIn({ username, password }: URL, wrong: Wrong): SmtpRelayConfig['auth'] {
+  if (username === '' && password === '') return undefined
+  if (username === '' || password === '') {
+    throw wrong(
+      'has a user without a password or the reverse. Write smtp://user:password@host:587, percent-encoded.',
+    )
+  }
+  try {
+    return { user: decodeURIComponent(username), pass: decodeURIComponent(password) }
+  } catch {
+    throw wrong('holds a "%" in user or password that is not percent-encoded. Write it as %25.')
+  }
+}
 
 function connectionsIn({ searchParams }: URL, wrong: Wrong): number | undefined {
   const value = searchParams.get('connections')
