@@ -41,12 +41,14 @@ export interface Config {
 const given = <T extends z.ZodType>(schema: T) =>
   z.preprocess((value) => (value === '' ? undefined : value), schema)
 const text = given(z.string().optional())
-const whole = (least: number, most: number) =>
-  z
+const whole = (least: number, most: number) => {
+  const sentence = `must be a whole number from ${least} to ${most}`
+  return z
     .string()
-    .regex(/^\d+$/, `must be a whole number from ${least} to ${most}`)
+    .regex(/^\d+$/, sentence)
     .transform(Number)
-    .refine((value) => value >= least && value <= most, `must be a whole number from ${least} to ${most}`)
+    .refine((value) => value >= least && value <= most, sentence)
+}
 const onOff = given(
   z
     .enum(['on', 'off'], 'must be "on" or "off"')
