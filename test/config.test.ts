@@ -162,6 +162,23 @@ describe('a start in production', () => {
   })
 
   it.each([
+    [
+      'sslmode=verfy-full',
+      'sslmode must be one of disable, allow, prefer, require, no-verify, verify-ca, verify-full',
+    ],
+    [
+      'sslmode=disable&sslmode=on',
+      'sslmode must be one of disable, allow, prefer, require, no-verify, verify-ca, verify-full',
+    ],
+    ['ssl=false', 'ssl must be one of true, 1, 0, no-verify'],
+    ['sslmode=verify-full&sslrootcert=/nowhere/ca.crt', 'there is no such file as its sslrootcert names'],
+  ])('refuses a DATABASE_URL with %s', (options, sentence) => {
+    expect(problemsOf({ ...production, DATABASE_URL: `postgres://db.example.com/mails?${options}` })).toEqual(
+      [`DATABASE_URL: ${sentence}.`],
+    )
+  })
+
+  it.each([
     'postgres://user:ter%2F%3F%23%40%252@db.example.com:5432/mails?sslmode=verify-full',
     'postgres://user:t@r2@db.example.com/mails',
     'postgresql://[::1]/mails',
