@@ -106,7 +106,8 @@ function statesIn(rows: readonly Record<string, unknown>[]): Map<string, number>
 }
 
 async function examinePostgres(url: string, heroku: boolean, signal: AbortSignal): Promise<Finding[]> {
-  const where = `Postgres at ${new URL(url).host}`
+  const { host, searchParams } = new URL(url)
+  const where = `Postgres at ${searchParams.get('host') || decodeURIComponent(host)}`
   try {
     return judge(where, await asked(url, heroku, signal, readDatabase))
   } catch (error) {
