@@ -1,7 +1,7 @@
 /** Owns the part of the environment that says which relays there are, in which order, and how each is reached. */
 import { isIPv4 } from 'node:net'
 import { checkAddress } from './address.ts'
-import { ConfigError } from './config-error.ts'
+import { ConfigError, problemCollector } from './config-error.ts'
 import { parseLimit } from './outbox/limit.ts'
 import type { Rate } from './transport/rate.ts'
 
@@ -32,7 +32,7 @@ export type RelayConfig = SmtpRelayConfig | SendgridRelayConfig
 
 export interface RelayValues {
   readonly MAILERTOGO_SMTP_HOST?: string | undefined
-  readonly MAILERTOGO_SMTP_PORT?: number | undefined
+  readonly MAILERTOGO_SMTP_PORT: number
   readonly MAILERTOGO_SMTP_USER?: string | undefined
   readonly MAILERTOGO_SMTP_PASSWORD?: string | undefined
   readonly SMTP_URL?: string | undefined
@@ -40,7 +40,7 @@ export interface RelayValues {
   readonly SMTP_URL_3?: string | undefined
   readonly SENDGRID_API_KEY?: string | undefined
   readonly SENDGRID_API_URL?: string | undefined
-  readonly RELAY_CONNECTIONS?: number | undefined
+  readonly RELAY_CONNECTIONS: number
   readonly RELAYS?: string | undefined
 }
 
@@ -54,21 +54,11 @@ const known: Record<string, { read: (values: RelayValues) => RelayConfig | undef
 }
 const names = Object.keys(known)
 
-const connectionsByDefault = 10
 const maxRate = 10_000
 
 /** The relays in the order of `RELAYS`; none when none is configured. Throws `ConfigError` with all that is wrong. */
 export function readRelays(values: RelayValues): { relays: RelayConfig[]; warnings: string[] } {
-  const problems: string[] = []
-  const collect = <T>(read: () => T): T | undefined => {
-    try {
-      return read()
-    } catch (error) {
-      if (!(error instanceof ConfigError)) throw error
-      problems.push(...error.problems)
-      return undefined
-    }
-  }
+  const { problems, collect } = problemCollector()
   const configured = names.flatMap((name) => collect(() => known[name]!.read(values)) ?? [])
   // a relay that is written wrongly is not to be called missing as well
   const order = problems.length > 0 ? [] : collect(() => orderOf(values.RELAYS, configured))
@@ -104,9 +94,8 @@ function mailerToGo(values: RelayValues): SmtpRelayConfig | undefined {
       'MAILERTOGO_SMTP_HOST: MAILERTOGO_SMTP_HOST, MAILERTOGO_SMTP_USER and MAILERTOGO_SMTP_PASSWORD belong together. Set all three, or none.',
     ])
   }
-  const port = values.MAILERTOGO_SMTP_PORT ?? 587
+  const { MAILERTOGO_SMTP_PORT: port, RELAY_CONNECTIONS: connections } = values
   const tls = port === 465 ? 'implicit' : 'starttls'
-  const connections = values.RELAY_CONNECTIONS ?? connectionsByDefault
   const whole = { rate: undefined, from: undefined, connections }
   return { kind: 'smtp', name: 'mailertogo', host, port, tls, auth: { user, pass }, ...whole }
 }
@@ -116,7 +105,6 @@ const isLoopback = (name: string) =>
   name === 'localhost' || name === '[::1]' || (isIPv4(name) && name.startsWith('127.'))
 const options = ['tls', 'connections', 'rate', 'from']
 
-/** `smtp://` always means STARTTLS with a verified certificate: "if offered" could be stripped on the way. */
 function smtpUrl(
   name: string,
   variable: 'SMTP_URL' | 'SMTP_URL_2' | 'SMTP_URL_3',
@@ -125,51 +113,64 @@ function smtpUrl(
   const value = values[variable]
   if (value === undefined) return undefined
   const wrong = (what: string) => new ConfigError([`${variable}: ${what}`])
-  const url = URL.parse(value)
-  const protocol = url?.protocol ?? ''
-  if (!url || !hostName.test(url.hostname) || !['smtp:', 'smtps:'].includes(protocol)) {
-    throw wrong('must look like smtp://user:password@host:587 or smtps://user:password@host:465.')
-  }
-  const bare = url.username === '' && url.search.includes('@') && !url.searchParams.has('from')
-  if (bare || url.hash !== '' || !['', '/'].includes(url.pathname)) {
-    throw wrong('holds a "/", "?" or "#" in user or password that is not percent-encoded (%2F, %3F, %23).')
-  }
-  const given = [...url.searchParams.keys()]
-  const unknown = given.find((key, place) => !options.includes(key) || given.indexOf(key) !== place)
-  if (unknown !== undefined) {
-    const once = `each at most once: ${options.join(', ')}`
-    throw wrong(`does not know the option "${unknown.slice(0, 20)}", or not twice; there are, ${once}.`)
-  }
-  const off = url.searchParams.get('tls') === 'off'
-  if (url.searchParams.has('tls') && !(off && protocol === 'smtp:' && isLoopback(url.hostname))) {
-    throw wrong('allows only tls=off, and that only with smtp:// to this machine (localhost). Remove it.')
-  }
-  if ((url.username === '') !== (url.password === '')) {
-    throw wrong(
-      'has a user without a password or the reverse. Write smtp://user:password@host:587, percent-encoded.',
-    )
-  }
+  const url = parsed(value, wrong)
   return {
     kind: 'smtp',
     name,
     host: url.hostname.replace(/^\[|\]$/g, ''),
-    port: Number(url.port) || (protocol === 'smtps:' ? 465 : 587),
-    tls: off ? 'off' : protocol === 'smtps:' ? 'implicit' : 'starttls',
-    auth: url.username === '' ? undefined : { user: decode(url.username), pass: decode(url.password) },
-    connections: connectionsIn(url, wrong) ?? values.RELAY_CONNECTIONS ?? connectionsByDefault,
+    port: Number(url.port) || (url.protocol === 'smtps:' ? 465 : 587),
+    tls: tlsIn(url, wrong),
+    auth: authIn(url, wrong),
+    connections: connectionsIn(url, wrong) ?? values.RELAY_CONNECTIONS,
     rate: rateIn(url, wrong),
     from: fromIn(url, wrong),
-  }
-  function decode(part: string): string {
-    try {
-      return decodeURIComponent(part)
-    } catch {
-      throw wrong('holds a "%" in user or password that is not percent-encoded. Write it as %25.')
-    }
   }
 }
 
 type Wrong = (what: string) => ConfigError
+
+/** With all its parts in their places, and no options but ours. */
+function parsed(value: string, wrong: Wrong): URL {
+  const url = URL.parse(value)
+  if (!url || !hostName.test(url.hostname) || !['smtp:', 'smtps:'].includes(url.protocol)) {
+    throw wrong('must look like smtp://user:password@host:587 or smtps://user:password@host:465.')
+  }
+  const given = [...url.searchParams]
+  // an "@" behind the host is the end of a password that was cut there; only a sender may hold one
+  const cut = given.some(([key, option]) => `${key}${key === 'from' ? '' : option}`.includes('@'))
+  if (cut || url.hash !== '' || !['', '/'].includes(url.pathname)) {
+    throw wrong('holds a "/", "?" or "#" in user or password that is not percent-encoded (%2F, %3F, %23).')
+  }
+  const keys = given.map(([key]) => key)
+  const unknown = keys.find((key, place) => !options.includes(key) || keys.indexOf(key) !== place)
+  if (unknown !== undefined) {
+    const once = `each at most once: ${options.join(', ')}`
+    throw wrong(`does not know the option "${unknown.slice(0, 20)}", or not twice; there are, ${once}.`)
+  }
+  return url
+}
+
+/** `smtp://` always means STARTTLS with a verified certificate: "if offered" could be stripped on the way. */
+function tlsIn({ protocol, hostname, searchParams }: URL, wrong: Wrong): SmtpRelayConfig['tls'] {
+  const value = searchParams.get('tls')
+  if (value === null) return protocol === 'smtps:' ? 'implicit' : 'starttls'
+  if (value === 'off' && protocol === 'smtp:' && isLoopback(hostname)) return 'off'
+  throw wrong('allows only tls=off, and that only with smtp:// to this machine (localhost). Remove it.')
+}
+
+function authIn({ username, password }: URL, wrong: Wrong): SmtpRelayConfig['auth'] {
+  if (username === '' && password === '') return undefined
+  if (username === '' || password === '') {
+    throw wrong(
+      'has a user without a password or the reverse. Write smtp://user:password@host:587, percent-encoded.',
+    )
+  }
+  try {
+    return { user: decodeURIComponent(username), pass: decodeURIComponent(password) }
+  } catch {
+    throw wrong('holds a "%" in user or password that is not percent-encoded. Write it as %25.')
+  }
+}
 
 function connectionsIn({ searchParams }: URL, wrong: Wrong): number | undefined {
   const value = searchParams.get('connections')
@@ -216,6 +217,6 @@ function sendgrid(values: RelayValues): SendgridRelayConfig | undefined {
   if (url?.protocol !== 'https:' || !plain) {
     throw new ConfigError(['SENDGRID_API_URL: must look like https://api.sendgrid.com, always https.'])
   }
-  const connections = values.RELAY_CONNECTIONS ?? connectionsByDefault
-  return { kind: 'sendgrid', name: 'sendgrid', baseUrl: url.href.replace(/\/+$/, ''), apiKey, connections }
+  const baseUrl = url.href.replace(/\/+$/, '')
+  return { kind: 'sendgrid', name: 'sendgrid', baseUrl, apiKey, connections: values.RELAY_CONNECTIONS }
 }

@@ -1,14 +1,13 @@
 /** Owns the environment: its only reader. One schema, one frozen `Config`, and a sentence for whatever is wrong. */
-import type { KeyObject } from 'node:crypto'
-import { randomBytes } from 'node:crypto'
 import { existsSync } from 'node:fs'
 import { z } from 'zod'
 import { checkAddress, isMailDomain } from './address.ts'
-import { ConfigError } from './config-error.ts'
+import { databaseUrlTrouble } from './config-database.ts'
+import { ConfigError, problemCollector } from './config-error.ts'
 import { type RelayConfig, readRelays } from './config-relays.ts'
+import { readSecrets, type Secrets } from './config-secrets.ts'
 import type { Mailbox } from './message.ts'
 import { type Limits, parseLimit } from './outbox/limit.ts'
-import { tokenKey } from './token.ts'
 
 export interface Config {
   readonly production: boolean
@@ -18,10 +17,8 @@ export interface Config {
   readonly heroku: boolean
   readonly trustedProxies: number
   readonly logLevel: string
-  /** The keys that open an app's tokens, the current one first; without an app, every key there is. */
-  readonly keysOf: (app?: string) => readonly KeyObject[]
-  /** What seals the outbox, the current one first. */
-  readonly sealSecrets: readonly string[]
+  readonly keysOf: Secrets['keysOf']
+  readonly sealSecrets: Secrets['sealSecrets']
   /** Postgres, when several replicas share one outbox; else a file in `dataDir`. */
   readonly databaseUrl: string | undefined
   readonly dataDir: string
@@ -41,106 +38,81 @@ export interface Config {
 }
 
 /** Dashboards and compose files set a variable to nothing when they mean "unset". */
-const unset = (value: unknown) => (value === '' ? undefined : value)
-const text = z.preprocess(unset, z.string().optional())
-const whole = (fallback: number | undefined, least: number, most: number) =>
-  z.preprocess(
-    unset,
-    z
-      .string()
-      .regex(/^\d+$/, `must be a whole number from ${least} to ${most}`)
-      .transform(Number)
-      .refine((value) => value >= least && value <= most, `must be a whole number from ${least} to ${most}`)
-      .optional()
-      .transform((value) => value ?? fallback),
-  )
-const onOff = z.preprocess(
-  unset,
+const given = <T extends z.ZodType>(schema: T) =>
+  z.preprocess((value) => (value === '' ? undefined : value), schema)
+const text = given(z.string().optional())
+const whole = (least: number, most: number) => {
+  const sentence = `must be a whole number from ${least} to ${most}`
+  return z
+    .string()
+    .regex(/^\d+$/, sentence)
+    .transform(Number)
+    .refine((value) => value >= least && value <= most, sentence)
+}
+const onOff = given(
   z
     .enum(['on', 'off'], 'must be "on" or "off"')
-    .optional()
-    .transform((value) => (value === undefined ? undefined : value === 'on')),
+    .transform((value) => value === 'on')
+    .optional(),
 )
-const singleLine = z.preprocess(
-  unset,
+const singleLine = given(
   z
     .string()
     .max(100, 'must be at most 100 characters long')
     .regex(/^[^\p{Cc}\u2028\u2029]*$/u, 'must be a single line without control characters')
     .optional(),
 )
-const limit = (fallback: string) =>
-  z.preprocess(
-    (value) => unset(value) ?? fallback,
-    z.string().transform((value, context) => {
-      try {
-        return parseLimit(value)
-      } catch {
-        context.addIssue('must be a number of mails per time, such as 30/1h (s, m, h, d), or off')
-        return z.NEVER
-      }
-    }),
-  )
-const hostName = z.preprocess(
-  unset,
-  z
-    .string()
-    .regex(/^[A-Za-z0-9._:-]+$/, 'must be a host name')
-    .optional(),
-)
+const limit = z.string().transform((value, context) => {
+  try {
+    return parseLimit(value)
+  } catch {
+    context.addIssue('must be a number of mails per time, such as 30/1h (s, m, h, d), or off')
+    return z.NEVER
+  }
+})
+const hostName = z.string().regex(/^[A-Za-z0-9._:-]+$/, 'must be a host name')
+const databaseUrl = z.string().superRefine((value, context) => {
+  const trouble = databaseUrlTrouble(value)
+  if (trouble !== undefined) context.addIssue(trouble)
+})
+const logLevels = ['fatal', 'error', 'warn', 'info', 'debug', 'silent'] as const
 
 /** Every variable with a fixed name. `JWT_MAILER_SECRET_<APP>` is read beside it. */
 export const environmentSchema = z.object({
-  PORT: whole(8080, 0, 65_535),
-  HOST: hostName,
+  PORT: given(whole(0, 65_535).default(8080)),
+  HOST: given(hostName.default('0.0.0.0')),
   JWT_MAILER_SECRET: z.string().optional(),
   JWT_MAILER_SECRET_PREVIOUS: text,
-  MAILERTOGO_SMTP_HOST: hostName,
-  MAILERTOGO_SMTP_PORT: whole(587, 1, 65_535),
+  MAILERTOGO_SMTP_HOST: given(hostName.optional()),
+  MAILERTOGO_SMTP_PORT: given(whole(1, 65_535).default(587)),
   MAILERTOGO_SMTP_USER: text,
   MAILERTOGO_SMTP_PASSWORD: text,
-  MAILERTOGO_DOMAIN: hostName,
+  MAILERTOGO_DOMAIN: given(hostName.optional()),
   SMTP_URL: text,
   SMTP_URL_2: text,
   SMTP_URL_3: text,
   SENDGRID_API_KEY: text,
   SENDGRID_API_URL: text,
   RELAYS: text,
-  RELAY_CONNECTIONS: whole(10, 1, 100),
+  RELAY_CONNECTIONS: given(whole(1, 100).default(10)),
   MAIL_FROM: text,
   SENDER_NAME: singleLine,
   APP_NAME: singleLine,
   ALLOW_HTTP_LINKS: onOff,
-  DATABASE_URL: z.preprocess(
-    unset,
-    z
-      .string()
-      .regex(/^postgres(?:ql)?:\/\/\S+$/, 'must look like postgres://user:password@host:5432/database')
-      .optional(),
-  ),
-  DATA_DIR: text,
-  LIMIT_PER_RECIPIENT: limit('30/1h'),
-  LIMIT_PER_APP: limit('off'),
-  MAILS_DIR: z.preprocess(unset, z.string().refine(existsSync, 'there is no such folder').optional()),
+  DATABASE_URL: given(databaseUrl.optional()),
+  DATA_DIR: given(z.string().default('data')),
+  LIMIT_PER_RECIPIENT: given(limit.prefault('30/1h')),
+  LIMIT_PER_APP: given(limit.prefault('off')),
+  MAILS_DIR: given(z.string().refine(existsSync, 'there is no such folder').optional()),
   PREVIEW: onOff,
   METRICS: onOff,
-  ADMIN_TOKEN: z.preprocess(
-    unset,
+  ADMIN_TOKEN: given(
     z.string().min(16, 'must be at least 16 characters long; a new one: openssl rand -hex 16').optional(),
   ),
-  TRUST_PROXY: whole(undefined, 0, 10),
-  LOG_LEVEL: z.preprocess(
-    unset,
-    z
-      .enum(
-        ['fatal', 'error', 'warn', 'info', 'debug', 'silent'],
-        'must be one of fatal, error, warn, info, debug, silent',
-      )
-      .default('info'),
-  ),
+  TRUST_PROXY: given(whole(0, 10).optional()),
+  LOG_LEVEL: given(z.enum(logLevels, `must be one of ${logLevels.join(', ')}`).default('info')),
   // a near miss would quietly be development: a made-up secret, links without TLS
-  NODE_ENV: z.preprocess(
-    unset,
+  NODE_ENV: given(
     z
       .string()
       .refine((value) => value === 'production' || !/prod/i.test(value), 'must be written "production"')
@@ -158,16 +130,7 @@ export function readConfig(env: NodeJS.ProcessEnv = process.env): Config {
   }
   const values = parsed.data
   const production = values.NODE_ENV === 'production'
-  const problems: string[] = []
-  const collect = <T>(read: () => T): T | undefined => {
-    try {
-      return read()
-    } catch (error) {
-      if (!(error instanceof ConfigError)) throw error
-      problems.push(...error.problems)
-      return undefined
-    }
-  }
+  const { problems, collect } = problemCollector()
   const ways = collect(() => readSomeRelay(values, production))
   const sender = collect(() => readSender(values, production || ways?.relays.length !== 0))
   if (production && values.PREVIEW && values.ADMIN_TOKEN === undefined) {
@@ -179,15 +142,15 @@ export function readConfig(env: NodeJS.ProcessEnv = process.env): Config {
   if (!ways || !sender || !secrets || problems.length > 0) throw new ConfigError(problems)
   return Object.freeze({
     production,
-    host: values.HOST ?? '0.0.0.0',
-    port: values.PORT ?? 8080,
+    host: values.HOST,
+    port: values.PORT,
     heroku: values.DYNO !== undefined,
     trustedProxies: values.TRUST_PROXY ?? (values.DYNO === undefined ? 0 : 1),
     logLevel: values.LOG_LEVEL,
     keysOf: secrets.keysOf,
     sealSecrets: secrets.sealSecrets,
     databaseUrl: values.DATABASE_URL,
-    dataDir: values.DATA_DIR ?? 'data',
+    dataDir: values.DATA_DIR,
     limits: { recipient: values.LIMIT_PER_RECIPIENT, app: values.LIMIT_PER_APP },
     sender,
     appName: values.APP_NAME ?? (sender.name || sender.address.slice(sender.address.indexOf('@') + 1)),
@@ -239,48 +202,4 @@ function lossWarnings({ DYNO, DATABASE_URL }: Environment): string[] {
   return [
     'DATABASE_URL is not set: a dyno loses its disk at every restart, and with it the mails that still wait. Add Heroku Postgres.',
   ]
-}
-
-interface Secrets {
-  keysOf: Config['keysOf']
-  sealSecrets: string[]
-  warnings: string[]
-}
-
-const appSecret = /^JWT_MAILER_SECRET_([A-Z0-9_]+?)(_PREVIOUS)?$/
-
-function readSecrets(env: NodeJS.ProcessEnv, values: Environment, production: boolean): Secrets {
-  const advice = 'Set it to what your apps sign with; a new one: openssl rand -base64 32'
-  if (values.JWT_MAILER_SECRET === undefined && production) {
-    throw new ConfigError([`JWT_MAILER_SECRET: is missing. ${advice}`])
-  }
-  const madeUp = values.JWT_MAILER_SECRET === undefined ? randomBytes(32).toString('base64url') : undefined
-  const warnings: string[] = []
-  if (madeUp) warnings.push('JWT_MAILER_SECRET is not set: one was made up, good until the next start.')
-  const keys = new Map<string, KeyObject[]>()
-  const add = (app: string, name: string, secret: string | undefined) => {
-    if (secret === undefined) return
-    if (secret.trim() === '') throw new ConfigError([`${name}: is empty, so anybody could sign. ${advice}`])
-    if (Buffer.byteLength(secret) < 32) warnings.push(`${name} is shorter than 32 bytes and can be guessed.`)
-    keys.set(app, [...(keys.get(app) ?? []), tokenKey(secret)])
-  }
-  const { JWT_MAILER_SECRET: current = madeUp, JWT_MAILER_SECRET_PREVIOUS: previous } = values
-  add('', 'JWT_MAILER_SECRET', current)
-  add('', 'JWT_MAILER_SECRET_PREVIOUS', previous)
-  const sealSecrets = [current, previous].filter((secret) => secret !== undefined)
-  // names in order, so that NAME comes before NAME_PREVIOUS
-  for (const name of Object.keys(env).toSorted()) {
-    if (/^jwt_mailer_secret_/i.test(name) && name !== name.toUpperCase()) {
-      throw new ConfigError([
-        `${name}: is not read. Write the name of the app in capitals: ${name.toUpperCase()}.`,
-      ])
-    }
-    const app = appSecret.exec(name)?.[1]
-    if (app && name !== 'JWT_MAILER_SECRET_PREVIOUS') add(app, name, env[name])
-  }
-  const shared = keys.get('') ?? []
-  const all = [...keys.values()].flat()
-  const keysOf = (app?: string) =>
-    app === undefined ? all : (keys.get(app.toUpperCase().replaceAll('-', '_')) ?? shared)
-  return { keysOf, sealSecrets, warnings }
 }

@@ -138,6 +138,65 @@ describe('a start in production', () => {
     expect(told.join()).not.toContain('hunter2')
   })
 
+  it.each([
+    'postgres://user:hun#ter2@db.example.com/mails',
+    'postgres://user:hun?ter2@db.example.com/mails',
+    'postgres://user:hun/ter2@db.example.com/mails',
+    'postgres://user:12#ter2@db.example.com/mails',
+    'postgres://user:12?ter2@db.example.com/mails',
+    'postgres://user:12/ter2@db.example.com/mails',
+    'postgres://user:ter2%@db.example.com/mails',
+    'postgres://user:ter2%ff@db.example.com/mails',
+    'postgres://user:ter 2@db.example.com/mails',
+    'postgres://user:ter2@db.example.com:port/mails',
+    'postgres://user:ter2@db.example.com/mails#ter2',
+    'postgres://user:ter2@/mails?host=/var/run/postgresql',
+    'postgres:///mails',
+    'postgres://',
+    'mysql://user:ter2@db.example.com/mails',
+    'db.example.com',
+  ])('refuses %s as DATABASE_URL, and does not repeat it', (url) => {
+    expect(problemsOf({ ...production, DATABASE_URL: url })).toEqual([
+      'DATABASE_URL: must look like postgres://user:password@host:5432/database, with "/", "?", "#", "@" and "%" in the password percent-encoded.',
+    ])
+  })
+
+  it.each([
+    [
+      'sslmode=verfy-full',
+      'sslmode must be one of disable, allow, prefer, require, no-verify, verify-ca, verify-full',
+    ],
+    [
+      'sslmode=disable&sslmode=on',
+      'sslmode must be one of disable, allow, prefer, require, no-verify, verify-ca, verify-full',
+    ],
+    ['ssl=false', 'ssl must be one of true, 1, 0, no-verify'],
+    ['sslmode=verify-full&sslrootcert=/nowhere/ca.crt', 'there is no such file as its sslrootcert names'],
+  ])('refuses a DATABASE_URL with %s', (options, sentence) => {
+    expect(problemsOf({ ...production, DATABASE_URL: `postgres://db.example.com/mails?${options}` })).toEqual(
+      [`DATABASE_URL: ${sentence}.`],
+    )
+  })
+
+  it.each([
+    'postgres://user:ter%2F%3F%23%40%252@db.example.com:5432/mails?sslmode=verify-full',
+    'postgres://user:t@r2@db.example.com/mails',
+    'postgresql://[::1]/mails',
+    'postgres:///mails?host=/var/run/postgresql&user=mailer',
+    'postgres://mailer@%2Fvar%2Frun%2Fpostgresql/mails',
+  ])('takes %s as DATABASE_URL', (url) => {
+    expect(readConfig({ ...production, DATABASE_URL: url }).databaseUrl).toBe(url)
+  })
+
+  it.each([
+    'smtp://user:1?hunter2@smtp.example.com?rate=1/1s&from=noreply@example.com',
+    'smtp://user:1@2:3?hunter2@smtp.example.com',
+  ])('does not take the end of a password for an option: %s', (url) => {
+    const told = problemsOf({ ...production, SMTP_URL: url }).join()
+    expect(told).toMatch(/^SMTP_URL: .*percent-encoded/)
+    expect(told).not.toContain('hunter2')
+  })
+
   it('warns of a secret that can be guessed', () => {
     expect(readConfig({ ...production, JWT_MAILER_SECRET: 'short' }).warnings).toEqual([
       'JWT_MAILER_SECRET is shorter than 32 bytes and can be guessed.',
@@ -265,6 +324,20 @@ describe('secrets', () => {
     expect(verified(env, 'my-shop', secret)).toBe(false)
     expect(verified(env, 'default', shop)).toBe(false)
     expect(verified(env, 'default', secret)).toBe(true)
+  })
+})
+
+describe('a previous secret without a current one', () => {
+  it('of an app is refused: it would lock the shared secret out', () => {
+    expect(problemsOf({ ...production, JWT_MAILER_SECRET_SHOP_PREVIOUS: secret })).toEqual([
+      'JWT_MAILER_SECRET_SHOP_PREVIOUS: is set without JWT_MAILER_SECRET_SHOP. Set that to what the app signs with now, or remove this one: then JWT_MAILER_SECRET opens the app.',
+    ])
+  })
+
+  it('is refused: the current one would be made up', () => {
+    expect(problemsOf({ JWT_MAILER_SECRET_PREVIOUS: secret })).toEqual([
+      'JWT_MAILER_SECRET_PREVIOUS: is set without JWT_MAILER_SECRET. Set that to what your apps sign with now, or remove this one.',
+    ])
   })
 })
 

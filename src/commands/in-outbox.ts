@@ -1,16 +1,13 @@
 /** Owns the way of a command into the outbox of the service: found by its environment, opened, and closed again. */
 import { existsSync } from 'node:fs'
-import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { ConfigError } from '../config-error.ts'
 import { type Config, readConfig } from '../config.ts'
 import { MailerError } from '../errors.ts'
-import type { Engine } from '../outbox/engine.ts'
 import { OutboxError } from '../outbox/lifeline.ts'
 import { openOutbox } from '../outbox/outbox.ts'
 import type { Outbox } from '../outbox/port.ts'
-import { postgresEngine } from '../outbox/postgres.ts'
-import { sqliteEngine } from '../outbox/sqlite.ts'
+import { engineOf, outboxFile } from '../store.ts'
 import { CommandError } from './terminal.ts'
 
 const silent = { info() {}, warn() {}, error() {} }
@@ -18,8 +15,9 @@ const silent = { info() {}, warn() {}, error() {} }
 /** Whatever keeps `work` from being done is thrown as a `CommandError`. */
 export async function inOutbox<T>(env: NodeJS.ProcessEnv, work: (outbox: Outbox) => Promise<T>): Promise<T> {
   const config = readOrComplain(env)
+  refuseToMakeFile(config)
   const outbox = await openOutbox({
-    engine: engineOf(config),
+    engine: await engineOf(config),
     secrets: config.sealSecrets,
     limits: config.limits,
     log: silent,
@@ -51,12 +49,10 @@ function readOrComplain(env: NodeJS.ProcessEnv): Config {
 }
 
 /** A file made here might belong to another user than the service's, and would only ever be empty. */
-function engineOf({ databaseUrl, heroku, dataDir }: Config): Engine {
-  if (databaseUrl !== undefined) return postgresEngine({ url: databaseUrl, onHeroku: heroku })
-  const path = join(dataDir, 'outbox.sqlite')
-  if (!existsSync(path))
-    throw new CommandError(
-      `there is no outbox ${path}. The service makes it when it starts; DATA_DIR says where.`,
-    )
-  return sqliteEngine({ path })
+function refuseToMakeFile(config: Config): void {
+  const path = outboxFile(config)
+  if (config.databaseUrl !== undefined || existsSync(path)) return
+  throw new CommandError(
+    `there is no outbox ${path}. The service makes it when it starts; DATA_DIR says where.`,
+  )
 }

@@ -3,6 +3,7 @@ import { readFileSync } from 'node:fs'
 import { type Command, InvalidArgumentError, Option } from 'commander'
 import { z } from 'zod'
 import type { MintOptions } from '../client/mint.ts'
+import { secretOfApp } from '../config-secrets.ts'
 import { CommandError } from './terminal.ts'
 
 export interface MailFlags {
@@ -86,8 +87,7 @@ export function mailOf(flags: MailFlags, env: NodeJS.ProcessEnv): MintOptions {
 
 /** Throws a `CommandError` that names the variable. */
 export function secretOf(app: string, env: NodeJS.ProcessEnv): string {
-  const own = `JWT_MAILER_SECRET_${app.toUpperCase().replaceAll('-', '_')}`
-  const secret = env[own] || env['JWT_MAILER_SECRET']
+  const secret = env[secretOfApp(app)] || env['JWT_MAILER_SECRET']
   if (secret) return secret
   throw new CommandError('set JWT_MAILER_SECRET to the secret that you share with the mailer')
 }

@@ -3,12 +3,12 @@
  * its own user, and a file made here by another user would lock it out.
  */
 import { access, constants, stat } from 'node:fs/promises'
-import { dirname, join } from 'node:path'
+import { dirname } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
 import { Client } from 'pg'
-import type { Config } from '../config.ts'
 import { addressAndTls } from '../outbox/postgres.ts'
 import { schemaVersion } from '../outbox/schema.ts'
+import { outboxFile, type StorePlace } from '../store.ts'
 import type { ClockSource } from './clock.ts'
 import { about, codeOf, type Finding } from './finding.ts'
 
@@ -17,10 +17,8 @@ const askMs = 5000
 const versionSql = 'select version from outbox_schema'
 const statesSql = 'select state, count(*) as n from outbox_mail group by state'
 
-type Place = Pick<Config, 'databaseUrl' | 'heroku' | 'dataDir'>
-
-export function examineStore(place: Place, signal: AbortSignal): Promise<Finding[]> {
-  if (place.databaseUrl === undefined) return examineFile(join(place.dataDir, 'outbox.sqlite'))
+export function examineStore(place: StorePlace, signal: AbortSignal): Promise<Finding[]> {
+  if (place.databaseUrl === undefined) return examineFile(outboxFile(place))
   return examinePostgres(place.databaseUrl, place.heroku, signal)
 }
 
@@ -108,7 +106,8 @@ function statesIn(rows: readonly Record<string, unknown>[]): Map<string, number>
 }
 
 async function examinePostgres(url: string, heroku: boolean, signal: AbortSignal): Promise<Finding[]> {
-  const where = `Postgres at ${new URL(url).host}`
+  const { host, searchParams } = new URL(url)
+  const where = `Postgres at ${searchParams.get('host') || decodeURIComponent(host)}`
   try {
     return judge(where, await asked(url, heroku, signal, readDatabase))
   } catch (error) {

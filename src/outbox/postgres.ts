@@ -152,8 +152,8 @@ function gone(cause: unknown): MailerError {
 }
 
 /**
- * `sslmode` in the meaning libpq gives it: `require` encrypts without asking who answers, `verify-full` asks. Without
- * it: TLS on Heroku, none elsewhere.
+ * Of libpq's modes three are told apart: `disable` (also `allow`); `require` (also `prefer`), which encrypts without
+ * asking who answers; and `verify-full` (also `verify-ca`), which asks. Without `sslmode`: TLS on Heroku, none elsewhere.
  */
 export function addressAndTls(
   address: string,

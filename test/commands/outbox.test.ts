@@ -191,6 +191,11 @@ describe('an outbox that cannot be reached', () => {
   it.each([
     ['no file', { DATA_DIR: '/nowhere' }, /there is no outbox \/nowhere\/outbox\.sqlite/],
     ['no server', { DATABASE_URL: 'postgres://nobody@127.0.0.1:9/none' }, /cannot be reached: ECONNREFUSED/],
+    [
+      'no address',
+      { DATABASE_URL: 'postgres://user:pa#ss@127.0.0.1:9/none' },
+      /attention:\nDATABASE_URL: must look like (?!.*pa#ss)/,
+    ],
     ['no configuration', { JWT_MAILER_SECRET: ' ' }, /JWT_MAILER_SECRET: is empty/],
   ])('is told in a sentence: %s', async (_title, env, sentence) => {
     const failure = await run({ ...base, ...env }, 'stats').catch((error: unknown) => error)

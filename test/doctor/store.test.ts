@@ -190,6 +190,11 @@ describe.skipIf(postgresMissing())('the doctor looks at the outbox in Postgres',
 })
 
 describe('the doctor looks at a Postgres', () => {
+  it('behind a socket, and says where that is', async () => {
+    for (const url of ['postgres:///mails?host=/nowhere/pg', 'postgres://%2Fnowhere%2Fpg/mails'])
+      expect((await ofPostgres(url)).join()).toContain('Postgres at /nowhere/pg cannot be reached (ENOENT)')
+  })
+
   it('that is not there, or no Postgres, and keeps the password to itself', async () => {
     expect(await ofPostgres('postgres://mailer:geheim@127.0.0.1:1/mails')).toMatchInlineSnapshot(`
       [

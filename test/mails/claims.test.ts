@@ -77,6 +77,19 @@ test('both names of the access key mean the same, and the newer one counts', () 
   expect(key({ user_aut_key_or_otp: '<&"\'>*_`{{x}}' })).toBe('<&"\'>*_`{{x}}')
 })
 
+test.each<[object, string, string]>([
+  [{ user_aut_key: 'a b' }, 'user_aut_key', 'key'],
+  [{ user_aut_key_or_otp: 'a b' }, 'user_aut_key_or_otp', 'key'],
+  [{ user_aut_key: 'old', user_aut_key_or_otp: 'a b' }, 'user_aut_key_or_otp', 'key'],
+  [{ user_aut_key: 'a b', user_aut_key_or_otp: '' }, 'user_aut_key', 'key'],
+  [{ user_aut_key: '' }, 'user_aut_key_or_otp', 'missing'],
+])('a wrong access key is called as it was sent: %j', (claims, claim, reason) => {
+  const reset = builtIn().find('default', 'resetkey', undefined)
+  expect(() => render(reset, { user_email: 'ada@example.com', ...claims })).toThrow(
+    expect.objectContaining({ claim, reason }),
+  )
+})
+
 test('an access key may be optional when its mail can do without', () => {
   const optional = mailOf(
     'Hello.\n\n{% if access_key %}\n`{{ access_key }}`\n{% endif %}',
