@@ -1,5 +1,4 @@
 /** Owns the service's lifetime: environment → parts → listening, and everything closed in reverse order at the end. */
-import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import closeWithGrace from 'close-with-grace'
@@ -14,11 +13,10 @@ import { CatalogueError, loadCatalogue } from './mails/catalogue.ts'
 import { liveCatalogue } from './mails/live.ts'
 import { mimeBuilder } from './mails/mime.ts'
 import { openMetrics } from './metrics.ts'
-import type { Engine } from './outbox/engine.ts'
 import { OutboxError } from './outbox/lifeline.ts'
 import { openOutbox } from './outbox/outbox.ts'
 import { type PumpOptions, startPump } from './outbox/pump.ts'
-import { sqliteEngine } from './outbox/sqlite.ts'
+import { engineOf } from './store.ts'
 import { failover, type FailoverOptions } from './transport/failover.ts'
 import type { Inbox } from './transport/inbox.ts'
 import { relayTransport } from './transport/relays.ts'
@@ -52,7 +50,7 @@ export async function start(config: Config, log: Log, pace: Pace = {}): Promise<
   for (const warning of config.warnings) log.warn(warning)
   // its thread starts while this one reads the mails
   const opening = openOutbox({
-    engine: await openEngine(config),
+    engine: await engineOf(config),
     secrets: config.sealSecrets,
     limits: config.limits,
     log,
@@ -151,13 +149,6 @@ export async function start(config: Config, log: Log, pace: Pace = {}): Promise<
   url = localUrl(config.host, port)
   if (inbox && key) console.log(welcome(url, key))
   else log.info({ port, relay: transport.name, mails: catalogue.mails.length }, 'listening')
-}
-
-/** Loaded only where it is used. */
-async function openEngine({ databaseUrl, heroku, dataDir }: Config): Promise<Engine> {
-  if (!databaseUrl) return sqliteEngine({ path: join(dataDir, 'outbox.sqlite') })
-  const { postgresEngine } = await import('./outbox/postgres.ts')
-  return postgresEngine({ url: databaseUrl, onHeroku: heroku })
 }
 
 async function openOwnInbox(): Promise<Inbox> {

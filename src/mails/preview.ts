@@ -142,7 +142,7 @@ function hintOf(reason: string, rule: ClaimRule | undefined): string {
     case 'control':
       return 'It holds a control character.'
     case 'key':
-      return '1 to 256 printable ASCII characters without spaces, nothing that reads as a link.'
+      return '1 to 256 printable ASCII characters without spaces, no "://" and no "www." in front.'
     case 'address':
       return 'It must be one plain address, such as ada@example.com.'
     case 'link':
