@@ -140,10 +140,13 @@ export function sendgridTransport(options: SendgridOptions): Transport {
     for (const job of jobs) {
       if (time < (job.started ? job.endBy : job.startBy) - sweepMs) continue
       // waiting behind others that get through is no fault of the connection
-      const reason = !job.started && lastGood > job.since ? 'line_slow' : 'timeout'
-      finish(job, outcomeOfSilence(job), { reason })
-      job.call.destroy()
+      giveUp(job, !job.started && lastGood > job.since ? 'line_slow' : 'timeout')
     }
+  }
+
+  function giveUp(job: Job, reason: string): void {
+    finish(job, outcomeOfSilence(job), { reason })
+    job.call.destroy()
   }
 
   function check(): Promise<string | undefined> {
@@ -174,6 +177,7 @@ export function sendgridTransport(options: SendgridOptions): Transport {
 
   function close(): Promise<void> {
     return new Promise((resolve) => {
+      for (const job of jobs) if (!job.started) giveUp(job, 'closing')
       closing = () => {
         if (jobs.size > 0) return
         clearInterval(sweeper)

@@ -270,8 +270,8 @@ export function smtpTransport(options: SmtpOptions): Transport {
       const first = waiting.shift()
       if (first) finish(first, 'unsent', trouble)
     }
-    serve()
     if (closing) closing()
+    else serve()
   }
 
   /** A connection kept from earlier may have died unnoticed: that says nothing about the relay now. */
@@ -322,7 +322,7 @@ export function smtpTransport(options: SmtpOptions): Transport {
   function close(): Promise<void> {
     return new Promise((resolve) => {
       closing = () => {
-        if (waiting.length > 0) return
+        for (const job of waiting.splice(0)) finish(job, 'unsent', { reason: 'closing' })
         for (const slot of slots) {
           if (slot.state === 'idle') leave(slot)
           else if (slot.state === 'opening') connectionLost(slot, { reason: 'closing' })

@@ -27,10 +27,13 @@ type Trouble =
   | 'later'
   | 'cut before'
   | 'cut after'
+  | 'silent at first'
   | 'silent before'
   | 'silent after'
 interface StandIn {
   readonly port: number
+  /** Mails that came in whole, taken or not. */
+  readonly heard: () => number
   /** Message-IDs of the mails it took. */
   readonly taken: () => string[]
   readonly connections: () => number
@@ -43,6 +46,8 @@ interface StandInOptions {
   /** How many mails have the trouble. */
   readonly times?: number
   readonly slowMs?: number
+  /** No mail is answered before. */
+  readonly held?: Promise<void> | undefined
   readonly port?: number
 }
 interface Kind {
@@ -57,16 +62,20 @@ interface SharedOptions {
 
 const kinds: Record<string, Kind> = {
   smtp: {
-    async standIn({ trouble, times = 1, slowMs = 0, port = 0 }) {
+    async standIn({ trouble, times = 1, slowMs = 0, held, port = 0 }) {
+      let heard = 0
       const act = (stage: keyof typeof smtpStages, answer: Act, good: string) => ({
         [smtpStages[stage]]: (count: number) => (trouble === stage && count <= times ? answer : good),
       })
       const script: Script = {
         ...act('no login', '535 no', '235 welcome'),
+        ...act('silent at first', 'hang', '220 hi'),
         ...act('silent before', 'hang', '250 ok'),
         ...act('cut before', 'close', '354 go ahead'),
         dot: async (count) => {
+          heard = count
           await sleep(slowMs)
+          await held
           const acts: Record<string, Act> = {
             'refuses the message': '554 this quotes ada@example.com',
             later: '451 later, ada@example.com',
@@ -79,6 +88,7 @@ const kinds: Record<string, Kind> = {
       const relay = await scriptedRelay(script, port)
       return {
         ...relay,
+        heard: () => heard,
         taken: () => relay.mails.map(({ source }) => /^Message-ID: (.*)$/m.exec(source)?.[1]?.trim() ?? ''),
       }
     },
@@ -95,7 +105,7 @@ const kinds: Record<string, Kind> = {
       }),
   },
   sendgrid: {
-    async standIn({ trouble, times = 1, slowMs = 0, port = 0 }) {
+    async standIn({ trouble, times = 1, slowMs = 0, held, port = 0 }) {
       const acts: Record<string, SendgridAct> = {
         'no login': { status: 401 },
         'refuses the message': { status: 400 },
@@ -106,10 +116,15 @@ const kinds: Record<string, Kind> = {
       const script: SendgridScript = {
         connect: (count) => {
           if (count > times) return undefined
-          return trouble === 'cut before' ? 'reset' : trouble === 'silent before' ? 'hang' : undefined
+          return trouble === 'cut before'
+            ? 'reset'
+            : trouble?.startsWith('silent ') && trouble !== 'silent after'
+              ? 'hang'
+              : undefined
         },
         body: async (count) => {
           await sleep(slowMs)
+          await held
           return count <= times ? acts[trouble ?? ''] : undefined
         },
       }
@@ -117,6 +132,7 @@ const kinds: Record<string, Kind> = {
       return {
         ...server,
         port: Number(new URL(server.url).port),
+        heard: () => server.requests.length,
         taken: () => server.mails.map(({ headers }) => headers['Message-ID'] ?? ''),
       }
     },
@@ -129,11 +145,12 @@ const kinds: Record<string, Kind> = {
       }),
   },
 }
-const smtpStages: Record<'no login' | 'silent before' | 'cut before', keyof Script> = {
+const smtpStages = {
+  'silent at first': 'connect',
   'no login': 'AUTH',
   'silent before': 'RCPT',
   'cut before': 'DATA',
-}
+} as const
 const sleep = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms))
 
 describe.each(Object.entries(kinds))('a relay of the kind %s', (_name, kind) => {
@@ -259,14 +276,31 @@ describe.each(Object.entries(kinds))('a relay of the kind %s', (_name, kind) => 
     expect(well.standIn.taken()).toEqual([])
   })
 
-  it('is closed when what is running has ended; what comes then is told so', async () => {
-    const { standIn, transport } = await open({ connections: 2, slowMs: 150 })
-    const running = Array.from({ length: 4 }, () => transport.send(sampleMessage()))
+  it('is closed when what is running has ended; who waits and who comes then is told so at once', async () => {
+    const hold = Promise.withResolvers<void>()
+    const { standIn, transport } = await open({ connections: 2, held: hold.promise })
+    const running = [0, 1].map(() => transport.send(sampleMessage()))
+    await expect.poll(standIn.heard).toBe(2)
+    const waiting = [0, 1].map(() => transport.send(sampleMessage()))
     const closed = transport.close()
-    expect(await transport.send(sampleMessage())).toMatchObject({ outcome: 'unsent', reason: 'closing' })
+    const closing = { outcome: 'unsent', reason: 'closing' }
+    expect(await Promise.all(waiting)).toMatchObject([closing, closing])
+    expect(await transport.send(sampleMessage())).toMatchObject(closing)
+    hold.resolve()
+    expect((await Promise.all(running)).map(({ outcome }) => outcome)).toEqual(['sent', 'sent'])
     await closed
-    expect((await Promise.all(running)).map(({ outcome }) => outcome)).toEqual(Array(4).fill('sent'))
     await expect.poll(standIn.open).toBe(0)
-    expect(standIn.taken()).toHaveLength(4)
+    expect(standIn.taken()).toHaveLength(2)
+  })
+
+  it('is closed at once while nobody lets us in', async () => {
+    const { standIn, transport } = await open({ connections: 1, trouble: 'silent at first' })
+    const waiting = [0, 1, 2].map(() => transport.send(sampleMessage()))
+    await expect.poll(standIn.connections).toBe(1)
+    const closed = transport.close()
+    const closing = { outcome: 'unsent', reason: 'closing' }
+    expect(await Promise.all(waiting)).toMatchObject([closing, closing, closing])
+    await closed
+    expect(standIn.connections()).toBe(1)
   })
 })

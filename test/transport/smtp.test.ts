@@ -372,15 +372,24 @@ describe('the waiting line', () => {
 })
 
 describe('closing', () => {
-  it('finishes what is running, refuses what is new and leaves no connection behind', async () => {
-    const relay = await relayWith({ dot: () => new Promise((resolve) => setTimeout(resolve, 150, '250 ok')) })
-    const transport = transportTo(relay.port, { connections: 2 })
-    const running = Array.from({ length: 4 }, () => transport.send(sampleMessage()))
+  it('begins nothing again: a mail that lost its kept connection is not given a new one', async () => {
+    const hold = Promise.withResolvers<void>()
+    const relay = await relayWith({
+      MAIL: async (count) => {
+        if (count === 1) return '250 ok'
+        await hold.promise
+        return 'reset'
+      },
+    })
+    const transport = transportTo(relay.port)
+    await transport.send(sampleMessage())
+    const unlucky = transport.send(sampleMessage())
+    await expect.poll(() => relay.commands.filter((line) => line.startsWith('MAIL'))).toHaveLength(2)
     const closed = transport.close()
-    expect(await transport.send(sampleMessage())).toMatchObject({ outcome: 'unsent', reason: 'closing' })
+    hold.resolve()
+    expect(await unlucky).toMatchObject({ outcome: 'unsent', reason: 'closing' })
     await closed
-    expect((await Promise.all(running)).map(({ outcome }) => outcome)).toEqual(Array(4).fill('sent'))
-    expect(relay.mails).toHaveLength(4)
+    expect(relay.connections()).toBe(1)
   })
 })
 
