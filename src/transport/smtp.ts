@@ -288,7 +288,8 @@ export function smtpTransport(options: SmtpOptions): Transport {
     for (const job of waiting.filter(late)) {
       waiting.splice(waiting.indexOf(job), 1)
       // the relay takes mails, only not as fast as they come: that is no fault of its connection
-      finish(job, 'unsent', { reason: lastGood > job.since ? 'line_slow' : 'timeout' })
+      const heldByRate = idle.length > 0 && !job.retried
+      finish(job, 'unsent', { reason: heldByRate || lastGood > job.since ? 'line_slow' : 'timeout' })
     }
     for (const slot of slots) {
       const age = now - slot.since

@@ -108,6 +108,11 @@ describe('a relay with a rate', () => {
     expect(words.filter((word) => word === 'unsent line_slow')).toHaveLength(2)
   })
 
+  it('that stands ready is not to blame for a mail that came when its share was used up', async () => {
+    const { transport } = await sendAll(1, { rate: { max: 1, windowMs: 300_000 }, attemptMs: 700 })
+    expect(await transport.send(sampleMessage())).toMatchObject({ outcome: 'unsent', reason: 'line_slow' })
+  })
+
   it('that is closed gets none of the mails that wait', async () => {
     const { transport, relay } = await sendAll(1, { rate: { max: 1, windowMs: 300_000 } })
     const waiting = [0, 1].map(() => transport.send(sampleMessage()))
