@@ -8,6 +8,7 @@ import type { BuildMime } from '../mails/mime.ts'
 import type { Message, Outcome, PoolUse, Receipt, SendTerms, Transport } from '../message.ts'
 import { RelayConnection } from './connection.ts'
 import { type Rate, rateGate } from './rate.ts'
+import { reachable } from './reachable.ts'
 import { connectionTrouble, replyTo, type SmtpError, type Trouble } from './reply.ts'
 
 export interface SmtpOptions {
@@ -65,9 +66,6 @@ const finalDot = '.\r\n'
 const sweepMs = 200
 const maxTimerMs = 60_000
 const leaveMs = 1_000
-/** How long good news about a relay stay news. */
-const reachableMs = 30_000
-const probeMs = 5_000
 
 export function smtpTransport(options: SmtpOptions): Transport {
   const { name, buildMime, connections = 10, maxWaiting = 1_000 } = options
@@ -82,9 +80,7 @@ export function smtpTransport(options: SmtpOptions): Transport {
   const gate = options.rate && rateGate(options.rate)
   let gateTimer: NodeJS.Timeout | undefined
   let closing: (() => void) | undefined
-  let lastGood = -Infinity
-  let lastBad = -Infinity
-  let probe: { since: number; result: Promise<string | undefined> } | undefined
+  const way = reachable(askByOpening)
 
   const sweeper = setInterval(sweep, sweepMs)
   sweeper.unref()
@@ -186,7 +182,7 @@ export function smtpTransport(options: SmtpOptions): Transport {
 
   function opened(slot: Slot): void {
     if (slot.state !== 'opening') return
-    lastGood = performance.now()
+    way.good()
     slot.onOpened?.()
     release(slot)
   }
@@ -212,7 +208,7 @@ export function smtpTransport(options: SmtpOptions): Transport {
       if (error) return transmitFailed(slot, job, error)
       slot.job = undefined
       gate?.done()
-      lastGood = performance.now()
+      way.good()
       finish(job, 'sent', { reason: 'accepted' })
       release(slot)
     })
@@ -255,7 +251,7 @@ export function smtpTransport(options: SmtpOptions): Transport {
     const { job, state } = slot
     if (state === 'opening' || state === 'resetting') coming--
     if (state === 'idle') idle.splice(idle.indexOf(slot), 1)
-    if (state === 'opening' || job) lastBad = performance.now()
+    if (state === 'opening' || job) way.bad()
     if (job) gate?.done()
     slot.job = undefined
     slot.connection.close()
@@ -289,7 +285,7 @@ export function smtpTransport(options: SmtpOptions): Transport {
       waiting.splice(waiting.indexOf(job), 1)
       // the relay takes mails, only not as fast as they come: that is no fault of its connection
       const heldByRate = idle.length > 0 && !job.retried
-      finish(job, 'unsent', { reason: heldByRate || lastGood > job.since ? 'line_slow' : 'timeout' })
+      finish(job, 'unsent', { reason: heldByRate || way.goodSince(job.since) ? 'line_slow' : 'timeout' })
     }
     for (const slot of slots) {
       const age = now - slot.since
@@ -308,16 +304,9 @@ export function smtpTransport(options: SmtpOptions): Transport {
     slot.connection.quit()
   }
 
-  function check(): Promise<string | undefined> {
-    const now = performance.now()
-    if (lastGood > lastBad && now - lastGood < reachableMs) return Promise.resolve(undefined)
-    if (probe && now - probe.since < probeMs) return probe.result
-    const room = slots.size < connections && !closing
-    const result = room
-      ? new Promise<string | undefined>((resolve) => open((trouble) => resolve(trouble?.reason)))
-      : Promise.resolve(lastBad > lastGood ? 'busy' : undefined)
-    probe = { since: now, result }
-    return result
+  function askByOpening(): Promise<string | undefined> {
+    if (slots.size >= connections || closing) return Promise.resolve(way.failing() ? 'busy' : undefined)
+    return new Promise((resolve) => open((trouble) => resolve(trouble?.reason)))
   }
 
   function close(): Promise<void> {
@@ -342,5 +331,5 @@ export function smtpTransport(options: SmtpOptions): Transport {
     return { connections: count, waiting: waiting.length }
   }
 
-  return { name, send, check, use, close }
+  return { name, send, check: way.check, use, close }
 }
