@@ -7,7 +7,8 @@
 import type { BuildMime } from '../mails/mime.ts'
 import type { Message, Outcome, PoolUse, Receipt, SendTerms, Transport } from '../message.ts'
 import { RelayConnection } from './connection.ts'
-import { type Rate, rateGate } from './rate.ts'
+import { waitingLine } from './line.ts'
+import type { Rate } from './rate.ts'
 import { reachable } from './reachable.ts'
 import { connectionTrouble, replyTo, type SmtpError, type Trouble } from './reply.ts'
 
@@ -64,7 +65,6 @@ interface Slot {
 
 const finalDot = '.\r\n'
 const sweepMs = 200
-const maxTimerMs = 60_000
 const leaveMs = 1_000
 
 export function smtpTransport(options: SmtpOptions): Transport {
@@ -74,11 +74,9 @@ export function smtpTransport(options: SmtpOptions): Transport {
   const replyMs = attemptMs / 4
   const slots = new Set<Slot>()
   const idle: Slot[] = []
-  const waiting: Job[] = []
+  const line = waitingLine<Job>(maxWaiting, options.rate, serve)
   /** Connections that will be free soon without anybody's doing: opening or resetting. */
   let coming = 0
-  const gate = options.rate && rateGate(options.rate)
-  let gateTimer: NodeJS.Timeout | undefined
   let closing: (() => void) | undefined
   const way = reachable(askByOpening)
 
@@ -100,43 +98,21 @@ export function smtpTransport(options: SmtpOptions): Transport {
         retried: false,
       }
       if (closing) return finish(job, 'unsent', { reason: 'closing' })
-      // who waits without a rate waits for a new connection, and is not overtaken by who takes an idle one
-      const free = idle.length > 0 && (!gate || waiting.length === 0)
-      if (free && mayStart()) return transmit(idle.pop()!, job)
-      if (waiting.length >= maxWaiting) return finish(job, 'unsent', { reason: 'line_full' })
-      waiting.push(job)
+      if (idle.length > 0 && line.mayPass()) return transmit(idle.pop()!, job)
+      if (!line.join(job)) return finish(job, 'unsent', { reason: 'line_full' })
       serve()
     })
   }
 
-  /** False when the relay has had its share for now; then the line moves on by itself. */
-  function mayStart(): boolean {
-    if (!gate || gate.take()) return true
-    gateTimer ??= setTimeout(
-      () => {
-        gateTimer = undefined
-        serve()
-      },
-      Math.min(gate.waitMs(), maxTimerMs),
-    ).unref()
-    return false
-  }
-
-  /** Only a rate lets mails wait beside idle connections. */
+  /** A connection is opened only while more are missing than are coming. */
   function serve(): void {
-    if (gate)
-      while (waiting.length > 0 && idle.length > 0 && mayStart()) transmit(idle.pop()!, waiting.shift()!)
-    grow()
+    for (let job; idle.length > 0 && (job = line.nextForKept()); ) transmit(idle.pop()!, job)
+    const missing = line.missing(idle.length)
+    for (let count = coming; slots.size < connections && count < missing; count++) open()
   }
 
   function finish(job: Job, outcome: Outcome, trouble: Trouble): void {
     job.resolve({ outcome, relay: name, ...trouble })
-  }
-
-  /** A connection is opened only while more mails wait than connections are coming. */
-  function grow(): void {
-    const free = gate ? coming + idle.length : coming
-    for (let count = free; slots.size < connections && count < waiting.length; count++) open()
   }
 
   function open(onOpened?: Slot['onOpened']): void {
@@ -193,7 +169,7 @@ export function smtpTransport(options: SmtpOptions): Transport {
     try {
       bytes = buildMime(job.message, options.from, finalDot)
     } catch (bug) {
-      gate?.done()
+      line.done()
       job.reject(bug)
       return release(slot)
     }
@@ -207,7 +183,7 @@ export function smtpTransport(options: SmtpOptions): Transport {
       if (slot.job !== job) return
       if (error) return transmitFailed(slot, job, error)
       slot.job = undefined
-      gate?.done()
+      line.done()
       way.good()
       finish(job, 'sent', { reason: 'accepted' })
       release(slot)
@@ -220,7 +196,7 @@ export function smtpTransport(options: SmtpOptions): Transport {
     if (!answer || (goodbye && mayRetry(slot, job)))
       return connectionLost(slot, answer?.trouble ?? connectionTrouble(error))
     slot.job = undefined
-    gate?.done()
+    line.done()
     finish(job, answer.outcome, answer.trouble)
     if (goodbye) return connectionLost(slot, answer.trouble)
     enter(slot, 'resetting')
@@ -233,7 +209,8 @@ export function smtpTransport(options: SmtpOptions): Transport {
     if (!slots.has(slot) || slot.state === 'leaving') return
     if (slot.state !== 'busy') coming--
     slot.used = slot.state !== 'opening'
-    if (waiting.length > 0 && mayStart()) return transmit(slot, waiting.shift()!)
+    const job = line.nextForProven()
+    if (job) return transmit(slot, job)
     slot.used = true
     enter(slot, 'idle')
     idle.push(slot)
@@ -252,18 +229,18 @@ export function smtpTransport(options: SmtpOptions): Transport {
     if (state === 'opening' || state === 'resetting') coming--
     if (state === 'idle') idle.splice(idle.indexOf(slot), 1)
     if (state === 'opening' || job) way.bad()
-    if (job) gate?.done()
+    if (job) line.done()
     slot.job = undefined
     slot.connection.close()
     slot.onOpened?.(trouble)
     if (job && mayRetry(slot, job)) {
       job.retried = true
-      waiting.unshift(job)
+      line.rejoin(job)
     } else if (job) {
       finish(job, job.started ? 'unknown' : 'unsent', trouble)
     } else if (state === 'opening') {
       // one failed connection answers one mail; the next mail has an attempt of its own
-      const first = waiting.shift()
+      const first = line.first()
       if (first) finish(first, 'unsent', trouble)
     }
     if (closing) closing()
@@ -281,8 +258,7 @@ export function smtpTransport(options: SmtpOptions): Transport {
 
   function sweep(now = performance.now()): void {
     const late = (job: Job) => now >= (job.started ? job.endBy : job.startBy) - sweepMs
-    for (const job of waiting.filter(late)) {
-      waiting.splice(waiting.indexOf(job), 1)
+    for (const job of line.takeOut(late)) {
       // the relay takes mails, only not as fast as they come: that is no fault of its connection
       const heldByRate = idle.length > 0 && !job.retried
       finish(job, 'unsent', { reason: heldByRate || way.goodSince(job.since) ? 'line_slow' : 'timeout' })
@@ -312,7 +288,7 @@ export function smtpTransport(options: SmtpOptions): Transport {
   function close(): Promise<void> {
     return new Promise((resolve) => {
       closing = () => {
-        for (const job of waiting.splice(0)) finish(job, 'unsent', { reason: 'closing' })
+        for (const job of line.takeOut(() => true)) finish(job, 'unsent', { reason: 'closing' })
         for (const slot of slots) {
           if (slot.state === 'idle') leave(slot)
           else if (slot.state === 'opening') connectionLost(slot, { reason: 'closing' })
@@ -328,7 +304,7 @@ export function smtpTransport(options: SmtpOptions): Transport {
   function use(): PoolUse {
     const count = { opening: 0, idle: 0, busy: 0, resetting: 0, leaving: 0 }
     for (const { state } of slots) count[state]++
-    return { connections: count, waiting: waiting.length }
+    return { connections: count, waiting: line.size() }
   }
 
   return { name, send, check: way.check, use, close }

@@ -108,6 +108,20 @@ describe('a relay with a rate', () => {
     expect(words.filter((word) => word === 'unsent line_slow')).toHaveLength(2)
   })
 
+  it('that dropped a kept connection gets the mail over a new one, whatever else is kept', async () => {
+    const { relay, transport } = await sendAll(
+      2,
+      { rate: { max: 100, windowMs: 300_000 } },
+      {
+        MAIL: (count) => (count === 3 ? 'reset' : '250 ok'),
+        dot: () => new Promise((resolve) => setTimeout(resolve, 200, '250 ok')),
+      },
+    )
+    expect(relay.connections()).toBe(2)
+    expect(await transport.send(sampleMessage())).toMatchObject({ outcome: 'sent' })
+    expect(relay.connections()).toBe(3)
+  })
+
   it('that stands ready is not to blame for a mail that came when its share was used up', async () => {
     const { transport } = await sendAll(1, { rate: { max: 1, windowMs: 300_000 }, attemptMs: 700 })
     expect(await transport.send(sampleMessage())).toMatchObject({ outcome: 'unsent', reason: 'line_slow' })
