@@ -6,22 +6,15 @@
  */
 import type { BuildMime } from '../mails/mime.ts'
 import type { Message, Outcome, PoolUse, Receipt, SendTerms, Transport } from '../message.ts'
-import { RelayConnection } from './connection.ts'
+import { type RelayAddress, RelayConnection } from './connection.ts'
 import { waitingLine } from './line.ts'
 import type { Rate } from './rate.ts'
 import { reachable } from './reachable.ts'
 import { connectionTrouble, replyTo, type SmtpError, type Trouble } from './reply.ts'
 
-export interface SmtpOptions {
+export interface SmtpOptions extends RelayAddress {
   /** The relay's name in logs and receipts. */
   readonly name: string
-  readonly host: string
-  readonly port: number
-  /** `starttls` and `implicit` verify the certificate; `off` is for loopback only, which the configuration checks. */
-  readonly tls: 'starttls' | 'implicit' | 'off'
-  readonly auth?: { readonly user: string; readonly pass: string } | undefined
-  /** What we call ourselves in EHLO: the sender's domain, so that no local host name leaks. */
-  readonly ehloName: string
   readonly buildMime: BuildMime
   /** The sender's address at this relay, in the envelope and in From, instead of the message's own. */
   readonly from?: string | undefined
@@ -116,22 +109,8 @@ export function smtpTransport(options: SmtpOptions): Transport {
   }
 
   function open(onOpened?: Slot['onOpened']): void {
-    const connection = new RelayConnection({
-      host: options.host,
-      port: options.port,
-      secure: options.tls === 'implicit',
-      requireTLS: options.tls === 'starttls',
-      ignoreTLS: options.tls === 'off',
-      name: options.ehloName,
-      tls: { minVersion: 'TLSv1.2', rejectUnauthorized: true },
-      connectionTimeout: connectMs,
-      greetingTimeout: connectMs,
-      dnsTimeout: connectMs,
-      // the sweeper's deadlines are the ones that count; this one only backs them up
-      socketTimeout: Math.max(attemptMs, idleMs) * 2,
-      socketCloseTimeout: 0,
-      logger: false,
-    })
+    // the sweeper's deadlines are the ones that count; the silence only backs them up
+    const connection = new RelayConnection(options, connectMs, Math.max(attemptMs, idleMs) * 2)
     const slot: Slot = {
       connection,
       state: 'opening',
@@ -142,17 +121,9 @@ export function smtpTransport(options: SmtpOptions): Transport {
     }
     slots.add(slot)
     coming++
-    connection.on('error', (error: SmtpError) => connectionLost(slot, connectionTrouble(error)))
-    // nodemailer reports the message's own failure right after `end`, and knows more about it than we do here
-    connection.on('end', () => setImmediate(connectionLost, slot, { reason: 'connect' }))
-    connection.connect((error) => (error ? connectionLost(slot, connectionTrouble(error)) : login(slot)))
-  }
-
-  function login(slot: Slot): void {
-    if (!options.auth) return opened(slot)
-    if (!slot.connection.allowsAuth) return connectionLost(slot, { reason: 'login_not_offered' })
-    slot.connection.login({ ...options.auth }, (error) =>
-      error ? connectionLost(slot, connectionTrouble(error)) : opened(slot),
+    connection.open(
+      () => opened(slot),
+      (trouble) => connectionLost(slot, trouble),
     )
   }
 
