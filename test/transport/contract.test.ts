@@ -193,7 +193,7 @@ describe.each(Object.entries(kinds))('a relay of the kind %s', (_name, kind) => 
       const { standIn, transport } = await open({ trouble, attemptMs: 1_000 })
       const started = Date.now()
       const receipt = await transport.send(sampleMessage())
-      expect(Date.now() - started).toBeLessThan(2_000)
+      expect(Date.now() - started).toBeLessThan(5_000)
       expect(outcomes).toContain(receipt.outcome)
       if (reason !== undefined) expect(receipt.reason).toBe(reason)
       expect(receipt.reason).toMatch(/^[a-z_]+$/)
@@ -210,7 +210,7 @@ describe.each(Object.entries(kinds))('a relay of the kind %s', (_name, kind) => 
     const before = await open({ trouble: 'silent before' })
     const after = await open({ trouble: 'silent after' })
     const started = performance.now()
-    const terms = { startBy: started + 500, endBy: started + 1_500 }
+    const terms = { startBy: started + 1_000, endBy: started + 3_000 }
     const early = before.transport
       .send(sampleMessage(), terms)
       .then((receipt) => ({ receipt, at: performance.now() }))
@@ -218,28 +218,33 @@ describe.each(Object.entries(kinds))('a relay of the kind %s', (_name, kind) => 
       .send(sampleMessage(), terms)
       .then((receipt) => ({ receipt, at: performance.now() }))
     expect((await early).receipt).toMatchObject({ outcome: 'unsent', reason: 'timeout' })
-    expect((await early).at - started).toBeLessThan(1_000)
+    expect((await early).at - started).toBeLessThan(2_000)
     expect((await late).receipt).toMatchObject({ outcome: 'unknown', reason: 'timeout' })
-    expect((await late).at - started).toBeGreaterThan(1_000)
-    expect((await late).at - started).toBeLessThan(2_000)
+    expect((await late).at - started).toBeGreaterThan(2_000)
+    expect((await late).at - started).toBeLessThan(8_000)
     expect(before.standIn.taken()).toEqual([])
   })
 
   it('lets mails wait in a line that has an end', async () => {
-    const { transport } = await open({ connections: 1, maxWaiting: 2, slowMs: 100 })
-    await transport.send(sampleMessage())
-    const first = [0, 1, 2].map(() => transport.send(sampleMessage()))
-    const started = Date.now()
+    const hold = Promise.withResolvers<void>()
+    const { standIn, transport } = await open({ connections: 1, maxWaiting: 2, held: hold.promise })
+    const running = transport.send(sampleMessage())
+    await expect.poll(standIn.heard).toBe(1)
+    const waiting = [0, 1].map(() => transport.send(sampleMessage()))
     expect(await transport.send(sampleMessage())).toMatchObject({ outcome: 'unsent', reason: 'line_full' })
-    expect(Date.now() - started).toBeLessThan(80)
-    expect((await Promise.all(first)).map(({ outcome }) => outcome)).toEqual(['sent', 'sent', 'sent'])
+    hold.resolve()
+    expect((await Promise.all([running, ...waiting])).map(({ outcome }) => outcome)).toEqual([
+      'sent',
+      'sent',
+      'sent',
+    ])
   })
 
   it('that is only slow is not taken for one that is gone', async () => {
     const { transport } = await open({ connections: 1, slowMs: 400 })
     const endBy = performance.now() + 10_000
-    const terms = { startBy: performance.now() + 1_000, endBy }
-    const receipts = await Promise.all([0, 1, 2, 3, 4].map(() => transport.send(sampleMessage(), terms)))
+    const terms = { startBy: performance.now() + 1_600, endBy }
+    const receipts = await Promise.all([0, 1, 2, 3, 4, 5].map(() => transport.send(sampleMessage(), terms)))
     const words = receipts.map(({ outcome, reason }) => `${outcome} ${reason}`)
     expect(words).toContain('sent accepted')
     expect(words.at(-1)).toBe('unsent line_slow')
