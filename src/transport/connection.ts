@@ -1,6 +1,20 @@
-/** Owns what goes through nodemailer's connection that its own interface does not offer: one bound, and one way to write. */
+/**
+ * Owns one logged-in connection to a relay: how it is opened, and what goes through nodemailer's connection that its own
+ * interface does not offer, which is one bound and one way to write.
+ */
 import type { Readable, Transform } from 'node:stream'
 import { SMTPConnection } from '../nodemailer.ts'
+import { connectionTrouble, type SmtpError, type Trouble } from './reply.ts'
+
+export interface RelayAddress {
+  readonly host: string
+  readonly port: number
+  /** `starttls` and `implicit` verify the certificate; `off` is for loopback only, which the configuration checks. */
+  readonly tls: 'starttls' | 'implicit' | 'off'
+  readonly auth?: { readonly user: string; readonly pass: string } | undefined
+  /** What we call ourselves in EHLO: the sender's domain, so that no local host name leaks. */
+  readonly ehloName: string
+}
 
 /** Bytes from the start of the connection or of a mail. Greeting, EHLO and login take about 1 KiB, a mail less. */
 const maxHeard = 16 * 1024
@@ -11,7 +25,41 @@ type Hear = (this: SMTPConnection, chunk: Buffer) => void
 const { _onData: hear } = SMTPConnection.prototype as unknown as { _onData: Hear }
 
 export class RelayConnection extends SMTPConnection {
+  readonly #auth: RelayAddress['auth']
   #heard = 0
+
+  constructor({ host, port, tls, auth, ehloName }: RelayAddress, connectMs: number, silenceMs: number) {
+    super({
+      host,
+      port,
+      secure: tls === 'implicit',
+      requireTLS: tls === 'starttls',
+      ignoreTLS: tls === 'off',
+      name: ehloName,
+      tls: { minVersion: 'TLSv1.2', rejectUnauthorized: true },
+      connectionTimeout: connectMs,
+      greetingTimeout: connectMs,
+      dnsTimeout: connectMs,
+      socketTimeout: silenceMs,
+      socketCloseTimeout: 0,
+      logger: false,
+    })
+    this.#auth = auth
+  }
+
+  /** Connects and logs in. `lost` may be called several times, and also later. */
+  open(opened: () => void, lost: (trouble: Trouble) => void): void {
+    const failed = (error: SmtpError) => lost(connectionTrouble(error))
+    this.on('error', failed)
+    // nodemailer reports the message's own failure right after `end`, and knows more about it than we do here
+    this.on('end', () => setImmediate(lost, { reason: 'connect' }))
+    this.connect((error) => {
+      if (error) failed(error)
+      else if (!this.#auth) opened()
+      else if (!this.allowsAuth) lost({ reason: 'login_not_offered' })
+      else this.login({ ...this.#auth }, (refused) => (refused ? failed(refused) : opened()))
+    })
+  }
 
   /** The relay has not answered since the last mail began. */
   get silent(): boolean {

@@ -9,6 +9,7 @@ import { Agent, request } from 'node:https'
 import { TLSSocket } from 'node:tls'
 import { automatic, messageId, oneLine } from '../mails/mime.ts'
 import type { Message, Outcome, Receipt, SendTerms, Transport } from '../message.ts'
+import { reachable } from './reachable.ts'
 import { causeOf, reasonOf, type Trouble } from './reply.ts'
 
 export interface SendgridOptions {
@@ -41,9 +42,7 @@ interface Job {
 
 const sweepMs = 200
 const idleMs = 30_000
-/** How long good news about a relay stay news, and a question its answer. */
-const reachableMs = 30_000
-const probeMs = 5_000
+const askMs = 5_000
 /** Answers are short; what is longer is not read. */
 const maxAnswer = 64 * 1024
 const maxRetryAfterMs = 3_600_000
@@ -69,9 +68,7 @@ export function sendgridTransport(options: SendgridOptions): Transport {
   const jobs = new Set<Job>()
   let closing: (() => void) | undefined
   let restUntil = -Infinity
-  let lastGood = -Infinity
-  let lastBad = -Infinity
-  let probe: { since: number; result: Promise<string | undefined> } | undefined
+  const way = reachable(askScopes, now)
 
   const sweeper = setInterval(sweep, sweepMs)
   sweeper.unref()
@@ -129,8 +126,8 @@ export function sendgridTransport(options: SendgridOptions): Transport {
   function finish(job: Job, outcome: Outcome, trouble: Omit<Receipt, 'outcome' | 'relay'>): void {
     if (job.ended) return
     job.ended = true
-    if (outcome === 'sent') lastGood = now()
-    else if (badNews.has(trouble.reason)) lastBad = now()
+    if (outcome === 'sent') way.good()
+    else if (badNews.has(trouble.reason)) way.bad()
     job.resolve({ outcome, relay: name, ...trouble })
   }
 
@@ -140,31 +137,29 @@ export function sendgridTransport(options: SendgridOptions): Transport {
     for (const job of jobs) {
       if (time < (job.started ? job.endBy : job.startBy) - sweepMs) continue
       // waiting behind others that get through is no fault of the connection
-      const reason = !job.started && lastGood > job.since ? 'line_slow' : 'timeout'
-      finish(job, outcomeOfSilence(job), { reason })
-      job.call.destroy()
+      giveUp(job, !job.started && way.goodSince(job.since) ? 'line_slow' : 'timeout')
     }
   }
 
+  function giveUp(job: Job, reason: string): void {
+    finish(job, outcomeOfSilence(job), { reason })
+    job.call.destroy()
+  }
+
   function check(): Promise<string | undefined> {
-    const time = now()
-    if (time < restUntil) return Promise.resolve('resting')
-    if (lastGood > lastBad && time - lastGood < reachableMs) return Promise.resolve(undefined)
-    if (probe && time - probe.since < probeMs) return probe.result
-    probe = { since: time, result: askScopes() }
-    return probe.result
+    return now() < restUntil ? Promise.resolve('resting') : way.check()
   }
 
   /** What the key may do: the cheapest question that needs a valid one, and it sends nothing. */
   function askScopes(): Promise<string | undefined> {
     return new Promise((resolve) => {
-      const call = request(`${base}/v3/scopes`, { agent, headers: login(), timeout: probeMs })
+      const call = request(`${base}/v3/scopes`, { agent, headers: login(), timeout: askMs })
       call.once('timeout', () => call.destroy())
       call.once('close', () => resolve('timeout'))
       call.on('error', (error) => resolve(connectionTrouble(error).reason))
       call.on('response', (answer) => {
         const { outcome, reason } = meaningOf(answer.statusCode === 200 ? 202 : (answer.statusCode ?? 0))
-        if (outcome === 'sent') lastGood = now()
+        if (outcome === 'sent') way.good()
         resolve(outcome === 'sent' || reason === 'too_many' ? undefined : reason)
         discard(answer)
       })
@@ -174,6 +169,7 @@ export function sendgridTransport(options: SendgridOptions): Transport {
 
   function close(): Promise<void> {
     return new Promise((resolve) => {
+      for (const job of jobs) if (!job.started) giveUp(job, 'closing')
       closing = () => {
         if (jobs.size > 0) return
         clearInterval(sweeper)

@@ -6,20 +6,15 @@
  */
 import type { BuildMime } from '../mails/mime.ts'
 import type { Message, Outcome, PoolUse, Receipt, SendTerms, Transport } from '../message.ts'
-import { RelayConnection } from './connection.ts'
-import { type Rate, rateGate } from './rate.ts'
+import { type RelayAddress, RelayConnection } from './connection.ts'
+import { waitingLine } from './line.ts'
+import type { Rate } from './rate.ts'
+import { reachable } from './reachable.ts'
 import { connectionTrouble, replyTo, type SmtpError, type Trouble } from './reply.ts'
 
-export interface SmtpOptions {
+export interface SmtpOptions extends RelayAddress {
   /** The relay's name in logs and receipts. */
   readonly name: string
-  readonly host: string
-  readonly port: number
-  /** `starttls` and `implicit` verify the certificate; `off` is for loopback only, which the configuration checks. */
-  readonly tls: 'starttls' | 'implicit' | 'off'
-  readonly auth?: { readonly user: string; readonly pass: string } | undefined
-  /** What we call ourselves in EHLO: the sender's domain, so that no local host name leaks. */
-  readonly ehloName: string
   readonly buildMime: BuildMime
   /** The sender's address at this relay, in the envelope and in From, instead of the message's own. */
   readonly from?: string | undefined
@@ -63,11 +58,7 @@ interface Slot {
 
 const finalDot = '.\r\n'
 const sweepMs = 200
-const maxTimerMs = 60_000
 const leaveMs = 1_000
-/** How long good news about a relay stay news. */
-const reachableMs = 30_000
-const probeMs = 5_000
 
 export function smtpTransport(options: SmtpOptions): Transport {
   const { name, buildMime, connections = 10, maxWaiting = 1_000 } = options
@@ -76,15 +67,11 @@ export function smtpTransport(options: SmtpOptions): Transport {
   const replyMs = attemptMs / 4
   const slots = new Set<Slot>()
   const idle: Slot[] = []
-  const waiting: Job[] = []
+  const line = waitingLine<Job>(maxWaiting, options.rate, serve)
   /** Connections that will be free soon without anybody's doing: opening or resetting. */
   let coming = 0
-  const gate = options.rate && rateGate(options.rate)
-  let gateTimer: NodeJS.Timeout | undefined
   let closing: (() => void) | undefined
-  let lastGood = -Infinity
-  let lastBad = -Infinity
-  let probe: { since: number; result: Promise<string | undefined> } | undefined
+  const way = reachable(askByOpening)
 
   const sweeper = setInterval(sweep, sweepMs)
   sweeper.unref()
@@ -104,62 +91,26 @@ export function smtpTransport(options: SmtpOptions): Transport {
         retried: false,
       }
       if (closing) return finish(job, 'unsent', { reason: 'closing' })
-      // who waits without a rate waits for a new connection, and is not overtaken by who takes an idle one
-      const free = idle.length > 0 && (!gate || waiting.length === 0)
-      if (free && mayStart()) return transmit(idle.pop()!, job)
-      if (waiting.length >= maxWaiting) return finish(job, 'unsent', { reason: 'line_full' })
-      waiting.push(job)
+      if (idle.length > 0 && line.mayPass()) return transmit(idle.pop()!, job)
+      if (!line.join(job)) return finish(job, 'unsent', { reason: 'line_full' })
       serve()
     })
   }
 
-  /** False when the relay has had its share for now; then the line moves on by itself. */
-  function mayStart(): boolean {
-    if (!gate || gate.take()) return true
-    gateTimer ??= setTimeout(
-      () => {
-        gateTimer = undefined
-        serve()
-      },
-      Math.min(gate.waitMs(), maxTimerMs),
-    ).unref()
-    return false
-  }
-
-  /** Only a rate lets mails wait beside idle connections. */
+  /** A connection is opened only while more are missing than are coming. */
   function serve(): void {
-    if (gate)
-      while (waiting.length > 0 && idle.length > 0 && mayStart()) transmit(idle.pop()!, waiting.shift()!)
-    grow()
+    for (let job; idle.length > 0 && (job = line.nextForKept()); ) transmit(idle.pop()!, job)
+    const missing = line.missing(idle.length)
+    for (let count = coming; slots.size < connections && count < missing; count++) open()
   }
 
   function finish(job: Job, outcome: Outcome, trouble: Trouble): void {
     job.resolve({ outcome, relay: name, ...trouble })
   }
 
-  /** A connection is opened only while more mails wait than connections are coming. */
-  function grow(): void {
-    const free = gate ? coming + idle.length : coming
-    for (let count = free; slots.size < connections && count < waiting.length; count++) open()
-  }
-
   function open(onOpened?: Slot['onOpened']): void {
-    const connection = new RelayConnection({
-      host: options.host,
-      port: options.port,
-      secure: options.tls === 'implicit',
-      requireTLS: options.tls === 'starttls',
-      ignoreTLS: options.tls === 'off',
-      name: options.ehloName,
-      tls: { minVersion: 'TLSv1.2', rejectUnauthorized: true },
-      connectionTimeout: connectMs,
-      greetingTimeout: connectMs,
-      dnsTimeout: connectMs,
-      // the sweeper's deadlines are the ones that count; this one only backs them up
-      socketTimeout: Math.max(attemptMs, idleMs) * 2,
-      socketCloseTimeout: 0,
-      logger: false,
-    })
+    // the sweeper's deadlines are the ones that count; the silence only backs them up
+    const connection = new RelayConnection(options, connectMs, Math.max(attemptMs, idleMs) * 2)
     const slot: Slot = {
       connection,
       state: 'opening',
@@ -170,23 +121,15 @@ export function smtpTransport(options: SmtpOptions): Transport {
     }
     slots.add(slot)
     coming++
-    connection.on('error', (error: SmtpError) => connectionLost(slot, connectionTrouble(error)))
-    // nodemailer reports the message's own failure right after `end`, and knows more about it than we do here
-    connection.on('end', () => setImmediate(connectionLost, slot, { reason: 'connect' }))
-    connection.connect((error) => (error ? connectionLost(slot, connectionTrouble(error)) : login(slot)))
-  }
-
-  function login(slot: Slot): void {
-    if (!options.auth) return opened(slot)
-    if (!slot.connection.allowsAuth) return connectionLost(slot, { reason: 'login_not_offered' })
-    slot.connection.login({ ...options.auth }, (error) =>
-      error ? connectionLost(slot, connectionTrouble(error)) : opened(slot),
+    connection.open(
+      () => opened(slot),
+      (trouble) => connectionLost(slot, trouble),
     )
   }
 
   function opened(slot: Slot): void {
     if (slot.state !== 'opening') return
-    lastGood = performance.now()
+    way.good()
     slot.onOpened?.()
     release(slot)
   }
@@ -197,7 +140,7 @@ export function smtpTransport(options: SmtpOptions): Transport {
     try {
       bytes = buildMime(job.message, options.from, finalDot)
     } catch (bug) {
-      gate?.done()
+      line.done()
       job.reject(bug)
       return release(slot)
     }
@@ -211,8 +154,8 @@ export function smtpTransport(options: SmtpOptions): Transport {
       if (slot.job !== job) return
       if (error) return transmitFailed(slot, job, error)
       slot.job = undefined
-      gate?.done()
-      lastGood = performance.now()
+      line.done()
+      way.good()
       finish(job, 'sent', { reason: 'accepted' })
       release(slot)
     })
@@ -224,7 +167,7 @@ export function smtpTransport(options: SmtpOptions): Transport {
     if (!answer || (goodbye && mayRetry(slot, job)))
       return connectionLost(slot, answer?.trouble ?? connectionTrouble(error))
     slot.job = undefined
-    gate?.done()
+    line.done()
     finish(job, answer.outcome, answer.trouble)
     if (goodbye) return connectionLost(slot, answer.trouble)
     enter(slot, 'resetting')
@@ -237,7 +180,8 @@ export function smtpTransport(options: SmtpOptions): Transport {
     if (!slots.has(slot) || slot.state === 'leaving') return
     if (slot.state !== 'busy') coming--
     slot.used = slot.state !== 'opening'
-    if (waiting.length > 0 && mayStart()) return transmit(slot, waiting.shift()!)
+    const job = line.nextForProven()
+    if (job) return transmit(slot, job)
     slot.used = true
     enter(slot, 'idle')
     idle.push(slot)
@@ -255,23 +199,23 @@ export function smtpTransport(options: SmtpOptions): Transport {
     const { job, state } = slot
     if (state === 'opening' || state === 'resetting') coming--
     if (state === 'idle') idle.splice(idle.indexOf(slot), 1)
-    if (state === 'opening' || job) lastBad = performance.now()
-    if (job) gate?.done()
+    if (state === 'opening' || job) way.bad()
+    if (job) line.done()
     slot.job = undefined
     slot.connection.close()
     slot.onOpened?.(trouble)
     if (job && mayRetry(slot, job)) {
       job.retried = true
-      waiting.unshift(job)
+      line.rejoin(job)
     } else if (job) {
       finish(job, job.started ? 'unknown' : 'unsent', trouble)
     } else if (state === 'opening') {
       // one failed connection answers one mail; the next mail has an attempt of its own
-      const first = waiting.shift()
+      const first = line.first()
       if (first) finish(first, 'unsent', trouble)
     }
-    serve()
     if (closing) closing()
+    else serve()
   }
 
   /** A connection kept from earlier may have died unnoticed: that says nothing about the relay now. */
@@ -285,10 +229,10 @@ export function smtpTransport(options: SmtpOptions): Transport {
 
   function sweep(now = performance.now()): void {
     const late = (job: Job) => now >= (job.started ? job.endBy : job.startBy) - sweepMs
-    for (const job of waiting.filter(late)) {
-      waiting.splice(waiting.indexOf(job), 1)
+    for (const job of line.takeOut(late)) {
       // the relay takes mails, only not as fast as they come: that is no fault of its connection
-      finish(job, 'unsent', { reason: lastGood > job.since ? 'line_slow' : 'timeout' })
+      const heldByRate = idle.length > 0 && !job.retried
+      finish(job, 'unsent', { reason: heldByRate || way.goodSince(job.since) ? 'line_slow' : 'timeout' })
     }
     for (const slot of slots) {
       const age = now - slot.since
@@ -307,22 +251,15 @@ export function smtpTransport(options: SmtpOptions): Transport {
     slot.connection.quit()
   }
 
-  function check(): Promise<string | undefined> {
-    const now = performance.now()
-    if (lastGood > lastBad && now - lastGood < reachableMs) return Promise.resolve(undefined)
-    if (probe && now - probe.since < probeMs) return probe.result
-    const room = slots.size < connections && !closing
-    const result = room
-      ? new Promise<string | undefined>((resolve) => open((trouble) => resolve(trouble?.reason)))
-      : Promise.resolve(lastBad > lastGood ? 'busy' : undefined)
-    probe = { since: now, result }
-    return result
+  function askByOpening(): Promise<string | undefined> {
+    if (slots.size >= connections || closing) return Promise.resolve(way.failing() ? 'busy' : undefined)
+    return new Promise((resolve) => open((trouble) => resolve(trouble?.reason)))
   }
 
   function close(): Promise<void> {
     return new Promise((resolve) => {
       closing = () => {
-        if (waiting.length > 0) return
+        for (const job of line.takeOut(() => true)) finish(job, 'unsent', { reason: 'closing' })
         for (const slot of slots) {
           if (slot.state === 'idle') leave(slot)
           else if (slot.state === 'opening') connectionLost(slot, { reason: 'closing' })
@@ -338,8 +275,8 @@ export function smtpTransport(options: SmtpOptions): Transport {
   function use(): PoolUse {
     const count = { opening: 0, idle: 0, busy: 0, resetting: 0, leaving: 0 }
     for (const { state } of slots) count[state]++
-    return { connections: count, waiting: waiting.length }
+    return { connections: count, waiting: line.size() }
   }
 
-  return { name, send, check, use, close }
+  return { name, send, check: way.check, use, close }
 }

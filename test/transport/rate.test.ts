@@ -108,12 +108,32 @@ describe('a relay with a rate', () => {
     expect(words.filter((word) => word === 'unsent line_slow')).toHaveLength(2)
   })
 
-  it('that is closed still gets the mails that wait', async () => {
-    const { transport, relay } = await sendAll(1, { rate: { max: 1, windowMs: 200 } })
+  it('that dropped a kept connection gets the mail over a new one, whatever else is kept', async () => {
+    const { relay, transport } = await sendAll(
+      2,
+      { rate: { max: 100, windowMs: 300_000 } },
+      {
+        MAIL: (count) => (count === 3 ? 'reset' : '250 ok'),
+        dot: () => new Promise((resolve) => setTimeout(resolve, 200, '250 ok')),
+      },
+    )
+    expect(relay.connections()).toBe(2)
+    expect(await transport.send(sampleMessage())).toMatchObject({ outcome: 'sent' })
+    expect(relay.connections()).toBe(3)
+  })
+
+  it('that stands ready is not to blame for a mail that came when its share was used up', async () => {
+    const { transport } = await sendAll(1, { rate: { max: 1, windowMs: 300_000 }, attemptMs: 700 })
+    expect(await transport.send(sampleMessage())).toMatchObject({ outcome: 'unsent', reason: 'line_slow' })
+  })
+
+  it('that is closed gets none of the mails that wait', async () => {
+    const { transport, relay } = await sendAll(1, { rate: { max: 1, windowMs: 300_000 } })
     const waiting = [0, 1].map(() => transport.send(sampleMessage()))
     await transport.close()
-    expect((await Promise.all(waiting)).map(({ outcome }) => outcome)).toEqual(['sent', 'sent'])
-    expect(relay.mails).toHaveLength(3)
+    const closing = { outcome: 'unsent', reason: 'closing' }
+    expect(await Promise.all(waiting)).toMatchObject([closing, closing])
+    expect(relay.mails).toHaveLength(1)
   })
 })
 

@@ -223,7 +223,7 @@ describe('an API that cuts the connection or falls silent', () => {
     const transport = transportTo(server, { attemptMs: 900 })
     const started = Date.now()
     const receipt = await transport.send(sampleMessage())
-    expect(Date.now() - started).toBeLessThan(1_500)
+    expect(Date.now() - started).toBeLessThan(3_000)
     expect(receipt.outcome).toBe(outcome)
     expect(receipt.reason).toBe(act === 'hang' ? 'timeout' : 'connect')
     expect(await transport.send(sampleMessage())).toMatchObject({ outcome: 'sent' })

@@ -15,7 +15,7 @@ const maxMails = 1_000
 const leastMails = 600
 const fuzzMs = 2_000
 /** What a loaded machine may add to a deadline. */
-const slackMs = 1_000
+const slackMs = 3_000
 
 /** mulberry32: small and seeded. */
 function seededRandom(seed: number): () => number {
@@ -110,7 +110,8 @@ describe('a relay that goes wrong at random', () => {
       // and all connections are there to be used at once, no more and no less
       const gate = Promise.withResolvers<void>()
       relay.hold(gate.promise)
-      const sending = Array.from({ length: connections + 5 }, () => transport.send(sampleMessage()))
+      const terms = { endBy: performance.now() + 10_000 }
+      const sending = Array.from({ length: connections + 5 }, () => transport.send(sampleMessage(), terms))
       await expect.poll(relay.held).toBe(connections)
       expect(relay.open()).toBe(connections)
       gate.resolve()
@@ -118,7 +119,7 @@ describe('a relay that goes wrong at random', () => {
       await transport.close()
       await expect.poll(relay.open).toBe(0)
     },
-    20_000,
+    40_000,
   )
 
   it('does not keep a closing pool open: every mail has its receipt, no connection is left', async () => {
@@ -127,7 +128,7 @@ describe('a relay that goes wrong at random', () => {
     await sleep(500)
     const started = performance.now()
     await transport.close()
-    expect(performance.now() - started).toBeLessThan(attemptMs + slackMs + 1_000)
+    expect(performance.now() - started).toBeLessThan(attemptMs + slackMs)
     const { outcomes } = await sending
     expect(untrue(outcomes, relay.arrivals)).toEqual([])
     await expect.poll(relay.open).toBe(0)

@@ -215,7 +215,7 @@ describe('a relay that hangs up or falls silent', () => {
       const transport = transportTo(relay.port, { attemptMs: 900, connectMs: 500 })
       const started = Date.now()
       const receipt = await transport.send(sampleMessage())
-      expect(Date.now() - started).toBeLessThan(1_500)
+      expect(Date.now() - started).toBeLessThan(3_000)
       expect(receipt.outcome).toBe(stage === 'dot' ? 'unknown' : 'unsent')
       if (act === 'hang') expect(receipt.reason).toBe('timeout')
       expect(await transport.send(sampleMessage())).toMatchObject({ outcome: 'sent' })
@@ -261,7 +261,7 @@ describe('a relay that hangs up or falls silent', () => {
         outcome: 'unsent',
         reason: 'protocol',
       })
-      expect(performance.now() - started).toBeLessThan(1_000)
+      expect(performance.now() - started).toBeLessThan(5_000)
     },
   )
 
@@ -294,7 +294,7 @@ describe('a relay that hangs up or falls silent', () => {
     await transport.send(sampleMessage())
     const started = performance.now()
     expect(await transport.send(sampleMessage())).toMatchObject({ outcome: 'sent' })
-    expect(performance.now() - started).toBeLessThan(4_000)
+    expect(performance.now() - started).toBeLessThan(6_000)
     expect(relay.connections()).toBe(2)
     expect(relay.mails).toHaveLength(2)
   })
@@ -329,12 +329,12 @@ describe('a relay that hangs up or falls silent', () => {
 
 describe('the waiting line', () => {
   it('answers at once when it is full, and serves those who wait', async () => {
-    const relay = await relayWith({ dot: () => new Promise((resolve) => setTimeout(resolve, 100, '250 ok')) })
+    const hold = Promise.withResolvers<string>()
+    const relay = await relayWith({ dot: () => hold.promise })
     const transport = transportTo(relay.port, { connections: 1, maxWaiting: 2 })
     const first = [0, 1].map(() => transport.send(sampleMessage()))
-    const started = Date.now()
     expect(await transport.send(sampleMessage())).toMatchObject({ outcome: 'unsent', reason: 'line_full' })
-    expect(Date.now() - started).toBeLessThan(50)
+    hold.resolve('250 ok')
     expect((await Promise.all(first)).map(({ outcome }) => outcome)).toEqual(['sent', 'sent'])
   })
 
@@ -345,15 +345,18 @@ describe('the waiting line', () => {
       MAIL: (count) => (count === 3 ? 'reset' : '250 ok'),
       dot: () => new Promise((resolve) => setTimeout(resolve, 50, '250 ok')),
     })
-    const transport = transportTo(relay.port, { connections: 2, attemptMs: 2_000 })
+    const transport = transportTo(relay.port, { connections: 2, attemptMs: 8_000 })
     await Promise.all([transport.send(sampleMessage()), transport.send(sampleMessage())])
     takesConnections = false
-    const unlucky = transport.send(sampleMessage())
+    const sent: string[] = []
+    const send = async (who: string) => {
+      expect(await transport.send(sampleMessage())).toMatchObject({ outcome: 'sent' })
+      sent.push(who)
+    }
+    const unlucky = send('unlucky')
     await expect.poll(relay.connections).toBe(3)
-    const started = performance.now()
-    expect(await transport.send(sampleMessage())).toMatchObject({ outcome: 'sent' })
-    expect(performance.now() - started).toBeLessThan(500)
-    expect(await unlucky).toMatchObject({ outcome: 'sent' })
+    await Promise.all([unlucky, send('lucky')])
+    expect(sent).toEqual(['lucky', 'unlucky'])
   })
 
   it('moves on when nobody listens at the relay, and recovers when somebody does', async () => {
@@ -372,15 +375,24 @@ describe('the waiting line', () => {
 })
 
 describe('closing', () => {
-  it('finishes what is running, refuses what is new and leaves no connection behind', async () => {
-    const relay = await relayWith({ dot: () => new Promise((resolve) => setTimeout(resolve, 150, '250 ok')) })
-    const transport = transportTo(relay.port, { connections: 2 })
-    const running = Array.from({ length: 4 }, () => transport.send(sampleMessage()))
+  it('begins nothing again: a mail that lost its kept connection is not given a new one', async () => {
+    const hold = Promise.withResolvers<void>()
+    const relay = await relayWith({
+      MAIL: async (count) => {
+        if (count === 1) return '250 ok'
+        await hold.promise
+        return 'reset'
+      },
+    })
+    const transport = transportTo(relay.port)
+    await transport.send(sampleMessage())
+    const unlucky = transport.send(sampleMessage())
+    await expect.poll(() => relay.commands.filter((line) => line.startsWith('MAIL'))).toHaveLength(2)
     const closed = transport.close()
-    expect(await transport.send(sampleMessage())).toMatchObject({ outcome: 'unsent', reason: 'closing' })
+    hold.resolve()
+    expect(await unlucky).toMatchObject({ outcome: 'unsent', reason: 'closing' })
     await closed
-    expect((await Promise.all(running)).map(({ outcome }) => outcome)).toEqual(Array(4).fill('sent'))
-    expect(relay.mails).toHaveLength(4)
+    expect(relay.connections()).toBe(1)
   })
 })
 
