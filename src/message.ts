@@ -89,6 +89,6 @@ export interface Transport {
   readonly check: () => Promise<string | undefined>
   /** Where there is a pool: how it is used just now. */
   readonly use?: () => PoolUse
-  /** Finishes what is running, refuses what is new, and closes every connection. */
+  /** Finishes what is running, gives back what waits, refuses what is new, and closes every connection. */
   readonly close: () => Promise<void>
 }

@@ -1,13 +1,12 @@
-/** Owns the service's lifetime: environment → parts → listening, and everything closed in reverse order at the end. */
-import { setTimeout as sleep } from 'node:timers/promises'
+/** Owns the service's beginning: environment → parts → listening. */
 import { fileURLToPath } from 'node:url'
-import closeWithGrace from 'close-with-grace'
 import { buildApp } from './app.ts'
 import { relayLog, retrier } from './attempt.ts'
 import { ConfigError } from './config-error.ts'
 import type { RelayConfig } from './config-relays.ts'
 import { type Config, readConfig } from './config.ts'
 import { type DeliverParts, deliverer } from './deliver.ts'
+import { endInOrder } from './ending.ts'
 import { describeError, type Log, openLog } from './log.ts'
 import { CatalogueError, loadCatalogue } from './mails/catalogue.ts'
 import { liveCatalogue } from './mails/live.ts'
@@ -24,16 +23,6 @@ import type { SmtpOptions } from './transport/smtp.ts'
 import { localUrl, sampleCommand, welcome } from './welcome.ts'
 
 const builtInMails = fileURLToPath(new URL('../mails', import.meta.url))
-/** Heroku kills 30 s after SIGTERM. A mail on its way takes 20 s at most, and its end must still reach the store. */
-const graceMs = 24_500
-const attemptGraceMs = 20_500
-const storeGraceMs = 23_000
-/**
- * A group of processes that is stopped hears it from the terminal or the platform, and once more from npm, which passes
- * it on: the second time must not cut what may still end. A person who presses Ctrl-C again means it.
- */
-const oftenTwice = ['SIGTERM', 'SIGINT'] as const
-const insistsAfterMs = 1_000
 
 /** How fast time passes and how long things may take. A test hurries; the service itself never does. */
 export interface Pace {
@@ -114,35 +103,7 @@ export async function start(config: Config, log: Log, pace: Pace = {}): Promise<
     trustedProxies: config.trustedProxies,
     inbox: inbox && key && { inbox, hint: () => sampleCommand(url, key) },
   })
-  const logger = {
-    error: (bug: unknown) =>
-      log.error(typeof bug === 'string' ? { reason: bug } : { bug: describeError(bug) }, 'stopping failed'),
-  }
-  let heard: { signal: NodeJS.Signals; at: number } | undefined
-  const grace = { delay: graceMs, logger, skip: [...oftenTwice] }
-  const { close } = closeWithGrace(grace, async ({ err, signal = heard?.signal }) => {
-    const stopped = Date.now()
-    heard ??= { signal: 'SIGTERM', at: stopped }
-    if (err) log.fatal({ bug: describeError(err) }, 'crash')
-    else log.info({ signal }, 'stopping')
-    // nothing begins any more: what had not reached the relay yet goes to another replica, what runs ends in its time
-    await Promise.all([app.close(), pump.stop(attemptGraceMs), transport.close()])
-    // the last receipts are on their way to `settle`
-    await new Promise(setImmediate)
-    // a store that hangs may not cost the orderly end: what it has not heard, the lease tells the next replica
-    const leftMs = storeGraceMs - (Date.now() - stopped)
-    await Promise.race([outbox.close(leftMs - 500), sleep(leftMs)])
-    await inbox?.close()
-    await new Promise((flushed) => log.flush(flushed))
-  })
-  for (const signal of oftenTwice)
-    process.on(signal, () => {
-      const insists = heard && signal === 'SIGINT' && Date.now() - heard.at > insistsAfterMs
-      if (insists) process.exit(1)
-      if (heard) return
-      heard = { signal, at: Date.now() }
-      close()
-    })
+  endInOrder({ app, pump, transport, outbox, inbox, log })
   await app.listen({ host: config.host, port: config.port })
   const address = app.server.address()
   const port = typeof address === 'object' && address ? address.port : config.port
