@@ -30,7 +30,9 @@ interface Failure {
   readonly sentence: string
 }
 
-const busyTimeoutMs = 5000
+/** How long a lock of another process is waited for; in short pieces, or a thread that waits would hold up the end of ours. */
+const lockTimeoutMs = 5000
+const lockPieceMs = 250
 const cacheKiB = 4 * 1024
 /** Ids are random, so every mail touches pages of its own: small ones are a sixth cheaper to write. Of new files only. */
 const pageBytes = 1024
@@ -50,10 +52,10 @@ function open(path: string): void {
   } catch {
     // A mounted folder may belong to another user. What the file holds is sealed all the same.
   }
-  const opened = new DatabaseSync(path, { timeout: busyTimeoutMs })
+  const opened = new DatabaseSync(path, { timeout: lockPieceMs })
   database = opened
   opened.exec(`pragma page_size = ${pageBytes}`)
-  opened.exec('pragma journal_mode = wal')
+  patiently(() => opened.exec('pragma journal_mode = wal'))
   // an older file keeps the pages it has
   const page = Number(opened.prepare('pragma page_size').get()?.['page_size'])
   opened.exec(`pragma wal_autocheckpoint = ${Math.floor(logBytes / page)}`)
@@ -76,7 +78,7 @@ function run(operations: readonly Operation[]): OperationResult[] {
 }
 
 function transaction<T>(db: DatabaseSync, begin: string, steps: Steps<T>): T {
-  db.exec(begin)
+  patiently(() => db.exec(begin))
   try {
     let step = steps.next()
     while (!step.done) step = steps.next(step.value.map((statement) => query(db, statement)))
@@ -88,10 +90,27 @@ function transaction<T>(db: DatabaseSync, begin: string, steps: Steps<T>): T {
   }
 }
 
+function patiently(work: () => void): void {
+  for (const until = performance.now() + lockTimeoutMs; ; ) {
+    try {
+      return work()
+    } catch (error) {
+      if (primaryCode(error) !== sqliteBusy || performance.now() >= until) throw error
+    }
+  }
+}
+
 function query(db: DatabaseSync, { sql, params }: Statement): SqlRow[] {
   const known = prepared.get(sql) ?? db.prepare(sql.replaceAll(/\$(\d)/g, '?$1'))
   prepared.set(sql, known)
   return known.all(...params)
+}
+
+const sqliteBusy = 5
+
+/** SQLite's own word for what went wrong, when it was SQLite. */
+function primaryCode(error: unknown): number | undefined {
+  return error instanceof Error && 'errcode' in error ? Number(error.errcode) & 0xff : undefined
 }
 
 /** Primary result codes that blame the values: too big, constraint, mismatch, range. */
@@ -103,8 +122,8 @@ function failureOf(error: unknown): Failure {
     return { gone: true, reason: error.reason ?? 'unknown', sentence }
   }
   const sentence = error instanceof Error ? error.message : 'unknown'
-  if (error instanceof Error && 'errcode' in error) {
-    const primary = Number(error.errcode) & 0xff
+  const primary = primaryCode(error)
+  if (primary !== undefined) {
     return { gone: !operationsFaults.has(primary), reason: `sqlite_${primary}`, sentence }
   }
   const code = error instanceof Error && 'code' in error ? String(error.code) : ''
