@@ -75,7 +75,7 @@ const databaseUrl = z.string().superRefine((value, context) => {
   const trouble = databaseUrlTrouble(value)
   if (trouble !== undefined) context.addIssue(trouble)
 })
-const logLevels = ['fatal', 'error', 'warn', 'info', 'debug', 'silent'] as const
+const logLevels = ['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'] as const
 
 /** Every variable with a fixed name. `JWT_MAILER_SECRET_<APP>` is read beside it. */
 export const environmentSchema = z.object({
