@@ -157,7 +157,7 @@ describe('a start in production', () => {
     'db.example.com',
   ])('refuses %s as DATABASE_URL, and does not repeat it', (url) => {
     expect(problemsOf({ ...production, DATABASE_URL: url })).toEqual([
-      'DATABASE_URL: must look like postgres://user:password@host:5432/database, with "/", "?", "#", "@" and "%" in the password percent-encoded.',
+      'DATABASE_URL: must look like postgres://user:password@host:5432/database, with "/", "?", "#", "@" and "%" in the password percent-encoded; for a socket postgres://user:password@localhost/database?host=/folder.',
     ])
   })
 
@@ -170,6 +170,12 @@ describe('a start in production', () => {
       'sslmode=disable&sslmode=on',
       'sslmode must be one of disable, allow, prefer, require, no-verify, verify-ca, verify-full',
     ],
+    [
+      'sslmode=disable&sslmode=verify-full',
+      'sslmode and ssl say the same in two ways: give one of them, once',
+    ],
+    ['ssl=0&sslmode=verify-full', 'sslmode and ssl say the same in two ways: give one of them, once'],
+    ['sslnegotiation=soon', 'sslnegotiation must be one of postgres, direct'],
     ['ssl=false', 'ssl must be one of true, 1, 0, no-verify'],
     ['sslmode=verify-full&sslrootcert=/nowhere/ca.crt', 'there is no such file as its sslrootcert names'],
   ])('refuses a DATABASE_URL with %s', (options, sentence) => {

@@ -33,9 +33,16 @@ export interface PostgresOptions {
   /** Heroku Postgres insists on TLS and shows a certificate nobody signed. */
   readonly onHeroku?: boolean
   readonly maxConnections?: number
+  /** How long a transaction may take, all its flights together. */
+  readonly answerMs?: number
 }
 
-export function postgresEngine({ url, onHeroku = false, maxConnections = 3 }: PostgresOptions): Engine {
+export function postgresEngine({
+  url,
+  onHeroku = false,
+  maxConnections = 3,
+  answerMs = answerTimeoutMs,
+}: PostgresOptions): Engine {
   const pool = new Pool({
     ...addressAndTls(url, onHeroku),
     max: maxConnections,
@@ -51,7 +58,7 @@ export function postgresEngine({ url, onHeroku = false, maxConnections = 3 }: Po
   pool.on('error', () => undefined)
   pool.on('connect', (client) => client.on('error', () => undefined))
 
-  async function transaction<T>(makeSteps: () => Steps<T>, timeoutMs = answerTimeoutMs): Promise<T> {
+  async function transaction<T>(makeSteps: () => Steps<T>, timeoutMs: number): Promise<T> {
     for (let attempt = 1; ; attempt += 1) {
       const progress: Progress = { at: 'connecting' }
       try {
@@ -67,7 +74,7 @@ export function postgresEngine({ url, onHeroku = false, maxConnections = 3 }: Po
     name: 'postgres',
     parallel: true,
     open: () => transaction(() => installSchema(postgresDialect), installTimeoutMs),
-    run: (operations) => transaction(() => transact(operations, postgresDialect)),
+    run: (operations) => transaction(() => transact(operations, postgresDialect), answerMs),
     close: () => pool.end(),
   }
 }
@@ -100,7 +107,7 @@ async function once<T>(pool: Pool, steps: Steps<T>, timeoutMs: number, progress:
     usable = true
     return step.value
   } catch (error) {
-    usable = stateOf(error) !== '' && (await rolledBack(client))
+    usable = stateOf(error) !== '' && (await rolledBack(client, Math.max(500, endBy - performance.now())))
     throw error
   } finally {
     client.release(!usable)
@@ -122,8 +129,8 @@ async function allOf(queries: readonly Promise<unknown>[]): Promise<void> {
   if (failed !== undefined) throw failed.reason
 }
 
-const rolledBack = (client: PoolClient) =>
-  client.query(timed('rollback', [], answerTimeoutMs)).then(
+const rolledBack = (client: PoolClient, timeoutMs: number) =>
+  client.query(timed('rollback', [], timeoutMs)).then(
     () => true,
     () => false,
   )

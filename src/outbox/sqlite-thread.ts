@@ -90,12 +90,16 @@ function transaction<T>(db: DatabaseSync, begin: string, steps: Steps<T>): T {
   }
 }
 
+const pulse = new Int32Array(new SharedArrayBuffer(4))
+
 function patiently(work: () => void): void {
   for (const until = performance.now() + lockTimeoutMs; ; ) {
     try {
       return work()
     } catch (error) {
       if (primaryCode(error) !== sqliteBusy || performance.now() >= until) throw error
+      // some locks SQLite does not wait for at all
+      Atomics.wait(pulse, 0, 0, 20)
     }
   }
 }

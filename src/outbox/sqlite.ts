@@ -11,7 +11,7 @@ const threadFile = new URL(`./sqlite-thread${extname(import.meta.url)}`, import.
 /** A thread does not know that the process keeps compiled code. Without it it loads the compiler of TypeScript: 20 MB. */
 const threadStart = `require('node:module').enableCompileCache(); import(${JSON.stringify(threadFile)})`
 
-/** More than the thread waits for a lock, and so little that two transactions and a relay fit into a caller's 25 s. */
+/** More than the thread waits for a lock, and so little that the wait for one that runs, this one and a relay fit into 25 s. */
 const answerTimeoutMs = 7000
 
 interface Asked {

@@ -31,7 +31,7 @@ describe('the doctor looks at the configuration', () => {
   it('and says how DATABASE_URL is written, without a word of the one there is', async () => {
     const findings = await examine({ env: { DATABASE_URL: 'postgres://user:pa#ssword@db.test/mails' } })
     expect(lines(findings, 'bad')).toEqual([
-      'configuration: DATABASE_URL: must look like postgres://user:password@host:5432/database, with "/", "?", "#", "@" and "%" in the password percent-encoded → Every variable is explained in .env.example.',
+      'configuration: DATABASE_URL: must look like postgres://user:password@host:5432/database, with "/", "?", "#", "@" and "%" in the password percent-encoded; for a socket postgres://user:password@localhost/database?host=/folder → Every variable is explained in .env.example.',
     ])
   })
 

@@ -1,5 +1,6 @@
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
-import { connect, createServer } from 'node:net'
+import { once } from 'node:events'
+import { type AddressInfo, connect, createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
@@ -7,6 +8,7 @@ import { Client } from 'pg'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { MailerError } from '../../src/errors.ts'
 import type { Outbox } from '../../src/outbox/port.ts'
+import { postgresEngine } from '../../src/outbox/postgres.ts'
 import { sqliteEngine } from '../../src/outbox/sqlite.ts'
 import { postgresMissing, startPostgres, type TestPostgres } from '../support/postgres.ts'
 import { engineAt, mail, open, own, sent } from './stores.ts'
@@ -55,6 +57,24 @@ describe.skipIf(restartable !== undefined)(
       await own(outbox, mail('after'))
       expect(await outbox.find('before')).toMatchObject({ state: 'sending' })
       expect(await outbox.find('during0')).toBeUndefined()
+    })
+
+    test('flights that each come in time, but not together, are a store that does not answer', async () => {
+      const slow = await slowWay(postgres.url, 0)
+      const slower = await slowWay(postgres.url, 1_300)
+      outbox = await openPostgres()
+      const limited = (url: string) => postgresEngine({ url, answerMs: 2_000 })
+      const [quick, late] = [limited(slow.url), limited(slower.url)]
+      const find = [{ op: 'find', id: 'none' }] as const
+      try {
+        expect(await quick.run(find)).toMatchObject([{ outcome: 'done', rows: [] }])
+        // begin and question in one flight, commit in another
+        expect(await refusal(late.run(find))).toMatchObject({ code: 'store_unavailable' })
+      } finally {
+        await Promise.all([quick.close(), late.close()])
+        slow.close()
+        slower.close()
+      }
     })
 
     test('a mail sent meanwhile is settled from memory when the database is back', async () => {
@@ -217,6 +237,24 @@ async function backends(url: string): Promise<number[]> {
   )
   await client.end()
   return rows.map(({ pid }) => pid)
+}
+
+/** A way to Postgres on which every answer takes its time. */
+async function slowWay(url: string, delayMs: number) {
+  const target = new URL(url)
+  const proxy = createServer((client) => {
+    const server = connect(Number(target.port), target.hostname)
+    client.pipe(server)
+    server.on('data', (bytes: Buffer) => setTimeout(() => client.write(bytes), delayMs))
+    for (const socket of [client, server]) socket.on('error', () => undefined)
+    client.on('close', () => server.destroy())
+    server.on('close', () => client.destroy())
+  })
+  proxy.listen(0, '127.0.0.1')
+  await once(proxy, 'listening')
+  const through = new URL(url)
+  through.port = String((proxy.address() as AddressInfo).port)
+  return { url: through.href, close: () => proxy.close() }
 }
 
 /** A way to Postgres that, once armed, lets one commit through and cuts the connection instead of bringing its answer. */
