@@ -61,9 +61,9 @@ describe.skipIf(restartable !== undefined)(
 
     test('flights that each come in time, but not together, are a store that does not answer', async () => {
       const slow = await slowWay(postgres.url, 0)
-      const slower = await slowWay(postgres.url, 1_300)
+      const slower = await slowWay(postgres.url, 1_600)
       outbox = await openPostgres()
-      const limited = (url: string) => postgresEngine({ url, answerMs: 2_000 })
+      const limited = (url: string) => postgresEngine({ url, answerMs: 3_000 })
       const [quick, late] = [limited(slow.url), limited(slower.url)]
       const find = [{ op: 'find', id: 'none' }] as const
       try {
