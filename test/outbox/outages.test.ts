@@ -1,6 +1,6 @@
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { once } from 'node:events'
-import { type AddressInfo, connect, createServer } from 'node:net'
+import { connect, createServer, type Socket } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
@@ -60,11 +60,10 @@ describe.skipIf(restartable !== undefined)(
     })
 
     test('flights that each come in time, but not together, are a store that does not answer', async () => {
-      const slow = await slowWay(postgres.url, 0)
-      const slower = await slowWay(postgres.url, 1_600)
+      const slow = await wayTo(postgres.url, (bytes, client) => setTimeout(() => client.write(bytes), 1_600))
+      const engineOn = (url: string) => postgresEngine({ url, answerMs: 3_000 })
+      const [quick, late] = [engineOn(postgres.url), engineOn(slow.url)]
       outbox = await openPostgres()
-      const limited = (url: string) => postgresEngine({ url, answerMs: 3_000 })
-      const [quick, late] = [limited(slow.url), limited(slower.url)]
       const find = [{ op: 'find', id: 'none' }] as const
       try {
         expect(await quick.run(find)).toMatchObject([{ outcome: 'done', rows: [] }])
@@ -73,7 +72,6 @@ describe.skipIf(restartable !== undefined)(
       } finally {
         await Promise.all([quick.close(), late.close()])
         slow.close()
-        slower.close()
       }
     })
 
@@ -239,13 +237,13 @@ async function backends(url: string): Promise<number[]> {
   return rows.map(({ pid }) => pid)
 }
 
-/** A way to Postgres on which every answer takes its time. */
-async function slowWay(url: string, delayMs: number) {
+/** A way to Postgres that hands `bytes` of an answer on as it is told to. */
+async function wayTo(url: string, pass: (bytes: Buffer, client: Socket) => void) {
   const target = new URL(url)
   const proxy = createServer((client) => {
     const server = connect(Number(target.port), target.hostname)
     client.pipe(server)
-    server.on('data', (bytes: Buffer) => setTimeout(() => client.write(bytes), delayMs))
+    server.on('data', (bytes: Buffer) => pass(bytes, client))
     for (const socket of [client, server]) socket.on('error', () => undefined)
     client.on('close', () => server.destroy())
     server.on('close', () => client.destroy())
@@ -253,38 +251,26 @@ async function slowWay(url: string, delayMs: number) {
   proxy.listen(0, '127.0.0.1')
   await once(proxy, 'listening')
   const through = new URL(url)
-  through.port = String((proxy.address() as AddressInfo).port)
+  const address = proxy.address()
+  through.port = String(typeof address === 'object' ? address?.port : 0)
   return { url: through.href, close: () => proxy.close() }
 }
 
 /** A way to Postgres that, once armed, lets one commit through and cuts the connection instead of bringing its answer. */
 async function cutAtCommit(url: string) {
-  const target = new URL(url)
   let state: 'open' | 'armed' | 'cut' = 'open'
-  const proxy = createServer((client) => {
-    const server = connect(Number(target.port), target.hostname)
-    client.pipe(server)
-    server.on('data', (bytes: Buffer) => {
-      if (state === 'armed' && bytes.includes('COMMIT')) {
-        state = 'cut'
-        client.destroy()
-      } else client.write(bytes)
-    })
-    for (const socket of [client, server]) socket.on('error', () => undefined)
-    client.on('close', () => server.destroy())
-    server.on('close', () => client.destroy())
+  const way = await wayTo(url, (bytes, client) => {
+    if (state === 'armed' && bytes.includes('COMMIT')) {
+      state = 'cut'
+      client.destroy()
+    } else client.write(bytes)
   })
-  await new Promise<void>((resolve) => proxy.listen(0, '127.0.0.1', resolve))
-  const address = proxy.address()
-  const through = new URL(url)
-  through.port = String(typeof address === 'object' ? address?.port : 0)
   return {
-    url: through.href,
+    ...way,
     arm() {
       state = 'armed'
     },
     happened: () => state === 'cut',
-    close: () => proxy.close(),
   }
 }
 
