@@ -12,6 +12,7 @@ import type { Message, Receipt, Transport } from './message.ts'
 import { mailId, windowMs } from './outbox/key.ts'
 import type { Claim, NewMail, Outbox } from './outbox/port.ts'
 import type { Fate } from './outbox/waiting.ts'
+import { within } from './pause.ts'
 import { verifyToken } from './token.ts'
 
 /** One request for a mail, whatever way it came. `kind` is missing where the app's default kind is meant. */
@@ -154,14 +155,6 @@ function answerFate({ state, detail = '' }: Fate, id: string): Delivered {
   if (state === 'dead')
     throw new MailerError(detail === 'expired' ? 'expired' : 'refused', { reason: detail, id })
   return { code: state === 'sent' ? 'sent' : 'queued', id }
-}
-
-/** What `promise` resolves to, or `undefined` after `ms`. */
-function within<T>(ms: number, promise: Promise<T>): Promise<T | undefined> {
-  return new Promise((resolve, reject) => {
-    const timer = setTimeout(() => resolve(undefined), ms)
-    promise.finally(() => clearTimeout(timer)).then(resolve, reject)
-  })
 }
 
 function domainOf({ user_email: address }: Claims): string {

@@ -1,9 +1,9 @@
 /** Owns whether the store can be reached: it fails at once while it cannot, and comes back by itself. */
 import type { BaseLogger } from 'pino'
 import { MailerError } from '../errors.ts'
+import { pause } from '../pause.ts'
 import type { Engine } from './engine.ts'
 import type { Operation, OperationResult } from './operations.ts'
-import { pause } from './pause.ts'
 
 const firstTryMs = 3000
 const retryMinMs = 100

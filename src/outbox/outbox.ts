@@ -3,6 +3,7 @@
  * engine, group commit, seal and limits into the few verbs the request and the pump need.
  */
 import { randomInt } from 'node:crypto'
+import { pause } from '../pause.ts'
 import { batcher } from './batch.ts'
 import type { Engine, SqlRow } from './engine.ts'
 import { lander } from './landing.ts'
@@ -23,7 +24,6 @@ import {
   type StoredMail,
   storedMailSchema,
 } from './port.ts'
-import { pause } from './pause.ts'
 import { sealWith } from './seal.ts'
 import { deadKeptMs, settleOperation } from './settlement.ts'
 import { type Fate, watch } from './waiting.ts'

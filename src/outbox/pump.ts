@@ -1,7 +1,7 @@
 /** Owns the second story the service tells: mails whose time has come are claimed, tried and settled. */
 import { MailerError } from '../errors.ts'
+import { pause } from '../pause.ts'
 import type { Log } from './lifeline.ts'
-import { pause } from './pause.ts'
 import type { Due, Outbox, Settlement } from './port.ts'
 
 const purgeEveryMs = 60_000

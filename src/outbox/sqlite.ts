@@ -2,8 +2,9 @@
 import { extname } from 'node:path'
 import { Worker } from 'node:worker_threads'
 import { MailerError } from '../errors.ts'
+import { within } from '../pause.ts'
 import type { Engine } from './engine.ts'
-import type { OperationResult } from './operations.ts'
+import type { Operation, OperationResult } from './operations.ts'
 import type { Reply, Request } from './sqlite-thread.ts'
 
 /** Compiled, the thread lies beside this file as `.js`. */
@@ -73,13 +74,14 @@ export function sqliteEngine({ path, answerMs = answerTimeoutMs }: SqliteOptions
     })
   }
 
-  /** It may still be carried out later, as after a commit whose answer was lost; and before anything that is asked later. */
-  function inTime<T>(answer: Promise<T>): Promise<T> {
-    return new Promise((resolve, reject) => {
-      const late = () => reject(new MailerError('store_unavailable', { reason: 'timeout' }))
-      const timer = setTimeout(late, answerMs).unref()
-      answer.finally(() => clearTimeout(timer)).then(resolve, reject)
-    })
+  async function run(operations: readonly Operation[]): Promise<OperationResult[]> {
+    const results = await within(
+      answerMs,
+      ask((id) => ({ id, run: operations })),
+    )
+    // it may still be carried out, as after a commit whose answer was lost; and before anything that is asked later
+    if (results === undefined) throw new MailerError('store_unavailable', { reason: 'timeout' })
+    return [...results]
   }
 
   return {
@@ -88,7 +90,7 @@ export function sqliteEngine({ path, answerMs = answerTimeoutMs }: SqliteOptions
     async open() {
       await ask((id) => ({ id, open: path }))
     },
-    run: async (operations) => [...(await inTime(ask((id) => ({ id, run: operations }))))],
+    run,
     async close() {
       const closing = worker
       if (closing === undefined) return

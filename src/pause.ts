@@ -1,4 +1,4 @@
-/** Owns waiting: time that passes in the background, and can be cut short. */
+/** Owns waiting: for time that passes, and for what may take too long. */
 
 /** Waits without keeping the process alive; an abort ends the wait. */
 export function pause(ms: number, signal?: AbortSignal): Promise<void> {
@@ -11,5 +11,13 @@ export function pause(ms: number, signal?: AbortSignal): Promise<void> {
     }
     const timer = setTimeout(end, ms).unref()
     signal?.addEventListener('abort', end)
+  })
+}
+
+/** What `promise` resolves to, or `undefined` after `ms`. */
+export function within<T>(ms: number, promise: Promise<T>): Promise<T | undefined> {
+  return new Promise((resolve, reject) => {
+    const timer = setTimeout(() => resolve(undefined), ms)
+    promise.finally(() => clearTimeout(timer)).then(resolve, reject)
   })
 }
