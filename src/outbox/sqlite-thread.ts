@@ -90,20 +90,6 @@ function transaction<T>(db: DatabaseSync, begin: string, steps: Steps<T>): T {
   }
 }
 
-const pulse = new Int32Array(new SharedArrayBuffer(4))
-
-function patiently(work: () => void): void {
-  for (const until = performance.now() + lockTimeoutMs; ; ) {
-    try {
-      return work()
-    } catch (error) {
-      if (primaryCode(error) !== sqliteBusy || performance.now() >= until) throw error
-      // some locks SQLite does not wait for at all
-      Atomics.wait(pulse, 0, 0, 20)
-    }
-  }
-}
-
 function query(db: DatabaseSync, { sql, params }: Statement): SqlRow[] {
   const known = prepared.get(sql) ?? db.prepare(sql.replaceAll(/\$(\d)/g, '?$1'))
   prepared.set(sql, known)
@@ -111,6 +97,21 @@ function query(db: DatabaseSync, { sql, params }: Statement): SqlRow[] {
 }
 
 const sqliteBusy = 5
+/** To sleep on: nobody ever rings. */
+const bell = new Int32Array(new SharedArrayBuffer(4))
+
+/** Tries again while another process holds the lock. */
+function patiently(work: () => void): void {
+  for (const until = performance.now() + lockTimeoutMs; ; ) {
+    try {
+      return work()
+    } catch (error) {
+      if (primaryCode(error) !== sqliteBusy || performance.now() >= until) throw error
+      // some locks SQLite does not wait for at all
+      Atomics.wait(bell, 0, 0, 20)
+    }
+  }
+}
 
 /** SQLite's own word for what went wrong, when it was SQLite. */
 function primaryCode(error: unknown): number | undefined {
