@@ -2,7 +2,8 @@
  * Owns the way to one SMTP relay: a small pool of logged-in connections over nodemailer's SMTPConnection.
  *
  * nodemailer's own pool is not used because only whoever holds the connection knows whether a byte of the message
- * has left, and that decides between "send it elsewhere" and "it may have arrived".
+ * has left, and that decides between "send it elsewhere" and "it may have arrived". One file, although a long one: what
+ * happens to a connection is decided by where all others and all mails stand, and can be followed only side by side.
  */
 import type { BuildMime } from '../mails/mime.ts'
 import type { Message, Outcome, PoolUse, Receipt, SendTerms, Transport } from '../message.ts'
