@@ -1,6 +1,6 @@
 /** Owns where the configuration puts the outbox: in which database, and in which file when that is SQLite. */
 import { join } from 'node:path'
-import type { Config } from './config.ts'
+import type { Config } from './config/config.ts'
 import type { Engine } from './outbox/engine.ts'
 import { sqliteEngine } from './outbox/sqlite.ts'
 

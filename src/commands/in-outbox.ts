@@ -1,8 +1,8 @@
 /** Owns the way of a command into the outbox of the service: found by its environment, opened, and closed again. */
 import { existsSync } from 'node:fs'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { ConfigError } from '../config-error.ts'
-import { type Config, readConfig } from '../config.ts'
+import { ConfigError } from '../config/config-error.ts'
+import { type Config, readConfig } from '../config/config.ts'
 import { MailerError } from '../errors.ts'
 import { OutboxError } from '../outbox/lifeline.ts'
 import { openOutbox } from '../outbox/outbox.ts'

@@ -1,7 +1,7 @@
 /** Owns what a deployment consists of: which checks there are for this environment, and in which order they are told. */
 import { fileURLToPath } from 'node:url'
-import type { RelayConfig } from '../config-relays.ts'
-import type { Config } from '../config.ts'
+import type { RelayConfig } from '../config/relays.ts'
+import type { Config } from '../config/config.ts'
 import type { Catalogue } from '../mails/catalogue.ts'
 import { mimeBuilder } from '../mails/mime.ts'
 import type { Mailbox } from '../message.ts'

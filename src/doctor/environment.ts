@@ -1,6 +1,6 @@
 /** Owns the checks that need no network: Node, the configuration, the secrets, the mails. */
-import { ConfigError } from '../config-error.ts'
-import { type Config, readConfig } from '../config.ts'
+import { ConfigError } from '../config/config-error.ts'
+import { type Config, readConfig } from '../config/config.ts'
 import { type Catalogue, CatalogueError, loadCatalogue } from '../mails/catalogue.ts'
 import { about, type Finding } from './finding.ts'
 

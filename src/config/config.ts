@@ -1,13 +1,13 @@
 /** Owns the environment: its only reader. One schema, one frozen `Config`, and a sentence for whatever is wrong. */
 import { existsSync } from 'node:fs'
 import { z } from 'zod'
-import { checkAddress, isMailDomain } from './address.ts'
-import { databaseUrlTrouble } from './config-database.ts'
+import { checkAddress, isMailDomain } from '../address.ts'
+import { databaseUrlTrouble } from './database-url.ts'
 import { ConfigError, problemCollector } from './config-error.ts'
-import { type RelayConfig, readRelays } from './config-relays.ts'
-import { readSecrets, type Secrets } from './config-secrets.ts'
-import type { Mailbox } from './message.ts'
-import { type Limits, parseLimit } from './outbox/limit.ts'
+import { type RelayConfig, readRelays } from './relays.ts'
+import { readSecrets, type Secrets } from './secrets.ts'
+import type { Mailbox } from '../message.ts'
+import { type Limits, parseLimit } from '../outbox/limit.ts'
 
 export interface Config {
   readonly production: boolean

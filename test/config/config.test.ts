@@ -1,9 +1,9 @@
 import { readFileSync } from 'node:fs'
 import { describe, expect, it } from 'vitest'
-import { ConfigError } from '../src/config-error.ts'
-import { environmentSchema, readConfig } from '../src/config.ts'
-import { verifyToken } from '../src/token.ts'
-import { sampleClaims, secret, signToken } from './support/tokens.ts'
+import { ConfigError } from '../../src/config/config-error.ts'
+import { environmentSchema, readConfig } from '../../src/config/config.ts'
+import { verifyToken } from '../../src/token.ts'
+import { sampleClaims, secret, signToken } from '../support/tokens.ts'
 
 const relay = { SMTP_URL: 'smtp://user:pa%24s@smtp.example.com:587', MAIL_FROM: 'noreply@example.com' }
 const production = { NODE_ENV: 'production', JWT_MAILER_SECRET: secret, ...relay }

@@ -2,7 +2,7 @@
 import type { KeyObject } from 'node:crypto'
 import { randomBytes } from 'node:crypto'
 import { ConfigError } from './config-error.ts'
-import { tokenKey } from './token.ts'
+import { tokenKey } from '../token.ts'
 
 export interface Secrets {
   /** The keys that open an app's tokens, the current one first; without an app, every key there is. */

@@ -1,9 +1,9 @@
 /** Owns the part of the environment that says which relays there are, in which order, and how each is reached. */
 import { isIPv4 } from 'node:net'
-import { checkAddress } from './address.ts'
+import { checkAddress } from '../address.ts'
 import { ConfigError, problemCollector } from './config-error.ts'
-import { parseLimit } from './outbox/limit.ts'
-import type { Rate } from './transport/rate.ts'
+import { parseLimit } from '../outbox/limit.ts'
+import type { Rate } from '../transport/rate.ts'
 
 /** Where one SMTP relay is, how to log in, and what it can take. */
 export interface SmtpRelayConfig {
