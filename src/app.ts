@@ -6,7 +6,7 @@
 import { type KeyObject, randomBytes } from 'node:crypto'
 import Fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify'
 import { failureAnswer } from './contract.ts'
-import type { Deliver } from './deliver.ts'
+import type { Deliver } from './delivery/deliver.ts'
 import { MailerError } from './errors.ts'
 import { answerFailure, logFailure } from './failure.ts'
 import type { Log } from './log.ts'

@@ -1,11 +1,11 @@
 /** Owns the service's beginning: environment → parts → listening. */
 import { fileURLToPath } from 'node:url'
 import { buildApp } from './app.ts'
-import { relayLog, retrier } from './attempt.ts'
+import { relayLog, retrier } from './delivery/retry.ts'
 import { ConfigError } from './config/config-error.ts'
 import type { RelayConfig } from './config/relays.ts'
 import { type Config, readConfig } from './config/config.ts'
-import { type DeliverParts, deliverer } from './deliver.ts'
+import { type DeliverParts, deliverer } from './delivery/deliver.ts'
 import { endInOrder } from './ending.ts'
 import { describeError, type Log, openLog } from './log.ts'
 import { CatalogueError, loadCatalogue } from './mails/catalogue.ts'

@@ -1,11 +1,11 @@
 /** Owns one try at a mail: what a receipt means for the outbox, and the tries that no request waits for. */
-import type { Log } from './log.ts'
-import type { Catalogue } from './mails/catalogue.ts'
-import { renderMail } from './mails/render.ts'
-import type { Message, Receipt, Transport } from './message.ts'
-import { MailerError } from './errors.ts'
-import type { Claim, Due, Settlement } from './outbox/port.ts'
-import { claimsOfSealed } from './token.ts'
+import type { Log } from '../log.ts'
+import type { Catalogue } from '../mails/catalogue.ts'
+import { renderMail } from '../mails/render.ts'
+import type { Message, Receipt, Transport } from '../message.ts'
+import { MailerError } from '../errors.ts'
+import type { Claim, Due, Settlement } from '../outbox/port.ts'
+import { claimsOfSealed } from '../token.ts'
 
 /** Nobody was asked, so the backoff does not grow: it would during an outage. */
 const untried = new Set(['breaker_open', 'resting'])
