@@ -6,7 +6,7 @@ import { describeError, type Log } from './log.ts'
 import type { Transport } from './message.ts'
 import type { Outbox } from './outbox/port.ts'
 import type { Pump } from './outbox/pump.ts'
-import type { Inbox } from './transport/inbox.ts'
+import type { Inbox } from './dev/inbox-server.ts'
 
 /** Heroku kills 30 s after SIGTERM. A mail on its way takes 20 s at most, and its end must still reach the store. */
 const graceMs = 24_500

@@ -17,10 +17,10 @@ import { openOutbox } from './outbox/outbox.ts'
 import { type PumpOptions, startPump } from './outbox/pump.ts'
 import { engineOf } from './store.ts'
 import { failover, type FailoverOptions } from './transport/failover.ts'
-import type { Inbox } from './transport/inbox.ts'
+import type { Inbox } from './dev/inbox-server.ts'
 import { relayTransport } from './transport/relays.ts'
 import type { SmtpOptions } from './transport/smtp.ts'
-import { localUrl, sampleCommand, welcome } from './welcome.ts'
+import { localUrl, sampleCommand, welcome } from './dev/banner.ts'
 
 const builtInMails = fileURLToPath(new URL('../mails', import.meta.url))
 
@@ -113,7 +113,7 @@ export async function start(config: Config, log: Log, pace: Pace = {}): Promise<
 }
 
 async function openOwnInbox(): Promise<Inbox> {
-  const { openInbox } = await import('./transport/inbox.ts')
+  const { openInbox } = await import('./dev/inbox-server.ts')
   return openInbox()
 }
 

@@ -4,7 +4,7 @@
  */
 import type { Address, Email } from 'postal-mime'
 import type { Mailbox } from '../message.ts'
-import type { InboxMail } from '../transport/inbox.ts'
+import type { InboxMail } from '../dev/inbox-server.ts'
 
 export interface MailSummary {
   readonly id: string

@@ -5,7 +5,7 @@
  */
 import type { FastifyInstance } from 'fastify'
 import { MailerError } from '../errors.ts'
-import type { Inbox, InboxMail } from '../transport/inbox.ts'
+import type { Inbox, InboxMail } from '../dev/inbox-server.ts'
 import { readMail, summarizeMail } from './inbox-mail.ts'
 import { loadPage } from './page.ts'
 

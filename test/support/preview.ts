@@ -8,7 +8,7 @@ import type { AppParts } from '../../src/app.ts'
 import { loadCatalogue, type CatalogueOptions } from '../../src/mails/catalogue.ts'
 import { mimeBuilder } from '../../src/mails/mime.ts'
 import type { PreviewRoutesOptions } from '../../src/routes/preview.ts'
-import { openInbox } from '../../src/transport/inbox.ts'
+import { openInbox } from '../../src/dev/inbox-server.ts'
 import { smtpTransport } from '../../src/transport/smtp.ts'
 import { testApp } from './app.ts'
 

@@ -1,7 +1,7 @@
 import { createConnection } from 'node:net'
 import { createTransport } from 'nodemailer'
 import { afterEach, expect, test } from 'vitest'
-import { type Inbox, type InboxOptions, openInbox } from '../../src/transport/inbox.ts'
+import { type Inbox, type InboxOptions, openInbox } from '../../src/dev/inbox-server.ts'
 
 const open: Inbox[] = []
 afterEach(async () => {
