@@ -2,7 +2,7 @@
 import { isMailDomain } from '../address.ts'
 import type { Catalogue } from '../mails/catalogue.ts'
 import { about, Ailment, type Finding } from './finding.ts'
-import type { NameServer } from './name-server.ts'
+import type { NameServer } from './dns/name-server.ts'
 
 const { ok, warn, bad } = about('links')
 

@@ -1,7 +1,7 @@
 /** Owns the examination of one sending domain in DNS: SPF, DKIM, DMARC, and where bounces go. */
 import { examineDkim } from './dkim.ts'
 import { examineDmarc } from './dmarc.ts'
-import { about, Ailment, type Finding } from './finding.ts'
+import { about, Ailment, type Finding } from '../finding.ts'
 import type { NameServer } from './name-server.ts'
 import type { Provider } from './provider.ts'
 import { examineSpf, type SpfVerdict } from './spf.ts'

@@ -1,6 +1,6 @@
 /** Owns the reading of DMARC (RFC 7489): what happens to mails that fail, and whether ours pass. */
 import type { DkimVerdict } from './dkim.ts'
-import { about, type Finding } from './finding.ts'
+import { about, type Finding } from '../finding.ts'
 import type { NameServer } from './name-server.ts'
 import type { Provider } from './provider.ts'
 import { parentsOf, tagsOf } from './record.ts'

@@ -1,6 +1,6 @@
 /** Owns the reading of DKIM keys in DNS (RFC 6376 3.6.1, RFC 8463). */
 import { createPublicKey } from 'node:crypto'
-import { about, type Finding } from './finding.ts'
+import { about, type Finding } from '../finding.ts'
 import type { NameServer } from './name-server.ts'
 import type { Provider } from './provider.ts'
 import { parentsOf, tagsOf } from './record.ts'

@@ -1,6 +1,6 @@
 /** Owns the questions to DNS: which server is asked, for how long, and what no answer means. */
 import { Resolver } from 'node:dns/promises'
-import { Ailment, codeOf } from './finding.ts'
+import { Ailment, codeOf } from '../finding.ts'
 
 export interface NameServer {
   /** The TXT records, each joined from its strings; none when there is no such name or record. */

@@ -1,5 +1,5 @@
 /** Owns the reading of SPF records (RFC 7208): does the domain allow the relays, and can receivers follow it to its end? */
-import { about, type Finding } from './finding.ts'
+import { about, type Finding } from '../finding.ts'
 import type { NameServer } from './name-server.ts'
 import type { Provider } from './provider.ts'
 
