@@ -15,10 +15,10 @@ import { type Provider, providerOf } from './dns/provider.ts'
 import { redactor } from './redact.ts'
 import { runChecks, type RunOptions } from './run.ts'
 import { examineSenderDomain } from './dns/sender-domain.ts'
-import { examineSendGrid, sendGridClock } from './sendgrid.ts'
-import { examineSmtpRelay } from './smtp-relay.ts'
+import { examineSendGrid, sendGridClock } from './relay/sendgrid.ts'
+import { examineSmtpRelay } from './relay/smtp-relay.ts'
 import { examineStore, postgresClock } from './store.ts'
-import { sendTestMail } from './test-mail.ts'
+import { sendTestMail } from './relay/test-mail.ts'
 
 const builtInMails = fileURLToPath(new URL('../../mails', import.meta.url))
 /** More domains or senders than this are a sample, so that no relay is flooded with questions. */

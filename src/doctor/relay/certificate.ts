@@ -1,7 +1,7 @@
 /** Owns what a TLS connection and its certificate tell: who it is, who says so, and for how long. */
 import type { PeerCertificate, TLSSocket } from 'node:tls'
-import { about, Ailment, type Finding } from './finding.ts'
-import { placeOf, type SmtpRelay } from './relay.ts'
+import { about, Ailment, type Finding } from '../finding.ts'
+import { placeOf, type SmtpRelay } from './operator-hints.ts'
 
 const dayMs = 24 * 3600 * 1000
 const soonDays = 21

@@ -11,8 +11,8 @@ import {
   quote,
   senderTrouble,
 } from './explain.ts'
-import { about, Ailment, codeOf, type Finding } from './finding.ts'
-import { beginWith, placeOf, type SmtpRelay, variableOf } from './relay.ts'
+import { about, Ailment, codeOf, type Finding } from '../finding.ts'
+import { beginWith, placeOf, type SmtpRelay, variableOf } from './operator-hints.ts'
 import {
   connectTo,
   type Dialogue,

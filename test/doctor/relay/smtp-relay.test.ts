@@ -5,10 +5,10 @@ import { connect } from 'node:net'
 import tls from 'node:tls'
 import { Worker } from 'node:worker_threads'
 import { describe, expect, it } from 'vitest'
-import { connectTrouble } from '../../src/doctor/explain.ts'
-import { startAuthority } from '../support/authority.ts'
-import { postfixMissing, startPostfix } from '../support/postfix.ts'
-import { scriptedRelay, type Script } from '../support/relay.ts'
+import { connectTrouble } from '../../../src/doctor/relay/explain.ts'
+import { startAuthority } from '../../support/authority.ts'
+import { postfixMissing, startPostfix } from '../../support/postfix.ts'
+import { scriptedRelay, type Script } from '../../support/relay.ts'
 import {
   certificate,
   deployment,
@@ -22,8 +22,8 @@ import {
   rawServer,
   secret,
   untilTheEnd,
-} from './clinic.ts'
-import { examineDeployment } from '../../src/doctor/deployment.ts'
+} from '../clinic.ts'
+import { examineDeployment } from '../../../src/doctor/deployment.ts'
 
 const noAddon = {
   MAILERTOGO_SMTP_HOST: undefined,

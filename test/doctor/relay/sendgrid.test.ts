@@ -1,7 +1,7 @@
 import { createServer, type Server } from 'node:https'
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { describe, expect, it } from 'vitest'
-import { freePort } from '../support/port.ts'
+import { freePort } from '../../support/port.ts'
 import {
   certificate,
   deployment,
@@ -12,8 +12,8 @@ import {
   lines,
   listening,
   untilTheEnd,
-} from './clinic.ts'
-import { examineDeployment } from '../../src/doctor/deployment.ts'
+} from '../clinic.ts'
+import { examineDeployment } from '../../../src/doctor/deployment.ts'
 
 const apiKey = 'SG.an-api-key-that-is-not-one.0123456789'
 

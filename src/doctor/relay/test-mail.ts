@@ -1,7 +1,7 @@
 /** Owns the one real mail of `--send-to`: through the transport the service uses, so that it proves what it proves. */
 import { randomUUID } from 'node:crypto'
-import type { Mailbox, Message, Transport } from '../message.ts'
-import { about, type Finding } from './finding.ts'
+import type { Mailbox, Message, Transport } from '../../message.ts'
+import { about, type Finding } from '../finding.ts'
 
 export interface TestMailOptions {
   /** The relay's name. */

@@ -2,8 +2,8 @@
 import type { IncomingMessage } from 'node:http'
 import { request } from 'node:https'
 import { z } from 'zod'
-import type { ClockSource } from './clock.ts'
-import { about, codeOf, type Finding } from './finding.ts'
+import type { ClockSource } from '../clock.ts'
+import { about, codeOf, type Finding } from '../finding.ts'
 
 const askMs = 8000
 const maxAnswer = 256 * 1024

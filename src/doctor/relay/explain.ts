@@ -1,6 +1,6 @@
 /** Owns the sentences for what a relay does wrong: what it means, and what a person can do. */
-import { Ailment } from './finding.ts'
-import { placeOf, type SmtpRelay } from './relay.ts'
+import { Ailment } from '../finding.ts'
+import { placeOf, type SmtpRelay } from './operator-hints.ts'
 import type { Reply } from './smtp-dialogue.ts'
 
 const maxQuote = 160
