@@ -1,6 +1,6 @@
 /** Owns the service's beginning: environment → parts → listening. */
 import { fileURLToPath } from 'node:url'
-import { buildApp } from './app.ts'
+import { buildApp } from './http/app.ts'
 import { relayLog, retrier } from './delivery/retry.ts'
 import { ConfigError } from './config/config-error.ts'
 import type { RelayConfig } from './config/relays.ts'

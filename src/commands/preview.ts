@@ -9,7 +9,7 @@ import type { Mail } from '../mails/catalogue.ts'
 import { mimeBuilder } from '../mails/mime.ts'
 import { detailOf, galleryOf, type PreviewParts } from '../mails/preview.ts'
 import { sampleClaims } from '../mails/sample.ts'
-import { loadPage } from '../routes/page.ts'
+import { loadPage } from '../http/page.ts'
 import { mailsFolder, placedProblem, readMails } from './mails.ts'
 
 export interface WritePreviewsOptions {

@@ -3,7 +3,7 @@ import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import { postSchema } from '../contract.ts'
 import type { Deliver, Facts } from '../delivery/deliver.ts'
 import { MailerError } from '../errors.ts'
-import { answerFailure } from '../failure.ts'
+import { answerFailure } from '../http/failure.ts'
 import type { Log } from '../log.ts'
 import { appPattern } from '../mails/folder.ts'
 

@@ -7,7 +7,7 @@ import type { FastifyInstance } from 'fastify'
 import { MailerError } from '../errors.ts'
 import type { Inbox, InboxMail } from '../dev/inbox-server.ts'
 import { readMail, summarizeMail } from './inbox-mail.ts'
-import { loadPage } from './page.ts'
+import { loadPage } from '../http/page.ts'
 
 export interface InboxRoutesOptions {
   readonly inbox: Inbox

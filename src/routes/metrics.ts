@@ -2,7 +2,7 @@
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import { MailerError } from '../errors.ts'
 import type { Metrics } from '../metrics.ts'
-import { adminGate } from './admin.ts'
+import { adminGate } from '../http/admin-gate.ts'
 
 declare module 'fastify' {
   interface FastifyReply {

@@ -18,8 +18,8 @@ import type { BuildMime } from '../mails/mime.ts'
 import { attempt, detailOf, galleryOf, type GalleryEntry } from '../mails/preview.ts'
 import { sampleClaims } from '../mails/sample.ts'
 import type { Message, Receipt } from '../message.ts'
-import { adminGate } from './admin.ts'
-import { loadPage } from './page.ts'
+import { adminGate } from '../http/admin-gate.ts'
+import { loadPage } from '../http/page.ts'
 
 export interface PreviewRoutesOptions {
   /** Asked anew for each request, so a catalogue that follows its files is shown as it is. */

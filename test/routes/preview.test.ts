@@ -4,7 +4,7 @@ import { describe, expect, test } from 'vitest'
 import { loadCatalogue } from '../../src/mails/catalogue.ts'
 import { liveCatalogue } from '../../src/mails/live.ts'
 import type { GalleryEntry } from '../../src/mails/preview.ts'
-import { adminGate } from '../../src/routes/admin.ts'
+import { adminGate } from '../../src/http/admin-gate.ts'
 import { builtInMails, mailsIn, previewApp, temporaryFolder, varianceMails } from '../support/preview.ts'
 
 const adminToken = 'an admin token nobody guesses'

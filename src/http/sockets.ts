@@ -4,11 +4,11 @@
  */
 import type { Socket } from 'node:net'
 import type { FastifyInstance, FastifyRequest } from 'fastify'
-import { failureAnswer } from './contract.ts'
-import { MailerError } from './errors.ts'
+import { failureAnswer } from '../contract.ts'
+import { MailerError } from '../errors.ts'
 import { logFailure } from './failure.ts'
-import type { Log } from './log.ts'
-import type { Meter } from './metrics.ts'
+import type { Log } from '../log.ts'
+import type { Meter } from '../metrics.ts'
 
 export interface SocketParts {
   readonly log: Log

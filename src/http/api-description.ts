@@ -1,7 +1,14 @@
 /** Owns the description of the API for programs: OpenAPI 3.1, made from the schemas and the table that also decide. */
 import { z } from 'zod'
-import { answerSchema, claimsSchema, deliverySchema, failureCodes, failures, postSchema } from './contract.ts'
-import type { FailureCode } from './errors.ts'
+import {
+  answerSchema,
+  claimsSchema,
+  deliverySchema,
+  failureCodes,
+  failures,
+  postSchema,
+} from '../contract.ts'
+import type { FailureCode } from '../errors.ts'
 
 type Json = Record<string, unknown>
 

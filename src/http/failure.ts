@@ -1,9 +1,9 @@
 /** Owns how a failure ends a request: its answer on the wire, its code for the metrics and its one line in the log. */
 import type { FastifyError, FastifyReply, FastifyRequest } from 'fastify'
-import { failureAnswer } from './contract.ts'
-import type { Facts } from './delivery/deliver.ts'
-import { type FailureCode, MailerError } from './errors.ts'
-import { describeError, type Log } from './log.ts'
+import { failureAnswer } from '../contract.ts'
+import type { Facts } from '../delivery/deliver.ts'
+import { type FailureCode, MailerError } from '../errors.ts'
+import { describeError, type Log } from '../log.ts'
 
 /** `facts`: what else is known about the request, for its line. */
 export function answerFailure(

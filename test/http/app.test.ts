@@ -3,10 +3,10 @@ import { existsSync, readFileSync } from 'node:fs'
 import { connect, type Socket } from 'node:net'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { describe, expect, it, onTestFinished } from 'vitest'
-import { openMetrics } from '../src/metrics.ts'
-import { testApp } from './support/app.ts'
-import { previewApp } from './support/preview.ts'
-import { forgeToken, sampleClaims, secret, signToken } from './support/tokens.ts'
+import { openMetrics } from '../../src/metrics.ts'
+import { testApp } from '../support/app.ts'
+import { previewApp } from '../support/preview.ts'
+import { forgeToken, sampleClaims, secret, signToken } from '../support/tokens.ts'
 
 const link = 'https://app.example.com/confirm/eyJhbGciOiJIUzI1NiJ9.eyJ1aWQiOjd9.c2ln'
 
@@ -684,7 +684,7 @@ describe('health', () => {
   })
 })
 
-const corpus = new URL('../../shared/corpora/blns.json', import.meta.url)
+const corpus = new URL('../../../shared/corpora/blns.json', import.meta.url)
 
 describe.skipIf(!existsSync(corpus))('naughty strings in claims', () => {
   const naughty = existsSync(corpus) ? [...new Set(JSON.parse(readFileSync(corpus, 'utf8')) as string[])] : []
