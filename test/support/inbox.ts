@@ -3,7 +3,7 @@ import Fastify from 'fastify'
 import { createTransport, type SendMailOptions } from 'nodemailer'
 import { onTestFinished } from 'vitest'
 import { failureAnswer } from '../../src/contract.ts'
-import { type InboxRoutesOptions, inboxRoutes } from '../../src/routes/inbox.ts'
+import { type InboxRoutesOptions, inboxRoutes } from '../../src/http/routes/inbox.ts'
 import { openInbox } from '../../src/dev/inbox-server.ts'
 
 /** Everything is closed when the test ends. `send` resolves to the id of the mail. */

@@ -1,8 +1,8 @@
 /** Owns `/openapi.json`, and in development `/docs`: the same description as a page for people. */
 import type { FastifyInstance } from 'fastify'
-import packageJson from '../../package.json' with { type: 'json' }
-import { openApi } from '../http/api-description.ts'
-import { loadPage } from '../http/page.ts'
+import packageJson from '../../../package.json' with { type: 'json' }
+import { openApi } from '../api-description.ts'
+import { loadPage } from '../page.ts'
 
 export interface OpenApiOptions {
   readonly withPage: boolean

@@ -2,8 +2,8 @@
 import { createServer, type IncomingMessage } from 'node:http'
 import type { Browser, Page } from 'playwright-core'
 import { expect, onTestFinished } from 'vitest'
-import { browserTest } from '../support/browser.ts'
-import { inboxApp } from '../support/inbox.ts'
+import { browserTest } from '../../support/browser.ts'
+import { inboxApp } from '../../support/inbox.ts'
 
 /** Runs in the page; the tests themselves know no DOM. */
 declare function getComputedStyle(element: unknown): { readonly color: string }

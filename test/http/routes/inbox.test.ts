@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto'
 import { expect, test } from 'vitest'
-import { inboxApp } from '../support/inbox.ts'
+import { inboxApp } from '../../support/inbox.ts'
 
 const confirmUrl = 'https://app.example.com/confirm?token=eyJh.eyJz.c2ln-_~&to=a'
 

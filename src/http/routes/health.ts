@@ -1,9 +1,9 @@
 /** Owns the two questions a platform asks: is the process alive, and may mail come in. */
 import type { FastifyInstance } from 'fastify'
-import { failureAnswer } from '../contract.ts'
-import { MailerError } from '../errors.ts'
-import type { Outbox } from '../outbox/port.ts'
-import type { Failover } from '../transport/failover.ts'
+import { failureAnswer } from '../../contract.ts'
+import { MailerError } from '../../errors.ts'
+import type { Outbox } from '../../outbox/port.ts'
+import type { Failover } from '../../transport/failover.ts'
 
 export interface HealthOptions {
   readonly transport: Pick<Failover, 'health'>

@@ -3,8 +3,8 @@
  * What a hostile mail says is passed on as text; making it harmless is the business of the page and its headers.
  */
 import type { Address, Email } from 'postal-mime'
-import type { Mailbox } from '../message.ts'
-import type { InboxMail } from '../dev/inbox-server.ts'
+import type { Mailbox } from '../../message.ts'
+import type { InboxMail } from '../../dev/inbox-server.ts'
 
 export interface MailSummary {
   readonly id: string

@@ -4,10 +4,10 @@
  * nothing else, and the HTML part is shown in a sandbox of its own origin without scripts, forms or network.
  */
 import type { FastifyInstance } from 'fastify'
-import { MailerError } from '../errors.ts'
-import type { Inbox, InboxMail } from '../dev/inbox-server.ts'
+import { MailerError } from '../../errors.ts'
+import type { Inbox, InboxMail } from '../../dev/inbox-server.ts'
 import { readMail, summarizeMail } from './inbox-mail.ts'
-import { loadPage } from '../http/page.ts'
+import { loadPage } from '../page.ts'
 
 export interface InboxRoutesOptions {
   readonly inbox: Inbox

@@ -12,14 +12,14 @@
 import { randomBytes } from 'node:crypto'
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import { z } from 'zod'
-import { MailerError } from '../errors.ts'
-import type { Catalogue, Mail } from '../mails/catalogue.ts'
-import type { BuildMime } from '../mails/mime.ts'
-import { attempt, detailOf, galleryOf, type GalleryEntry } from '../mails/preview.ts'
-import { sampleClaims } from '../mails/sample.ts'
-import type { Message, Receipt } from '../message.ts'
-import { adminGate } from '../http/admin-gate.ts'
-import { loadPage } from '../http/page.ts'
+import { MailerError } from '../../errors.ts'
+import type { Catalogue, Mail } from '../../mails/catalogue.ts'
+import type { BuildMime } from '../../mails/mime.ts'
+import { attempt, detailOf, galleryOf, type GalleryEntry } from '../../mails/preview.ts'
+import { sampleClaims } from '../../mails/sample.ts'
+import type { Message, Receipt } from '../../message.ts'
+import { adminGate } from '../admin-gate.ts'
+import { loadPage } from '../page.ts'
 
 export interface PreviewRoutesOptions {
   /** Asked anew for each request, so a catalogue that follows its files is shown as it is. */

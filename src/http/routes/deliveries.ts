@@ -1,9 +1,9 @@
 /** Owns the question what became of a mail, asked by the app that sent it. */
 import type { KeyObject } from 'node:crypto'
 import type { FastifyInstance, FastifyRequest } from 'fastify'
-import { MailerError } from '../errors.ts'
-import type { Outbox } from '../outbox/port.ts'
-import { verifySignature } from '../token.ts'
+import { MailerError } from '../../errors.ts'
+import type { Outbox } from '../../outbox/port.ts'
+import { verifySignature } from '../../token.ts'
 
 export interface DeliveriesOptions {
   readonly outbox: Outbox

@@ -1,8 +1,8 @@
 /** Owns `/metrics` for Prometheus, and that every answer of the service is counted. */
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
-import { MailerError } from '../errors.ts'
-import type { Metrics } from '../metrics.ts'
-import { adminGate } from '../http/admin-gate.ts'
+import { MailerError } from '../../errors.ts'
+import type { Metrics } from '../../metrics.ts'
+import { adminGate } from '../admin-gate.ts'
 
 declare module 'fastify' {
   interface FastifyReply {
