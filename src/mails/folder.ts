@@ -10,9 +10,9 @@ import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs'
 import path from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { appSchema, type AppSettings } from './app-settings.ts'
-import { parseLayout, type Layout } from './layout.ts'
+import { parseLayout, type Layout } from './compile/layout.ts'
 import { isLocale } from './locale.ts'
-import { paletteOf, type Palette } from './palette.ts'
+import { paletteOf, type Palette } from './compile/palette.ts'
 import { parseSettings, type Problems } from './source.ts'
 
 /** One app as its files describe it. */

@@ -5,7 +5,7 @@ import { readLink } from './claims.ts'
 import { renderMail } from './render.ts'
 import { sampleClaims } from './sample.ts'
 import { problemList, type Problems } from './source.ts'
-import { textWidth } from './text.ts'
+import { textWidth } from './compile/text.ts'
 
 /** Gmail clips at 102 KiB; a notice of this size is already a burden. */
 const maxHtmlBytes = 12 * 1024

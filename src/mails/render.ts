@@ -4,9 +4,9 @@ import { MailerError } from '../errors.ts'
 import type { Body, Message } from '../message.ts'
 import type { Mail } from './catalogue.ts'
 import { linkExpiry, readClaim, readKey, readLink, type Source } from './claims.ts'
-import type { Expression } from './names.ts'
-import { fill, fillBody, joinBody } from './placeholders.ts'
-import { fillText } from './text.ts'
+import type { Expression } from './compile/names.ts'
+import { fill, fillBody, joinBody } from './compile/placeholders.ts'
+import { fillText } from './compile/text.ts'
 import {
   cleanText,
   defuseLinks,

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import { contrast, dark, light, paletteOf } from '../../src/mails/palette.ts'
+import { contrast, dark, light, paletteOf } from '../../../src/mails/compile/palette.ts'
 
 test('contrast is what WCAG says it is', () => {
   expect(contrast('#000000', '#ffffff')).toBeCloseTo(21, 5)

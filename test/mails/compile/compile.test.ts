@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import { lintCatalogue } from '../../src/mails/lint.ts'
+import { lintCatalogue } from '../../../src/mails/lint.ts'
 import {
   builtInDir,
   mailOf,
@@ -8,8 +8,8 @@ import {
   shippedMails,
   varianceDir,
   writeFolder,
-} from './catalogues.ts'
-import { textOfHtml } from './structure.ts'
+} from '../catalogues.ts'
+import { textOfHtml } from '../structure.ts'
 
 const names =
   'claims:\n  name: { default: "", sample: Ada }\n  note: { default: "", sample: Note, max: 9000 }\n'

@@ -5,16 +5,16 @@
  */
 import { z } from 'zod'
 import type { Block, Inline } from './blocks.ts'
-import { contractSchema, sourcesOf, type Source } from './claims.ts'
+import { contractSchema, sourcesOf, type Source } from '../claims.ts'
 import { footerHtml, htmlOf } from './html.ts'
 import { markdownReader } from './markdown.ts'
 import { fillLayout, type Layout } from './layout.ts'
 import { nameTable, type Expression } from './names.ts'
 import type { Palette } from './palette.ts'
 import { isLiteral, templateOf, type Part, type Template } from './placeholders.ts'
-import { parseSettings, type Parsed, type Problems } from './source.ts'
+import { parseSettings, type Parsed, type Problems } from '../source.ts'
 import { textOf, type TextBlock } from './text.ts'
-import { escapeHtml } from './values.ts'
+import { escapeHtml } from '../values.ts'
 
 const line = z
   .string({ error: 'is needed, as a text' })

@@ -6,7 +6,7 @@
  * language can misread the other. What comes out is a template: literals, slots and branches, filled and never parsed.
  */
 
-import type { Body, Literal } from '../message.ts'
+import type { Body, Literal } from '../../message.ts'
 
 /** While a mail is compiled: a literal, the index of an expression, or a choice. */
 export type Part = string | number | Branch<readonly Part[]>

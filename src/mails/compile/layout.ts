@@ -2,8 +2,8 @@
 import { font } from './html.ts'
 import { dark, light, type Palette } from './palette.ts'
 import type { Part } from './placeholders.ts'
-import type { Problems } from './source.ts'
-import { escapeHtml } from './values.ts'
+import type { Problems } from '../source.ts'
+import { escapeHtml } from '../values.ts'
 
 export interface Layout {
   readonly file: string

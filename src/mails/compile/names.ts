@@ -1,5 +1,5 @@
 /** Owns what a name in a mail means: a constant, or a slot that a value will fill. */
-import { alwaysThere, constantNames, type Source } from './claims.ts'
+import { alwaysThere, constantNames, type Source } from '../claims.ts'
 
 /** What a slot shows. */
 export interface Expression {
