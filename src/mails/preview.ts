@@ -8,7 +8,7 @@ import type { Message } from '../message.ts'
 import { readClaims } from '../token.ts'
 import type { Catalogue, Mail } from './catalogue.ts'
 import type { ClaimRule } from './claims.ts'
-import type { BuildMime } from './mime.ts'
+import type { BuildMime } from '../mime/mime.ts'
 import { renderMail } from './render.ts'
 import { sampleClaims } from './sample.ts'
 

@@ -3,7 +3,7 @@
  * interface does not offer, which is one bound and one way to write.
  */
 import type { Readable, Transform } from 'node:stream'
-import { SMTPConnection } from '../nodemailer.ts'
+import { SMTPConnection } from '../mime/nodemailer.ts'
 import { connectionTrouble, type SmtpError, type Trouble } from './reply.ts'
 
 export interface RelayAddress {

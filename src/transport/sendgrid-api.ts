@@ -1,6 +1,6 @@
 /** Owns the words of SendGrid's Web API, v3: how a message is told, and what an answer means. */
 import type { IncomingMessage } from 'node:http'
-import { automatic, messageId, oneLine } from '../mails/mime.ts'
+import { automatic, messageId, oneLine } from '../mime/mime.ts'
 import type { Message, Outcome } from '../message.ts'
 
 const maxRetryAfterMs = 3_600_000

@@ -5,7 +5,7 @@
  * has left, and that decides between "send it elsewhere" and "it may have arrived". One file, although a long one: what
  * happens to a connection is decided by where all others and all mails stand, and can be followed only side by side.
  */
-import type { BuildMime } from '../mails/mime.ts'
+import type { BuildMime } from '../mime/mime.ts'
 import type { Message, Outcome, PoolUse, Receipt, SendTerms, Transport } from '../message.ts'
 import { type RelayAddress, RelayConnection } from './connection.ts'
 import { waitingLine } from './line.ts'

@@ -4,7 +4,7 @@
 import { readFileSync } from 'node:fs'
 import tls from 'node:tls'
 import { beforeAll, describe, expect, it, onTestFinished } from 'vitest'
-import { type BuildMime, mimeBuilder } from '../../src/mails/mime.ts'
+import { type BuildMime, mimeBuilder } from '../../src/mime/mime.ts'
 import type { Transport } from '../../src/message.ts'
 import { sendgridTransport } from '../../src/transport/sendgrid.ts'
 import { smtpTransport } from '../../src/transport/smtp.ts'

@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs'
 import tls from 'node:tls'
 import { beforeAll, describe, expect, it, onTestFinished } from 'vitest'
-import { type BuildMime, mimeBuilder } from '../../src/mails/mime.ts'
+import { type BuildMime, mimeBuilder } from '../../src/mime/mime.ts'
 import type { Transport } from '../../src/message.ts'
 import type { FailoverOptions } from '../../src/transport/failover.ts'
 import { sendgridTransport } from '../../src/transport/sendgrid.ts'

@@ -1,5 +1,5 @@
 import { beforeAll, describe, expect, it, onTestFinished } from 'vitest'
-import { type BuildMime, mimeBuilder } from '../../src/mails/mime.ts'
+import { type BuildMime, mimeBuilder } from '../../src/mime/mime.ts'
 import { rateGate } from '../../src/transport/rate.ts'
 import { type SmtpOptions, smtpTransport } from '../../src/transport/smtp.ts'
 import { sampleMessage } from '../support/messages.ts'

@@ -1,7 +1,7 @@
 /** Thousands of mails to a relay that goes wrong at random: a receipt must say what happened, and the pool must live on. */
 import { setTimeout as sleep } from 'node:timers/promises'
 import { beforeAll, describe, expect, it, onTestFinished } from 'vitest'
-import { mimeBuilder, type BuildMime } from '../../src/mails/mime.ts'
+import { mimeBuilder, type BuildMime } from '../../src/mime/mime.ts'
 import type { Outcome, Transport } from '../../src/message.ts'
 import { smtpTransport } from '../../src/transport/smtp.ts'
 import { type ChaoticRelay, chaoticRelay } from '../support/chaotic-relay.ts'

@@ -4,7 +4,7 @@
  */
 import type { Body, Literal } from '../message.ts'
 import { countForeign, encodeBase64, encodeQuotedPrintable, isReadable, lf, roomFor } from './encode.ts'
-import { joinBody } from './compile/placeholders.ts'
+import { joinBody } from '../mails/compile/placeholders.ts'
 
 /** A literal in quoted-printable from the start of a line, and what it weighs before. */
 interface EncodedLiteral {

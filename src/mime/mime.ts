@@ -6,9 +6,9 @@
  * encoded-words, bodies are quoted-printable or base64. So no value can open a header, a part or an SMTP command.
  */
 import type { Mailbox, Message } from '../message.ts'
-import { MailComposer } from '../nodemailer.ts'
+import { MailComposer } from './nodemailer.ts'
 import { encodedWords, foldAscii } from './encode.ts'
-import { openPage } from './page.ts'
+import { openPage } from './body-writer.ts'
 
 /** Marker of each gap, in the order in which MailComposer writes them: the header's, then those of the two parts. */
 const headerMarkers = [

@@ -2,7 +2,7 @@ import { existsSync, readFileSync } from 'node:fs'
 import MailComposer from 'nodemailer/lib/mail-composer'
 import PostalMime from 'postal-mime'
 import { beforeAll, describe, expect, it } from 'vitest'
-import { type BuildMime, mimeBuilder } from '../../src/mails/mime.ts'
+import { type BuildMime, mimeBuilder } from '../../src/mime/mime.ts'
 import type { Message } from '../../src/message.ts'
 import { sampleMessage } from '../support/messages.ts'
 
