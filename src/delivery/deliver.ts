@@ -12,7 +12,7 @@ import type { Message, Receipt, Transport } from '../message.ts'
 import { mailId, windowMs } from '../outbox/key.ts'
 import type { Claim, NewMail, Outbox } from '../outbox/port.ts'
 import type { Fate } from '../outbox/waiting.ts'
-import { within } from '../pause.ts'
+import { within } from '../timers.ts'
 import { verifyToken } from '../token.ts'
 
 /** One request for a mail, whatever way it came. `kind` is missing where the app's default kind is meant. */

@@ -2,7 +2,7 @@
  * Owns what must reach the store sooner or later, such as the news of a mail that has left: what the store does not take
  * at the first try is kept in memory and tried until it does.
  */
-import { pause } from '../pause.ts'
+import { pause } from '../timers.ts'
 import type { SqlRow } from './engine.ts'
 import { isUnavailable, type Lifeline, type Log } from './lifeline.ts'
 import type { Operation } from './operations.ts'

@@ -1,7 +1,7 @@
 /** Owns whether the store can be reached: it fails at once while it cannot, and comes back by itself. */
 import type { BaseLogger } from 'pino'
 import { MailerError } from '../errors.ts'
-import { pause } from '../pause.ts'
+import { pause } from '../timers.ts'
 import type { Engine } from './engine.ts'
 import type { Operation, OperationResult } from './operations.ts'
 

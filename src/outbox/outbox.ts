@@ -3,7 +3,7 @@
  * engine, group commit, seal and limits into the few verbs the request and the pump need.
  */
 import { randomInt } from 'node:crypto'
-import { pause } from '../pause.ts'
+import { pause } from '../timers.ts'
 import { batcher } from './batch.ts'
 import type { Engine, SqlRow } from './engine.ts'
 import { lander } from './landing.ts'

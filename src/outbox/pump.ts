@@ -1,6 +1,6 @@
 /** Owns the second story the service tells: mails whose time has come are claimed, tried and settled. */
 import { MailerError } from '../errors.ts'
-import { pause } from '../pause.ts'
+import { pause } from '../timers.ts'
 import type { Log } from './lifeline.ts'
 import type { Due, Outbox, Settlement } from './port.ts'
 

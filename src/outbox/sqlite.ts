@@ -2,7 +2,7 @@
 import { extname } from 'node:path'
 import { Worker } from 'node:worker_threads'
 import { MailerError } from '../errors.ts'
-import { within } from '../pause.ts'
+import { within } from '../timers.ts'
 import type { Engine } from './engine.ts'
 import type { Operation, OperationResult } from './operations.ts'
 import type { Reply, Request } from './sqlite-thread.ts'

@@ -1,5 +1,5 @@
 /** Owns waiting for what becomes of a mail that somebody else is sending: told at once in this process, polled for others. */
-import { pause } from '../pause.ts'
+import { pause } from '../timers.ts'
 import type { MailState } from './operations.ts'
 
 export interface Fate {
