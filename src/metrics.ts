@@ -8,7 +8,7 @@ import { monitorEventLoopDelay } from 'node:perf_hooks'
 import type { Gauge, Histogram } from 'prom-client'
 import type { FailureCode } from './errors.ts'
 import type { Message, Receipt } from './message.ts'
-import type { Outbox, Stats } from './outbox/port.ts'
+import type { Outbox, Stats } from './outbox/api.ts'
 import type { BreakerState } from './transport/breaker.ts'
 import type { Failover } from './transport/failover.ts'
 

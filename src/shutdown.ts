@@ -4,7 +4,7 @@ import closeWithGrace from 'close-with-grace'
 import type { FastifyInstance } from 'fastify'
 import { describeError, type Log } from './log.ts'
 import type { Transport } from './message.ts'
-import type { Outbox } from './outbox/port.ts'
+import type { Outbox } from './outbox/api.ts'
 import type { Pump } from './outbox/pump.ts'
 import type { Inbox } from './dev/inbox-server.ts'
 

@@ -2,7 +2,7 @@
 import { type Command, InvalidArgumentError, Option } from 'commander'
 import { CommandError, type Terminal } from './terminal.ts'
 import type { MailState } from '../outbox/operations.ts'
-import type { Outbox, StoredMail } from '../outbox/port.ts'
+import type { Outbox, StoredMail } from '../outbox/api.ts'
 
 interface Json {
   readonly json?: boolean

@@ -4,7 +4,7 @@ import type { Catalogue } from '../mails/catalogue.ts'
 import { renderMail } from '../mails/render.ts'
 import type { Message, Receipt, Transport } from '../message.ts'
 import { MailerError } from '../errors.ts'
-import type { Claim, Due, Settlement } from '../outbox/port.ts'
+import type { Claim, Due, Settlement } from '../outbox/api.ts'
 import { claimsOfSealed } from '../token.ts'
 
 /** Nobody was asked, so the backoff does not grow: it would during an outage. */

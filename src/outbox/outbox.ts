@@ -4,10 +4,10 @@
  */
 import { randomInt } from 'node:crypto'
 import { pause } from '../timers.ts'
-import { batcher } from './batch.ts'
+import { batcher } from './group-commit.ts'
 import type { Engine, SqlRow } from './engine.ts'
-import { lander } from './landing.ts'
-import { isUnavailable, type Log, lifelineTo } from './lifeline.ts'
+import { lander } from './pending-writes.ts'
+import { isUnavailable, type Log, lifelineTo } from './reconnect.ts'
 import { type Limits, quotasFor } from './limit.ts'
 import { type MailState, type Operation, type OperationResult, readsOnly } from './operations.ts'
 import {
@@ -23,10 +23,10 @@ import {
   statsSchema,
   type StoredMail,
   storedMailSchema,
-} from './port.ts'
+} from './api.ts'
 import { sealWith } from './seal.ts'
 import { deadKeptMs, settleOperation } from './settlement.ts'
-import { type Fate, watch } from './waiting.ts'
+import { type Fate, watch } from './waiters.ts'
 
 const secondMs = 1000
 const dayMs = 24 * 3600 * secondMs

@@ -1,8 +1,8 @@
 /** Owns the second story the service tells: mails whose time has come are claimed, tried and settled. */
 import { MailerError } from '../errors.ts'
 import { pause } from '../timers.ts'
-import type { Log } from './lifeline.ts'
-import type { Due, Outbox, Settlement } from './port.ts'
+import type { Log } from './reconnect.ts'
+import type { Due, Outbox, Settlement } from './api.ts'
 
 const purgeEveryMs = 60_000
 

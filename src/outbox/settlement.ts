@@ -1,6 +1,6 @@
 /** Owns what an attempt's end means for the row: when to try again, when to give up, which relay may have the mail next. */
 import type { SettleOperation } from './operations.ts'
-import type { Claim, Settlement } from './port.ts'
+import type { Claim, Settlement } from './api.ts'
 
 const minuteMs = 60_000
 const hourMs = 60 * minuteMs

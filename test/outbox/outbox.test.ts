@@ -1,6 +1,6 @@
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest'
-import { windowMs } from '../../src/outbox/key.ts'
-import type { Outbox } from '../../src/outbox/port.ts'
+import { windowMs } from '../../src/outbox/mail-id.ts'
+import type { Outbox } from '../../src/outbox/api.ts'
 import {
   countAll,
   mail,

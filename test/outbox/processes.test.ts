@@ -2,7 +2,7 @@ import { type ChildProcess, spawn } from 'node:child_process'
 import { createInterface } from 'node:readline'
 import { fileURLToPath } from 'node:url'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest'
-import type { Outbox } from '../../src/outbox/port.ts'
+import type { Outbox } from '../../src/outbox/api.ts'
 import { countAll, mail, open, sent, type Store, stores } from './stores.ts'
 
 const fixture = fileURLToPath(new URL('./fixtures/process.ts', import.meta.url))

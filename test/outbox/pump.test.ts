@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
-import type { Due, Outbox, Settlement } from '../../src/outbox/port.ts'
+import type { Due, Outbox, Settlement } from '../../src/outbox/api.ts'
 import { type Pump, type PumpOptions, startPump } from '../../src/outbox/pump.ts'
 import { countAll, mail, open, own, sent, silent, type Store, stores } from './stores.ts'
 

@@ -2,7 +2,7 @@
 import type { KeyObject } from 'node:crypto'
 import type { FastifyInstance, FastifyRequest } from 'fastify'
 import { MailerError } from '../../errors.ts'
-import type { Outbox } from '../../outbox/port.ts'
+import type { Outbox } from '../../outbox/api.ts'
 import { verifySignature } from '../../token.ts'
 
 export interface DeliveriesOptions {

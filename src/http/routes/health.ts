@@ -2,7 +2,7 @@
 import type { FastifyInstance } from 'fastify'
 import { failureAnswer } from '../../contract.ts'
 import { MailerError } from '../../errors.ts'
-import type { Outbox } from '../../outbox/port.ts'
+import type { Outbox } from '../../outbox/api.ts'
 import type { Failover } from '../../transport/failover.ts'
 
 export interface HealthOptions {

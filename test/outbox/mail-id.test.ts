@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest'
-import { mailId, windowMs } from '../../src/outbox/key.ts'
+import { mailId, windowMs } from '../../src/outbox/mail-id.ts'
 
 const minuteMs = 60_000
 const dayMs = 24 * 60 * minuteMs

@@ -1,7 +1,7 @@
 /** Owns the words the outbox is spoken to with: what goes in, what comes back, and the verbs. */
 import { z } from 'zod'
 import type { MailState } from './operations.ts'
-import type { Fate } from './waiting.ts'
+import type { Fate } from './waiters.ts'
 
 export interface NewMail {
   /** From `mailId`. */

@@ -1,7 +1,7 @@
 /** Owns group commit: operations that gather while one transaction runs go together into the next. */
 import { setTimeout as pause } from 'node:timers/promises'
 import { MailerError } from '../errors.ts'
-import { isUnavailable } from './lifeline.ts'
+import { isUnavailable } from './reconnect.ts'
 
 const answersPerTurn = 32
 /** Grows into waiting where more than 2,500 come in a second, and back into none where fewer do. */

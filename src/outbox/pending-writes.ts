@@ -4,7 +4,7 @@
  */
 import { pause } from '../timers.ts'
 import type { SqlRow } from './engine.ts'
-import { isUnavailable, type Lifeline, type Log } from './lifeline.ts'
+import { isUnavailable, type Lifeline, type Log } from './reconnect.ts'
 import type { Operation } from './operations.ts'
 
 const maxStranded = 10_000

@@ -2,7 +2,7 @@ import { setFlagsFromString } from 'node:v8'
 import { runInNewContext } from 'node:vm'
 import { expect, test } from 'vitest'
 import { MailerError } from '../../src/errors.ts'
-import { type BatchOptions, batcher } from '../../src/outbox/batch.ts'
+import { type BatchOptions, batcher } from '../../src/outbox/group-commit.ts'
 
 /** A batcher over a store that doubles numbers, takes `ms` per transaction, and refuses what `check` throws at. */
 function doubling(
