@@ -7,7 +7,7 @@ import { MailerError } from '../errors.ts'
 import { OutboxError } from '../outbox/reconnect.ts'
 import { openOutbox } from '../outbox/outbox.ts'
 import type { Outbox } from '../outbox/api.ts'
-import { engineOf, outboxFile } from '../store.ts'
+import { engineOf, outboxFile } from '../outbox/store/choose-engine.ts'
 import { CommandError } from './terminal.ts'
 
 const silent = { info() {}, warn() {}, error() {} }

@@ -1,5 +1,5 @@
 /** Owns the limits of mails per time: how they are written, and which counters a mail touches. */
-import type { Quota } from './operations.ts'
+import type { Quota } from './store/transaction.ts'
 
 export interface Limit {
   readonly max: number

@@ -2,8 +2,8 @@
 import type { BaseLogger } from 'pino'
 import { MailerError } from '../errors.ts'
 import { pause } from '../timers.ts'
-import type { Engine } from './engine.ts'
-import type { Operation, OperationResult } from './operations.ts'
+import type { Engine } from './store/engine.ts'
+import type { Operation, OperationResult } from './store/transaction.ts'
 
 const firstTryMs = 3000
 const retryMinMs = 100

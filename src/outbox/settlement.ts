@@ -1,5 +1,5 @@
 /** Owns what an attempt's end means for the row: when to try again, when to give up, which relay may have the mail next. */
-import type { SettleOperation } from './operations.ts'
+import type { SettleOperation } from './store/transaction.ts'
 import type { Claim, Settlement } from './api.ts'
 
 const minuteMs = 60_000

@@ -2,7 +2,7 @@ import type { FastifyInstance } from 'fastify'
 import { describe, expect, it } from 'vitest'
 import { answerSchema, deliverySchema, failures } from '../../src/contract.ts'
 import { openApi } from '../../src/http/api-description.ts'
-import { sqliteEngine } from '../../src/outbox/sqlite.ts'
+import { sqliteEngine } from '../../src/outbox/store/sqlite.ts'
 import { testApp } from '../support/app.ts'
 import { secret, signToken } from '../support/tokens.ts'
 

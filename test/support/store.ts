@@ -5,9 +5,9 @@ import { join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { Client } from 'pg'
-import type { Engine } from '../../src/outbox/engine.ts'
-import { postgresEngine } from '../../src/outbox/postgres.ts'
-import { sqliteEngine } from '../../src/outbox/sqlite.ts'
+import type { Engine } from '../../src/outbox/store/engine.ts'
+import { postgresEngine } from '../../src/outbox/store/postgres.ts'
+import { sqliteEngine } from '../../src/outbox/store/sqlite.ts'
 import { postgresMissing, startPostgres, type TestPostgres } from './postgres.ts'
 
 export interface ServiceStore {

@@ -1,10 +1,10 @@
 import { DatabaseSync } from 'node:sqlite'
 import { Client } from 'pg'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import type { Dialect, Statement } from '../../src/outbox/engine.ts'
-import type { AcceptOperation, SettleOperation } from '../../src/outbox/operations.ts'
-import { postgresDialect, sqlFor, sqliteDialect } from '../../src/outbox/sql.ts'
-import { open, type Store, stores } from './stores.ts'
+import type { Dialect, Statement } from '../../../src/outbox/store/engine.ts'
+import type { AcceptOperation, SettleOperation } from '../../../src/outbox/store/transaction.ts'
+import { postgresDialect, sqlFor, sqliteDialect } from '../../../src/outbox/store/sql.ts'
+import { open, type Store, stores } from '../stores.ts'
 
 const now = 1_800_000_000_000
 const accept: AcceptOperation = {

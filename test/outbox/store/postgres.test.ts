@@ -4,9 +4,9 @@ import { connect } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { addressAndTls, postgresEngine } from '../../src/outbox/postgres.ts'
-import { postgresMissing, startPostgres, type TestPostgres } from '../support/postgres.ts'
-import { mail, open, query, sent } from './stores.ts'
+import { addressAndTls, postgresEngine } from '../../../src/outbox/store/postgres.ts'
+import { postgresMissing, startPostgres, type TestPostgres } from '../../support/postgres.ts'
+import { mail, open, query, sent } from '../stores.ts'
 
 const address = 'postgres://user:p%40ss@db.example:5432/mail'
 const unverified = { rejectUnauthorized: false }

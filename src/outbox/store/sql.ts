@@ -3,7 +3,7 @@
  * statements as a batch of one; both databases run the same text but for the few words of their dialect.
  */
 import type { Dialect, SqlValue, Statement } from './engine.ts'
-import type { AcceptOperation, MailState, Operation, SettleOperation } from './operations.ts'
+import type { AcceptOperation, MailState, Operation, SettleOperation } from './transaction.ts'
 
 export type Sql = ReturnType<typeof buildSql>
 type Claiming = Extract<Operation, { op: 'claim' }>

@@ -1,8 +1,8 @@
 import { DatabaseSync } from 'node:sqlite'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import type { Steps } from '../../src/outbox/engine.ts'
-import { installSchema, type Migrations } from '../../src/outbox/schema.ts'
-import { mail, open, query, type Store, stores } from './stores.ts'
+import type { Steps } from '../../../src/outbox/store/engine.ts'
+import { installSchema, type Migrations } from '../../../src/outbox/store/schema.ts'
+import { mail, open, query, type Store, stores } from '../stores.ts'
 
 for (const { name, skipped, start } of stores)
   describe.skipIf(skipped)(`the schema on ${name}`, () => {

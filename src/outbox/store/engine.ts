@@ -2,7 +2,7 @@
  * Owns the port between the outbox and its two databases. An engine runs a list of operations as one transaction;
  * the SQL is not its business (operations.ts), only how statements reach the database and what its errors mean.
  */
-import type { Operation, OperationResult } from './operations.ts'
+import type { Operation, OperationResult } from './transaction.ts'
 
 export type SqlValue = string | number | null
 export type SqlRow = Record<string, unknown>

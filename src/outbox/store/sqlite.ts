@@ -1,10 +1,10 @@
 /** Owns the way to SQLite: starts the thread that holds the file, hands it one message per batch, replaces it when it dies. */
 import { extname } from 'node:path'
 import { Worker } from 'node:worker_threads'
-import { MailerError } from '../errors.ts'
-import { within } from '../timers.ts'
+import { MailerError } from '../../errors.ts'
+import { within } from '../../timers.ts'
 import type { Engine } from './engine.ts'
-import type { Operation, OperationResult } from './operations.ts'
+import type { Operation, OperationResult } from './transaction.ts'
 import type { Reply, Request } from './sqlite-thread.ts'
 
 /** Compiled, the thread lies beside this file as `.js`. */

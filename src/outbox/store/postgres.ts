@@ -3,9 +3,9 @@
  * PgBouncer in transaction mode as well: no named statements, no session state.
  */
 import { DatabaseError, Pool, type PoolClient, type PoolConfig, type QueryConfig, types } from 'pg'
-import { MailerError } from '../errors.ts'
+import { MailerError } from '../../errors.ts'
 import type { Engine, SqlRow, SqlValue, Steps } from './engine.ts'
-import { transact } from './operations.ts'
+import { transact } from './transaction.ts'
 import { installSchema } from './schema.ts'
 import { postgresDialect } from './sql.ts'
 

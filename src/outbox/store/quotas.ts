@@ -1,6 +1,6 @@
 /** Owns the arithmetic of limits inside one transaction: everything is counted first, and what must not count is given back. */
 import type { SqlRow } from './engine.ts'
-import type { AcceptOperation } from './operations.ts'
+import type { AcceptOperation } from './transaction.ts'
 
 /** One limit of one subject, and how often a batch wants it. */
 interface Tally {

@@ -1,8 +1,8 @@
 /** Owns where the configuration puts the outbox: in which database, and in which file when that is SQLite. */
 import { join } from 'node:path'
-import type { Config } from './config/config.ts'
-import type { Engine } from './outbox/engine.ts'
-import { sqliteEngine } from './outbox/sqlite.ts'
+import type { Config } from '../../config/config.ts'
+import type { Engine } from './engine.ts'
+import { sqliteEngine } from './sqlite.ts'
 
 export type StorePlace = Pick<Config, 'databaseUrl' | 'heroku' | 'dataDir'>
 
@@ -11,6 +11,6 @@ export const outboxFile = ({ dataDir }: Pick<StorePlace, 'dataDir'>) => join(dat
 /** Postgres is loaded only where it is used. */
 export async function engineOf({ databaseUrl, heroku, dataDir }: StorePlace): Promise<Engine> {
   if (databaseUrl === undefined) return sqliteEngine({ path: outboxFile({ dataDir }) })
-  const { postgresEngine } = await import('./outbox/postgres.ts')
+  const { postgresEngine } = await import('./postgres.ts')
   return postgresEngine({ url: databaseUrl, onHeroku: heroku })
 }
