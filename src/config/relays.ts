@@ -3,7 +3,7 @@ import { isIPv4 } from 'node:net'
 import { checkAddress } from '../address.ts'
 import { ConfigError, problemCollector } from './config-error.ts'
 import { parseLimit } from '../outbox/limit.ts'
-import type { Rate } from '../transport/rate.ts'
+import type { Rate } from '../transport/rate-limiter.ts'
 
 /** Where one SMTP relay is, how to log in, and what it can take. */
 export interface SmtpRelayConfig {

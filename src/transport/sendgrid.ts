@@ -8,8 +8,8 @@ import type { ClientRequest, IncomingMessage } from 'node:http'
 import { Agent, request } from 'node:https'
 import { TLSSocket } from 'node:tls'
 import type { Message, Outcome, Receipt, SendTerms, Transport } from '../message.ts'
-import { reachable } from './reachable.ts'
-import { causeOf, reasonOf, type Trouble } from './reply.ts'
+import { reachable } from './relay-check.ts'
+import { causeOf, reasonOf, type Trouble } from './smtp-reply.ts'
 import { mailOf, meaningOf, waitAskedFor } from './sendgrid-api.ts'
 
 export interface SendgridOptions {

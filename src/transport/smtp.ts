@@ -7,11 +7,11 @@
  */
 import type { BuildMime } from '../mime/mime.ts'
 import type { Message, Outcome, PoolUse, Receipt, SendTerms, Transport } from '../message.ts'
-import { type RelayAddress, RelayConnection } from './connection.ts'
-import { waitingLine } from './line.ts'
-import type { Rate } from './rate.ts'
-import { reachable } from './reachable.ts'
-import { connectionTrouble, replyTo, type SmtpError, type Trouble } from './reply.ts'
+import { type RelayAddress, RelayConnection } from './smtp-connection.ts'
+import { waitingLine } from './smtp-queue.ts'
+import type { Rate } from './rate-limiter.ts'
+import { reachable } from './relay-check.ts'
+import { connectionTrouble, replyTo, type SmtpError, type Trouble } from './smtp-reply.ts'
 
 export interface SmtpOptions extends RelayAddress {
   /** The relay's name in logs and receipts. */

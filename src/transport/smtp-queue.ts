@@ -1,5 +1,5 @@
 /** Owns who waits for a connection to a relay, and how fast they may leave. */
-import { type Rate, rateGate } from './rate.ts'
+import { type Rate, rateGate } from './rate-limiter.ts'
 
 const maxTimerMs = 60_000
 

@@ -1,6 +1,6 @@
 import { beforeAll, describe, expect, it, onTestFinished } from 'vitest'
 import { type BuildMime, mimeBuilder } from '../../src/mime/mime.ts'
-import { rateGate } from '../../src/transport/rate.ts'
+import { rateGate } from '../../src/transport/rate-limiter.ts'
 import { type SmtpOptions, smtpTransport } from '../../src/transport/smtp.ts'
 import { sampleMessage } from '../support/messages.ts'
 import { type Script, scriptedRelay } from '../support/relay.ts'

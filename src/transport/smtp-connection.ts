@@ -4,7 +4,7 @@
  */
 import type { Readable, Transform } from 'node:stream'
 import { SMTPConnection } from '../mime/nodemailer.ts'
-import { connectionTrouble, type SmtpError, type Trouble } from './reply.ts'
+import { connectionTrouble, type SmtpError, type Trouble } from './smtp-reply.ts'
 
 export interface RelayAddress {
   readonly host: string
