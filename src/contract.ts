@@ -120,3 +120,5 @@ export function failureAnswer(error: unknown): { status: number; answer: Answer 
   const named = code === 'claims_invalid' && claim !== undefined ? `${msg}: ${claim}` : msg
   return { status, answer: { error: wire, msg: named, code, ...(id !== undefined && { id }) } }
 }
+
+export const appPattern = /^[a-z][a-z0-9]{0,31}$/

@@ -92,3 +92,22 @@ export interface Transport {
   /** Finishes what is running, gives back what waits, refuses what is new, and closes every connection. */
   readonly close: () => Promise<void>
 }
+
+/** The fields of a log line about a try: nothing in them identifies the recipient. */
+export type ReceiptFacts = Pick<Receipt, 'relay' | 'outcome' | 'reason' | 'reply' | 'cause'>
+
+export function receiptFacts({ relay, outcome, reason, reply, cause }: Receipt): ReceiptFacts {
+  return {
+    relay,
+    outcome,
+    reason,
+    ...(reply !== undefined && { reply }),
+    ...(cause !== undefined && { cause }),
+  }
+}
+
+export function joinBody(body: Body): string {
+  let text = ''
+  for (const piece of body) text += typeof piece === 'string' ? piece : piece.literal
+  return text
+}

@@ -4,6 +4,7 @@
  *
  * Nothing is registered until `openMetrics`; the parts are given `silentMeter` when nobody measures.
  */
+import type { Meter, Stage } from './meter.ts'
 import { monitorEventLoopDelay } from 'node:perf_hooks'
 import type { Gauge, Histogram } from 'prom-client'
 import type { FailureCode } from './errors.ts'
@@ -11,24 +12,6 @@ import type { Message, Receipt } from './message.ts'
 import type { Outbox, Stats } from './outbox/api.ts'
 import type { BreakerState } from './transport/breaker.ts'
 import type { Failover } from './transport/failover.ts'
-
-export type Stage = 'verify' | 'render' | 'store'
-
-/** What the parts tell. */
-export interface Meter {
-  /** Runs `work` and notes how long it took until its result stood; what throws or rejects is not noted. */
-  timed<T>(stage: Stage, work: () => T): T
-  /** One answer. `route` is the route's pattern, never a path. */
-  answered(route: string | undefined, status: number, code: string): void
-  /** One try at one relay, as `failover` hears of it. */
-  tried(receipt: Receipt, message: Pick<Message, 'app' | 'kind'>, ms: number): void
-}
-
-export const silentMeter: Meter = {
-  timed: (_stage, work) => work(),
-  answered: () => undefined,
-  tried: () => undefined,
-}
 
 export interface WatchedParts {
   readonly outbox: Pick<Outbox, 'stats' | 'trouble'>

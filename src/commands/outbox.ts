@@ -1,7 +1,7 @@
 /** Owns `jwt-mailer outbox`: what waits, what was given up, and how to put it back in line. */
 import { type Command, InvalidArgumentError, Option } from 'commander'
 import { CommandError, type Terminal } from './terminal.ts'
-import type { MailState } from '../outbox/store/transaction.ts'
+import type { MailState } from '../outbox/store/operation.ts'
 import type { Outbox, StoredMail } from '../outbox/api.ts'
 
 interface Json {

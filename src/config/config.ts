@@ -4,10 +4,12 @@ import { z } from 'zod'
 import { checkAddress, isMailDomain } from '../address.ts'
 import { databaseUrlTrouble } from './database-url.ts'
 import { ConfigError, problemCollector } from './config-error.ts'
-import { type RelayConfig, readRelays } from './relays.ts'
+import type { RelayConfig } from '../transport/relay-config.ts'
+import { readRelays } from './relays.ts'
 import { readSecrets, type Secrets } from './secrets.ts'
 import type { Mailbox } from '../message.ts'
-import { type Limits, parseLimit } from '../outbox/limit.ts'
+import { parseRate } from '../rate.ts'
+import type { Limits } from '../outbox/store/quotas.ts'
 
 export interface Config {
   readonly production: boolean
@@ -64,7 +66,7 @@ const singleLine = given(
 )
 const limit = z.string().transform((value, context) => {
   try {
-    return parseLimit(value)
+    return parseRate(value)
   } catch {
     context.addIssue('must be a number of mails per time, such as 30/1h (s, m, h, d), or off')
     return z.NEVER

@@ -1,34 +1,9 @@
 /** Owns the part of the environment that says which relays there are, in which order, and how each is reached. */
+import type { RelayConfig, SendgridRelayConfig, SmtpRelayConfig } from '../transport/relay-config.ts'
 import { isIPv4 } from 'node:net'
 import { checkAddress } from '../address.ts'
 import { ConfigError, problemCollector } from './config-error.ts'
-import { parseLimit } from '../outbox/limit.ts'
-import type { Rate } from '../transport/rate-limiter.ts'
-
-/** Where one SMTP relay is, how to log in, and what it can take. */
-export interface SmtpRelayConfig {
-  readonly kind: 'smtp'
-  readonly name: string
-  readonly host: string
-  readonly port: number
-  readonly tls: 'starttls' | 'implicit' | 'off'
-  readonly auth: { readonly user: string; readonly pass: string } | undefined
-  readonly connections: number
-  /** `undefined`: as fast as it takes them. */
-  readonly rate: Rate | undefined
-  /** `undefined`: the sender of every mail. */
-  readonly from: string | undefined
-}
-
-export interface SendgridRelayConfig {
-  readonly kind: 'sendgrid'
-  readonly name: 'sendgrid'
-  readonly baseUrl: string
-  readonly apiKey: string
-  readonly connections: number
-}
-
-export type RelayConfig = SmtpRelayConfig | SendgridRelayConfig
+import { parseRate, type Rate } from '../rate.ts'
 
 export interface RelayValues {
   readonly MAILERTOGO_SMTP_HOST?: string | undefined
@@ -183,7 +158,7 @@ function rateIn({ searchParams }: URL, wrong: Wrong): Rate | undefined {
   const value = searchParams.get('rate')
   if (value === null) return undefined
   try {
-    const rate = parseLimit(value)
+    const rate = parseRate(value)
     if (rate && rate.max <= maxRate) return rate
   } catch {
     // the sentence below says it

@@ -1,6 +1,5 @@
 /** Owns the part of the environment that says which secrets there are, and which app's tokens each of them opens. */
-import type { KeyObject } from 'node:crypto'
-import { randomBytes } from 'node:crypto'
+import { type KeyObject, randomBytes } from 'node:crypto'
 import { ConfigError } from './config-error.ts'
 import { tokenKey } from '../token.ts'
 

@@ -1,35 +1,12 @@
 /** Owns one try at a mail: what a receipt means for the outbox, and the tries that no request waits for. */
+import { settlementOf } from '../outbox/settlement.ts'
 import type { Log } from '../log.ts'
 import type { Catalogue } from '../mails/catalogue.ts'
 import { renderMail } from '../mails/render.ts'
-import type { Message, Receipt, Transport } from '../message.ts'
+import { type Message, type Receipt, receiptFacts, type Transport } from '../message.ts'
 import { MailerError } from '../errors.ts'
 import type { Claim, Due, Settlement } from '../outbox/api.ts'
 import { claimsOfSealed } from '../token.ts'
-
-/** Nobody was asked, so the backoff does not grow: it would during an outage. */
-const untried = new Set(['breaker_open', 'resting'])
-
-/** Sent and refused are the end. Everything else is tried again, an unknown outcome first at the same relay. */
-export function settlementOf({ outcome, relay, reason, retryAfterMs }: Receipt): Settlement {
-  const later = {
-    state: 'queued',
-    detail: reason,
-    ...(retryAfterMs !== undefined && { waitMs: retryAfterMs }),
-  } as const
-  switch (outcome) {
-    case 'sent':
-      return { state: 'sent', relay, detail: reason }
-    case 'refused':
-      return { state: 'dead', detail: reason }
-    case 'unknown':
-      return { ...later, stayWith: relay }
-    default:
-      // we are stopping: nothing was tried, and another replica may have it at once
-      if (outcome === 'unsent' && reason === 'closing') return { ...later, uncounted: true, waitMs: 0 }
-      return untried.has(reason) ? { ...later, uncounted: true } : later
-  }
-}
 
 /**
  * The message's own id, and so its Message-ID: equal for every try of one mail, so that a rare duplicate is recognised
@@ -37,19 +14,6 @@ export function settlementOf({ outcome, relay, reason, retryAfterMs }: Receipt):
  */
 export function messageIdOf({ id, created }: Pick<Claim, 'id' | 'created'>): string {
   return `${id}-${created.toString(36)}`
-}
-
-/** The fields of a log line about a try: nothing in them identifies the recipient. */
-export type ReceiptFacts = Pick<Receipt, 'relay' | 'outcome' | 'reason' | 'reply' | 'cause'>
-
-export function receiptFacts({ relay, outcome, reason, reply, cause }: Receipt): ReceiptFacts {
-  return {
-    relay,
-    outcome,
-    reason,
-    ...(reply !== undefined && { reply }),
-    ...(cause !== undefined && { cause }),
-  }
 }
 
 /** A line for each relay that did not take a mail: with several of them the last word alone would hide the others. */

@@ -8,7 +8,7 @@ import { failureAnswer } from '../contract.ts'
 import { MailerError } from '../errors.ts'
 import { logFailure } from './failure.ts'
 import type { Log } from '../log.ts'
-import type { Meter } from '../metrics.ts'
+import type { Meter } from '../meter.ts'
 
 export interface SocketParts {
   readonly log: Log

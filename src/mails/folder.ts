@@ -6,6 +6,7 @@
  *   <app>/layout.html            a frame of its own, when the app has one
  *   <app>/<kind>.<locale>.md     one mail
  */
+import { appPattern } from '../contract.ts'
 import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs'
 import path from 'node:path'
 import { fileURLToPath } from 'node:url'
@@ -32,7 +33,6 @@ export interface MailFile {
 }
 
 const builtInLayout = fileURLToPath(new URL('../../mails/layout.html', import.meta.url))
-export const appPattern = /^[a-z][a-z0-9]{0,31}$/
 const mailPattern = /^([a-z][a-z0-9_-]{0,63})\.([A-Za-z0-9-]{2,35})\.md$/
 
 export function readFolder(dir: string, problems: Problems): AppFolder[] {

@@ -1,11 +1,11 @@
 /** Owns how the claims of one token fill a mail. Nothing is parsed here: values go into slots, harmless for each part. */
 import type { Claims } from '../contract.ts'
 import { MailerError } from '../errors.ts'
-import type { Body, Message } from '../message.ts'
+import { type Body, joinBody, type Message } from '../message.ts'
 import type { Mail } from './catalogue.ts'
 import { linkExpiry, readClaim, readKey, readLink, type Source } from './claims.ts'
 import type { Expression } from './compile/names.ts'
-import { fill, fillBody, joinBody } from './compile/placeholders.ts'
+import { fill, fillBody } from './compile/placeholders.ts'
 import { fillText } from './compile/text.ts'
 import {
   cleanText,

@@ -2,9 +2,8 @@
  * Owns the memory in which one mail after the other is written, and how a body is written into it: in quoted-printable
  * where that can be read, in base64 elsewhere. What stands in a mail beside its bodies is mime.ts's.
  */
-import type { Body, Literal } from '../message.ts'
+import { type Body, joinBody, type Literal } from '../message.ts'
 import { countForeign, encodeBase64, encodeQuotedPrintable, isReadable, lf, roomFor } from './encode.ts'
-import { joinBody } from '../mails/compile/placeholders.ts'
 
 /** A literal in quoted-printable from the start of a line, and what it weighs before. */
 interface EncodedLiteral {

@@ -1,6 +1,6 @@
 /** Owns the words the outbox is spoken to with: what goes in, what comes back, and the verbs. */
 import { z } from 'zod'
-import type { MailState } from './store/transaction.ts'
+import type { MailState } from './store/operation.ts'
 import type { Fate } from './waiters.ts'
 
 export interface NewMail {

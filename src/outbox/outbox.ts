@@ -5,11 +5,12 @@
 import { randomInt } from 'node:crypto'
 import { pause } from '../timers.ts'
 import { batcher } from './group-commit.ts'
-import type { Engine, SqlRow } from './store/engine.ts'
+import type { SqlRow } from './store/statement.ts'
+import type { Engine } from './store/engine.ts'
 import { lander } from './pending-writes.ts'
 import { isUnavailable, type Log, lifelineTo } from './reconnect.ts'
-import { type Limits, quotasFor } from './limit.ts'
-import { type MailState, type Operation, type OperationResult, readsOnly } from './store/transaction.ts'
+import { type Limits, quotasFor } from './store/quotas.ts'
+import { type MailState, type Operation, type OperationResult, readsOnly } from './store/operation.ts'
 import {
   type Accepted,
   type Claim,

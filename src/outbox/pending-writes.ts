@@ -3,9 +3,9 @@
  * at the first try is kept in memory and tried until it does.
  */
 import { pause } from '../timers.ts'
-import type { SqlRow } from './store/engine.ts'
+import type { SqlRow } from './store/statement.ts'
 import { isUnavailable, type Lifeline, type Log } from './reconnect.ts'
-import type { Operation } from './store/transaction.ts'
+import type { Operation } from './store/operation.ts'
 
 const maxStranded = 10_000
 const againMs = 50

@@ -3,7 +3,7 @@ import type { BaseLogger } from 'pino'
 import { MailerError } from '../errors.ts'
 import { pause } from '../timers.ts'
 import type { Engine } from './store/engine.ts'
-import type { Operation, OperationResult } from './store/transaction.ts'
+import type { Operation, OperationResult } from './store/operation.ts'
 
 const firstTryMs = 3000
 const retryMinMs = 100

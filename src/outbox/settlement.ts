@@ -1,5 +1,6 @@
 /** Owns what an attempt's end means for the row: when to try again, when to give up, which relay may have the mail next. */
-import type { SettleOperation } from './store/transaction.ts'
+import type { Receipt } from '../message.ts'
+import type { SettleOperation } from './store/operation.ts'
 import type { Claim, Settlement } from './api.ts'
 
 const minuteMs = 60_000
@@ -43,3 +44,27 @@ export function settleOperation(
 /** Doubles with each attempt up to an hour; half of it is chance, so that replicas and mails spread out. */
 const backoffFor = (attempts: number, random: () => number) =>
   Math.round(Math.min(backoffMs * 2 ** attempts, hourMs) * (0.5 + random() / 2))
+
+/** Nobody was asked, so the backoff does not grow: it would during an outage. */
+const untried = new Set(['breaker_open', 'resting'])
+
+/** Sent and refused are the end. Everything else is tried again, an unknown outcome first at the same relay. */
+export function settlementOf({ outcome, relay, reason, retryAfterMs }: Receipt): Settlement {
+  const later = {
+    state: 'queued',
+    detail: reason,
+    ...(retryAfterMs !== undefined && { waitMs: retryAfterMs }),
+  } as const
+  switch (outcome) {
+    case 'sent':
+      return { state: 'sent', relay, detail: reason }
+    case 'refused':
+      return { state: 'dead', detail: reason }
+    case 'unknown':
+      return { ...later, stayWith: relay }
+    default:
+      // we are stopping: nothing was tried, and another replica may have it at once
+      if (outcome === 'unsent' && reason === 'closing') return { ...later, uncounted: true, waitMs: 0 }
+      return untried.has(reason) ? { ...later, uncounted: true } : later
+  }
+}

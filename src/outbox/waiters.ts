@@ -1,6 +1,6 @@
 /** Owns waiting for what becomes of a mail that somebody else is sending: told at once in this process, polled for others. */
 import { pause } from '../timers.ts'
-import type { MailState } from './store/transaction.ts'
+import type { MailState } from './store/operation.ts'
 
 export interface Fate {
   readonly state: MailState

@@ -1,10 +1,5 @@
 /** Owns how many mails one relay may get in any window of time. */
-
-/** `max` mails in any `windowMs`. */
-export interface Rate {
-  readonly max: number
-  readonly windowMs: number
-}
+import type { Rate } from '../rate.ts'
 
 export interface RateGate {
   /** Takes a place when one is free. */

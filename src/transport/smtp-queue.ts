@@ -1,5 +1,6 @@
 /** Owns who waits for a connection to a relay, and how fast they may leave. */
-import { type Rate, rateGate } from './rate-limiter.ts'
+import type { Rate } from '../rate.ts'
+import { rateGate } from './rate-limiter.ts'
 
 const maxTimerMs = 60_000
 

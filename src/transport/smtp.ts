@@ -9,7 +9,7 @@ import type { BuildMime } from '../mime/mime.ts'
 import type { Message, Outcome, PoolUse, Receipt, SendTerms, Transport } from '../message.ts'
 import { type RelayAddress, RelayConnection } from './smtp-connection.ts'
 import { waitingLine } from './smtp-queue.ts'
-import type { Rate } from './rate-limiter.ts'
+import type { Rate } from '../rate.ts'
 import { reachable } from './relay-check.ts'
 import { connectionTrouble, replyTo, type SmtpError, type Trouble } from './smtp-reply.ts'
 

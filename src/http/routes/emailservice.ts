@@ -1,11 +1,10 @@
 /** Owns the mail routes: where the token stands in a request, and that nothing but GET and POST ever sends. */
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
-import { postSchema } from '../../contract.ts'
+import { appPattern, postSchema } from '../../contract.ts'
 import type { Deliver, Facts } from '../../delivery/deliver.ts'
 import { MailerError } from '../../errors.ts'
 import { answerFailure } from '../failure.ts'
 import type { Log } from '../../log.ts'
-import { appPattern } from '../../mails/folder.ts'
 
 interface Params {
   app?: string

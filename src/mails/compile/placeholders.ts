@@ -6,7 +6,7 @@
  * language can misread the other. What comes out is a template: literals, slots and branches, filled and never parsed.
  */
 
-import type { Body, Literal } from '../../message.ts'
+import { type Body, joinBody, type Literal } from '../../message.ts'
 
 /** While a mail is compiled: a literal, the index of an expression, or a choice. */
 export type Part = string | number | Branch<readonly Part[]>
@@ -168,10 +168,4 @@ export function fillBody(
 /** As `fillBody`, joined. */
 export function fill(template: Template, values: readonly string[], plain: readonly string[]): string {
   return joinBody(fillBody(template, values, plain))
-}
-
-export function joinBody(body: Body): string {
-  let text = ''
-  for (const piece of body) text += typeof piece === 'string' ? piece : piece.literal
-  return text
 }

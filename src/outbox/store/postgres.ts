@@ -4,7 +4,8 @@
  */
 import { DatabaseError, Pool, type PoolClient, type PoolConfig, type QueryConfig, types } from 'pg'
 import { MailerError } from '../../errors.ts'
-import type { Engine, SqlRow, SqlValue, Steps } from './engine.ts'
+import type { SqlRow, SqlValue, Steps } from './statement.ts'
+import type { Engine } from './engine.ts'
 import { transact } from './transaction.ts'
 import { installSchema } from './schema.ts'
 import { postgresDialect } from './sql.ts'

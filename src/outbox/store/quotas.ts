@@ -1,6 +1,7 @@
 /** Owns the arithmetic of limits inside one transaction: everything is counted first, and what must not count is given back. */
-import type { SqlRow } from './engine.ts'
-import type { AcceptOperation } from './transaction.ts'
+import type { Rate } from '../../rate.ts'
+import type { AcceptOperation, Quota } from './operation.ts'
+import type { SqlRow } from './statement.ts'
 
 /** One limit of one subject, and how often a batch wants it. */
 interface Tally {
@@ -53,4 +54,20 @@ export function judge(
 
 function add(counter: Map<string, number>, { quotas }: AcceptOperation, n: number): void {
   for (const { key } of quotas) counter.set(key, (counter.get(key) ?? 0) + n)
+}
+
+export interface Limits {
+  /** Per recipient. `undefined`: no limit. */
+  readonly recipient?: Rate | undefined
+  readonly app?: Rate | undefined
+}
+
+/** The counters of one mail. Windows stand still on the clock: `1h` is counted from full hour to full hour. */
+export function quotasFor(limits: Limits, recipient: string, app: string, now: number): Quota[] {
+  const quota = (name: string, limit: Rate | undefined): Quota[] => {
+    if (limit === undefined) return []
+    const ends = (Math.floor(now / limit.windowMs) + 1) * limit.windowMs
+    return [{ key: `${name}:${limit.windowMs}`, max: limit.max, ends }]
+  }
+  return [...quota(`app:${app}`, limits.app), ...quota(`recipient:${recipient}`, limits.recipient)]
 }

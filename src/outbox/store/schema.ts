@@ -1,6 +1,6 @@
 /** Owns the tables and how they come to be. A change is a new entry at the end of `migrations`, never an edit of an old one. */
 import { MailerError } from '../../errors.ts'
-import type { Dialect, SqlValue, Statement, Steps } from './engine.ts'
+import type { Dialect, SqlValue, Statement, Steps } from './statement.ts'
 
 /** Statements by the version they lead to, from 1. */
 export type Migrations = readonly (readonly string[])[]

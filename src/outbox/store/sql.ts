@@ -2,8 +2,8 @@
  * Owns all SQL that touches mails and quotas. Rows travel as one JSON parameter, so that a batch of 256 costs as many
  * statements as a batch of one; both databases run the same text but for the few words of their dialect.
  */
-import type { Dialect, SqlValue, Statement } from './engine.ts'
-import type { AcceptOperation, MailState, Operation, SettleOperation } from './transaction.ts'
+import type { Dialect, SqlValue, Statement } from './statement.ts'
+import type { AcceptOperation, MailState, Operation, SettleOperation } from './operation.ts'
 
 export type Sql = ReturnType<typeof buildSql>
 type Claiming = Extract<Operation, { op: 'claim' }>

@@ -4,7 +4,7 @@ import { Worker } from 'node:worker_threads'
 import { MailerError } from '../../errors.ts'
 import { within } from '../../timers.ts'
 import type { Engine } from './engine.ts'
-import type { Operation, OperationResult } from './transaction.ts'
+import type { Operation, OperationResult } from './operation.ts'
 import type { Reply, Request } from './sqlite-thread.ts'
 
 /** Compiled, the thread lies beside this file as `.js`. */

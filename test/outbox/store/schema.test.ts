@@ -1,6 +1,6 @@
 import { DatabaseSync } from 'node:sqlite'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import type { Steps } from '../../../src/outbox/store/engine.ts'
+import type { Steps } from '../../../src/outbox/store/statement.ts'
 import { installSchema, type Migrations } from '../../../src/outbox/store/schema.ts'
 import { mail, open, query, type Store, stores } from '../stores.ts'
 

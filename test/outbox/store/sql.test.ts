@@ -1,8 +1,8 @@
 import { DatabaseSync } from 'node:sqlite'
 import { Client } from 'pg'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import type { Dialect, Statement } from '../../../src/outbox/store/engine.ts'
-import type { AcceptOperation, SettleOperation } from '../../../src/outbox/store/transaction.ts'
+import type { Dialect, Statement } from '../../../src/outbox/store/statement.ts'
+import type { AcceptOperation, SettleOperation } from '../../../src/outbox/store/operation.ts'
 import { postgresDialect, sqlFor, sqliteDialect } from '../../../src/outbox/store/sql.ts'
 import { open, type Store, stores } from '../stores.ts'
 

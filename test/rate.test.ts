@@ -1,5 +1,6 @@
 import { expect, test } from 'vitest'
-import { parseLimit, quotasFor } from '../../src/outbox/limit.ts'
+import { parseRate } from '../src/rate.ts'
+import { quotasFor } from '../src/outbox/store/quotas.ts'
 
 test.each([
   ['30/1h', { max: 30, windowMs: 3_600_000 }],
@@ -8,13 +9,13 @@ test.each([
   ['1/7d', { max: 1, windowMs: 604_800_000 }],
   ['off', undefined],
 ])('%s is read', (text, limit) => {
-  expect(parseLimit(text)).toEqual(limit)
+  expect(parseRate(text)).toEqual(limit)
 })
 
 test.each(['', '30', '0/1h', '30/0h', '-1/1h', '30/1w', '30 / 1h', '3e1/1h', 'OFF'])(
   '%j is refused with a sentence',
   (text) => {
-    expect(() => parseLimit(text)).toThrow('a limit is written like 30/1h or off')
+    expect(() => parseRate(text)).toThrow('a limit is written like 30/1h or off')
   },
 )
 
