@@ -96,12 +96,12 @@ async function sendOne(outbox: Outbox): Promise<void> {
   const mail = { id, app: 'default', kind: 'confirmation', recipient, token }
   const accepted = await outbox.accept({ ...mail, expires: Date.now() + 86_400_000, windowMs: 86_400_000 })
   if (accepted.state !== 'owner') throw new Error(`unexpected: ${accepted.state}`)
-  settled = outbox.settle(accepted.claim, { state: 'sent', relay: 'smtp', detail: 'accepted' })
+  settled = outbox.settle(accepted.lease, { state: 'sent', relay: 'smtp', detail: 'accepted' })
 }
 
 async function measureQuestions(outbox: Outbox) {
   return {
-    claimMs: await timed(() => outbox.claimDue(16)),
+    leaseMs: await timed(() => outbox.leaseDue(16)),
     statsMs: await timed(() => outbox.stats()),
     countSentMs: await timed(() => outbox.countSent()),
     listMs: await timed(() => outbox.list('dead', 50)),

@@ -11,7 +11,7 @@ import { linkExpiry } from '../mails/claims.ts'
 import { draftMail } from '../mails/render.ts'
 import { type Meter, silentMeter } from '../meter.ts'
 import { mailId, windowMs } from '../outbox/mail-id.ts'
-import type { Claim, NewMail, Outbox } from '../outbox/api.ts'
+import type { Lease, NewMail, Outbox } from '../outbox/api.ts'
 import type { Fate } from '../outbox/waiters.ts'
 import { within } from '../timers.ts'
 import { verifyToken } from '../token.ts'
@@ -93,11 +93,11 @@ export function deliverer(parts: DeliverParts): Deliver {
     if (accepted.state === 'limited')
       throw new MailerError('rate_limited', { retryAfterS: accepted.retryAfterS })
     if (accepted.state === 'owner') {
-      const { claim } = accepted
-      const message = write({ id: messageIdOf(claim), date: new Date(now()) })
+      const { lease } = accepted
+      const message = write({ id: messageIdOf(lease), date: new Date(now()) })
       // a store that took long leaves the relay less of the caller's time
       const leftMs = Math.max(0, inlineMs - (performance.now() - asked))
-      return answerFate(await sendNow(claim, message, leftMs, facts), id)
+      return answerFate(await sendNow(lease, message, leftMs, facts), id)
     }
     facts.repeated = true
     return answerFate(await outbox.waitFor(accepted.mail, inlineMs), id)
@@ -117,35 +117,35 @@ export function deliverer(parts: DeliverParts): Deliver {
   }
 
   /** The try goes on when the caller does not wait for its end, and is never made a second time beside it. */
-  async function sendNow(claim: Claim, message: Message, waitMs: number, facts: Facts): Promise<Fate> {
+  async function sendNow(lease: Lease, message: Message, waitMs: number, facts: Facts): Promise<Fate> {
     const started = now()
     const sending = transport.send(message)
     const receipt = await within(waitMs, sending).catch((bug: unknown) => {
       // the caller hears error 2, so nothing may be sent later
-      void outbox.settle(claim, { state: 'dead', detail: 'internal' })
+      void outbox.settle(lease, { state: 'dead', detail: 'internal' })
       throw bug
     })
     if (receipt) {
       Object.assign(facts, receiptFacts(receipt))
-      return settle(claim, receipt)
+      return settle(lease, receipt)
     }
-    const { id, app, kind } = claim
+    const { id, app, kind } = lease
     void sending.then(
       (late) => {
         log.info({ id, app, kind, ...receiptFacts(late), ms: now() - started }, 'mail took long')
-        return settle(claim, late)
+        return settle(lease, late)
       },
       (bug: unknown) => {
         log.error({ id, app, kind, bug: describeError(bug) }, 'bug')
-        return outbox.settle(claim, { state: 'queued', detail: 'internal' })
+        return outbox.settle(lease, { state: 'queued', detail: 'internal' })
       },
     )
     return { state: 'sending' }
   }
 
   /** A sent mail is sent whatever the store says, so nobody waits for it: a crash in between may send it twice. */
-  function settle(claim: Claim, receipt: Receipt): Promise<Fate> | Fate {
-    const settled = outbox.settle(claim, settlementOf(receipt))
+  function settle(lease: Lease, receipt: Receipt): Promise<Fate> | Fate {
+    const settled = outbox.settle(lease, settlementOf(receipt))
     return receipt.outcome === 'sent' ? { state: 'sent' } : settled
   }
 }

@@ -19,7 +19,7 @@ export interface NewMail {
 }
 
 /** The right to try one mail and to say what became of it. Ends with `settle`, or by itself a minute later. */
-export interface Claim {
+export interface Lease {
   readonly id: string
   readonly app: string
   readonly kind: string
@@ -28,14 +28,14 @@ export interface Claim {
   readonly expires: number
   /** Tries so far, this one included. */
   readonly attempts: number
-  /** A random number known to the claimant alone. */
-  readonly lease: number
+  /** A random number known to the holder alone. */
+  readonly leaseId: number
   /** The relay that may have taken the mail already: no other may have it now. */
   readonly stayWith?: string | undefined
 }
 
-/** A claim on a mail whose time has come. */
-export interface Due extends Claim {
+/** A lease on a mail whose time has come. */
+export interface Due extends Lease {
   readonly token: string
 }
 
@@ -62,7 +62,7 @@ export type StoredMail = Readonly<z.infer<typeof storedMailSchema>>
 /** What settling answers with. */
 export const fateSchema = storedMailSchema.pick({ id: true, state: true, detail: true })
 
-/** A claimed row. */
+/** A leased row. */
 export const dueSchema = storedMailSchema.extend({
   body: z.string().nullable(),
   lease: z.number(),
@@ -70,7 +70,7 @@ export const dueSchema = storedMailSchema.extend({
 })
 
 export type Accepted =
-  | { readonly state: 'owner'; readonly claim: Claim }
+  | { readonly state: 'owner'; readonly lease: Lease }
   | { readonly state: 'standing'; readonly mail: StoredMail }
   | { readonly state: 'limited'; readonly retryAfterS: number }
 
@@ -108,20 +108,20 @@ export interface Outbox {
    */
   accept(mail: NewMail): Promise<Accepted>
   /**
-   * Ends a claim; never rejects. `sent` always wins; the others count only while the claim is still ours. Need not be
+   * Ends a lease; never rejects. `sent` always wins; the others count only while the lease is still ours. Need not be
    * awaited: while the store is away it is kept in memory until it lands. The answer is the mail's state afterwards,
    * or, when the store is away, the state it is going to have.
    */
-  settle(claim: Claim, settlement: Settlement): Promise<Fate>
-  /** Gives an unfinished claim to any replica at once. */
-  handBack(claim: Claim): Promise<Fate>
+  settle(lease: Lease, settlement: Settlement): Promise<Fate>
+  /** Gives an unfinished lease to any replica at once. */
+  handBack(lease: Lease): Promise<Fate>
   /**
    * Waits while somebody else is sending this mail; still `sending` after `timeoutMs`, dead and `undone` when its accept
    * was taken back. Never rejects.
    */
   waitFor(mail: StoredMail, timeoutMs: number): Promise<Fate>
-  /** Claims up to `limit` mails whose time has come; those past their `expires` become dead instead. */
-  claimDue(limit: number): Promise<Due[]>
+  /** Leases up to `limit` mails whose time has come; those past their `expires` become dead instead. */
+  leaseDue(limit: number): Promise<Due[]>
   find(id: string): Promise<StoredMail | undefined>
   /** Newest `due` first. */
   list(state: MailState, limit: number): Promise<StoredMail[]>

@@ -13,7 +13,7 @@ import { type Limits, quotasFor } from './store/quotas.ts'
 import { type MailState, type Operation, type OperationResult, readsOnly } from './store/operation.ts'
 import {
   type Accepted,
-  type Claim,
+  type Lease,
   type Due,
   dueSchema,
   fateSchema,
@@ -76,7 +76,7 @@ export async function openOutbox(options: OutboxOptions): Promise<Outbox> {
     const { id, app, kind, expires } = mail
     const now = clock()
     const recipient = seal.hide(mail.recipient)
-    const lease = randomInt(1, 2 ** 47)
+    const leaseId = randomInt(1, 2 ** 47)
     const operation: Operation = {
       op: 'accept',
       id,
@@ -84,7 +84,7 @@ export async function openOutbox(options: OutboxOptions): Promise<Outbox> {
       kind,
       recipient,
       body: seal.seal(mail.token, `${id} ${app} ${kind}`),
-      lease,
+      leaseId,
       due: now + leaseMs,
       expires,
       windowMs: mail.windowMs,
@@ -93,26 +93,26 @@ export async function openOutbox(options: OutboxOptions): Promise<Outbox> {
     }
     const result = await submit(operation).catch((error: unknown) => {
       // Perhaps it was committed and only the answer is lost. The caller hears that nothing will be sent, so see to it.
-      if (isUnavailable(error) && !untried.has(error.reason ?? '')) void land({ op: 'undo', id, lease })
+      if (isUnavailable(error) && !untried.has(error.reason ?? '')) void land({ op: 'undo', id, leaseId })
       throw error
     })
     if (result.outcome === 'owner')
-      return { state: 'owner', claim: { id, app, kind, created: now, expires, attempts: 1, lease } }
+      return { state: 'owner', lease: { id, app, kind, created: now, expires, attempts: 1, leaseId } }
     if (result.outcome === 'standing')
       return { state: 'standing', mail: storedMailSchema.parse(result.rows[0]) }
     if (result.outcome === 'gone') return accept(mail)
     return { state: 'limited', retryAfterS: Math.max(1, Math.ceil(((result.until ?? now) - now) / secondMs)) }
   }
 
-  function settle(claim: Claim, settlement: Settlement): Promise<Fate> {
-    const operation = settleOperation(claim, settlement, clock(), random)
+  function settle(lease: Lease, settlement: Settlement): Promise<Fate> {
+    const operation = settleOperation(lease, settlement, clock(), random)
     const intended: Fate = { state: operation.state, detail: operation.detail }
     // The relay has it, whatever the store says now: nobody needs to wait for the commit.
-    if (operation.state === 'sent') watching.tell(claim.id, intended)
+    if (operation.state === 'sent') watching.tell(lease.id, intended)
     return new Promise((resolve) => {
       const tell = (rows: readonly SqlRow[] | undefined) => {
         const fate = rows?.[0] === undefined ? intended : fateIn(fateSchema.parse(rows[0]))
-        watching.tell(claim.id, fate)
+        watching.tell(lease.id, fate)
         resolve(fate)
       }
       land(operation, () => resolve(intended))
@@ -124,11 +124,11 @@ export async function openOutbox(options: OutboxOptions): Promise<Outbox> {
     })
   }
 
-  async function claimDue(limit: number): Promise<Due[]> {
+  async function leaseDue(limit: number): Promise<Due[]> {
     const now = clock()
-    const lease = randomInt(1, 2 ** 47)
+    const leaseId = randomInt(1, 2 ** 47)
     const times = { now, due: now + leaseMs, forgetAt: now + deadKeptMs }
-    const rows = await rowsOf({ op: 'claim', lease, limit, ...times })
+    const rows = await rowsOf({ op: 'lease', leaseId, limit, ...times })
     return rows.flatMap((row) => {
       const { id, app, kind, created, expires, attempts, body, relay, stay_until, ...stored } =
         dueSchema.parse(row)
@@ -137,12 +137,12 @@ export async function openOutbox(options: OutboxOptions): Promise<Outbox> {
         return []
       }
       const stayWith = (stay_until ?? 0) > now && relay !== null ? relay : undefined
-      const claim: Claim = { id, app, kind, created, expires, attempts, lease, stayWith }
+      const lease: Lease = { id, app, kind, created, expires, attempts, leaseId, stayWith }
       const token = seal.open(body ?? '', `${id} ${app} ${kind}`)
-      if (token !== undefined) return [{ ...claim, token }]
+      if (token !== undefined) return [{ ...lease, token }]
       // The secret that sealed it is not configured any more; perhaps the operator notices before the mail expires.
       log.error({ id, app, kind, reason: 'unreadable' }, 'none of the secrets opens a stored mail')
-      void settle(claim, { state: 'queued', detail: 'unreadable' })
+      void settle(lease, { state: 'queued', detail: 'unreadable' })
       return []
     })
   }
@@ -197,14 +197,14 @@ export async function openOutbox(options: OutboxOptions): Promise<Outbox> {
   return {
     accept,
     settle,
-    claimDue,
+    leaseDue,
     find,
     stats,
     countSent: async () => Number((await rowsOf({ op: 'countSent' }))[0]?.['n'] ?? 0),
     purge,
     close,
-    handBack: (claim) =>
-      settle(claim, { state: 'queued', detail: 'handed_back', uncounted: true, waitMs: 0 }),
+    handBack: (lease) =>
+      settle(lease, { state: 'queued', detail: 'handed_back', uncounted: true, waitMs: 0 }),
     waitFor: async (mail, timeoutMs) =>
       mail.state === 'sending' ? watching.fateOf(mail.id, timeoutMs) : fateIn(mail),
     list: async (state, limit) =>

@@ -1,4 +1,4 @@
-/** Owns the second story the service tells: mails whose time has come are claimed, tried and settled. */
+/** Owns the second story the service tells: mails whose time has come are leased, tried and settled. */
 import { MailerError } from '../errors.ts'
 import { pause } from '../timers.ts'
 import type { Log } from './reconnect.ts'
@@ -7,10 +7,10 @@ import type { Due, Outbox, Settlement } from './api.ts'
 const purgeEveryMs = 60_000
 
 export interface PumpOptions {
-  readonly outbox: Pick<Outbox, 'claimDue' | 'settle' | 'handBack' | 'purge'>
+  readonly outbox: Pick<Outbox, 'leaseDue' | 'settle' | 'handBack' | 'purge'>
   /** Tries one mail once, within 20 s. What it throws is a bug: the mail is tried again later. */
   readonly attempt: (mail: Due) => Promise<Settlement>
-  /** False while there is nobody to try a mail with: then none is claimed, or a long backlog would go round in circles. */
+  /** False while there is nobody to try a mail with: then none is leased, or a long backlog would go round in circles. */
   readonly ready?: (() => boolean) | undefined
   readonly log: Log
   readonly everyMs?: number
@@ -21,7 +21,7 @@ export interface PumpOptions {
 }
 
 export interface Pump {
-  /** Claims no more, lets running attempts finish for `graceMs`, hands back what is left. */
+  /** Leases no more, lets running attempts finish for `graceMs`, hands back what is left. */
   stop(graceMs: number): Promise<void>
 }
 
@@ -31,14 +31,14 @@ export function startPump(options: PumpOptions): Pump {
   const { clock = Date.now, random = Math.random } = options
   const running = new Map<Due, Promise<void>>()
   const stopping = new AbortController()
-  let claiming = Promise.resolve(false)
+  let leasing = Promise.resolve(false)
   let purgedAt = clock()
   let purging: Promise<unknown> | undefined
 
   async function work(): Promise<void> {
     while (!stopping.signal.aborted) {
-      claiming = claimAll().catch(report)
-      if (await claiming) await untilHalfFree()
+      leasing = leaseAll().catch(report)
+      if (await leasing) await untilHalfFree()
       else await pause(everyMs * (0.75 + random() / 2), stopping.signal)
       if (clock() - purgedAt >= purgeEveryMs) purge()
     }
@@ -53,11 +53,11 @@ export function startPump(options: PumpOptions): Pump {
       .finally(() => (purging = undefined))
   }
 
-  /** Claims only what can start now, so that no lease runs out in a queue. True when there may be more. */
-  async function claimAll(): Promise<boolean> {
+  /** Leases only what can start now, so that no lease runs out in a queue. True when there may be more. */
+  async function leaseAll(): Promise<boolean> {
     if (!ready()) return false
     const free = maxRunning - running.size
-    const due = free > 0 ? await outbox.claimDue(free) : []
+    const due = free > 0 ? await outbox.leaseDue(free) : []
     if (stopping.signal.aborted) await handBack(due)
     else
       for (const mail of due)
@@ -70,7 +70,7 @@ export function startPump(options: PumpOptions): Pump {
 
   const handBack = (mails: Iterable<Due>) => Promise.all([...mails].map((mail) => outbox.handBack(mail)))
 
-  /** One claim for several mails costs what a claim for one does. */
+  /** One lease for several mails costs what a lease for one does. */
   async function untilHalfFree(): Promise<void> {
     while (running.size > maxRunning / 2 && !stopping.signal.aborted) await Promise.race(running.values())
   }
@@ -96,7 +96,7 @@ export function startPump(options: PumpOptions): Pump {
     async stop(graceMs) {
       stopping.abort()
       const endBy = performance.now() + graceMs
-      await claiming
+      await leasing
       const enough = new AbortController()
       const leftMs = Math.max(0, endBy - performance.now())
       await Promise.race([Promise.all(running.values()), pause(leftMs, enough.signal)])

@@ -1,7 +1,7 @@
 /** Owns what an attempt's end means for the row: when to try again, when to give up, which relay may have the mail next. */
 import type { Receipt } from '../message.ts'
 import type { SettleOperation } from './store/operation.ts'
-import type { Claim, Settlement } from './api.ts'
+import type { Lease, Settlement } from './api.ts'
 
 const minuteMs = 60_000
 const hourMs = 60 * minuteMs
@@ -10,33 +10,33 @@ const stayMs = 15 * minuteMs
 /** How long an operator may still requeue a dead mail. */
 export const deadKeptMs = 7 * 24 * hourMs
 
-/** The operation that ends a claim. `random` (0 to 1) spreads the tries. */
+/** The operation that ends a lease. `random` (0 to 1) spreads the tries. */
 export function settleOperation(
-  claim: Claim,
+  lease: Lease,
   settlement: Settlement,
   now: number,
   random: () => number,
 ): SettleOperation {
-  const { id, lease, attempts } = claim
+  const { id, leaseId, attempts } = lease
   const detail = /^[\w.:-]{1,64}$/.test(settlement.detail) ? settlement.detail : 'other'
-  const settled = { op: 'settle', id, lease, attempts, now, relay: null, stayUntil: null } as const
+  const settled = { op: 'settle', id, leaseId, attempts, now, relay: null, stayUntil: null } as const
   if (settlement.state === 'sent')
     return { ...settled, state: 'sent', detail, due: 0, relay: settlement.relay }
   const due = now + deadKeptMs
   if (settlement.state === 'dead') return { ...settled, state: 'dead', detail, due }
-  if (now >= claim.expires) return { ...settled, state: 'dead', detail: 'expired', due }
+  if (now >= lease.expires) return { ...settled, state: 'dead', detail: 'expired', due }
   const counted = settlement.uncounted === true ? attempts - 1 : attempts
   const waitMs = settlement.waitMs ?? backoffFor(counted, random)
   const { stayWith } = settlement
   // Unknown once more at the same relay: the quarter of an hour that is running goes on.
   const stay =
-    stayWith === undefined || stayWith === claim.stayWith ? {} : { relay: stayWith, stayUntil: now + stayMs }
+    stayWith === undefined || stayWith === lease.stayWith ? {} : { relay: stayWith, stayUntil: now + stayMs }
   return {
     ...settled,
     state: 'queued',
     detail,
     attempts: counted,
-    due: Math.min(now + waitMs, claim.expires),
+    due: Math.min(now + waitMs, lease.expires),
     ...stay,
   }
 }

@@ -77,10 +77,10 @@ describe.skipIf(restartable !== undefined)(
 
     test('a mail sent meanwhile is settled from memory when the database is back', async () => {
       outbox = await openPostgres()
-      const claim = await own(outbox, mail('cut'))
+      const lease = await own(outbox, mail('cut'))
       const retried = await own(outbox, mail('retried'))
       await server().stop('immediate')
-      expect(await outbox.settle(claim, sent)).toEqual({ state: 'sent', detail: 'accepted' })
+      expect(await outbox.settle(lease, sent)).toEqual({ state: 'sent', detail: 'accepted' })
       expect(await outbox.settle(retried, { state: 'queued', detail: 'connect' })).toMatchObject({
         state: 'queued',
       })
@@ -93,23 +93,23 @@ describe.skipIf(restartable !== undefined)(
 
     test('a stop waits for what was sent meanwhile, when the database comes back in time', async () => {
       outbox = await openPostgres()
-      const claims = await Promise.all([1, 2, 3].map((n) => own(outbox, mail(`late${n}`))))
+      const leases = await Promise.all([1, 2, 3].map((n) => own(outbox, mail(`late${n}`))))
       await server().stop('immediate')
-      for (const claim of claims) void outbox.settle(claim, sent)
+      for (const lease of leases) void outbox.settle(lease, sent)
       const closed = outbox.close()
       await server().start()
       await closed
       outbox = await openPostgres()
-      for (const { id } of claims) expect(await outbox.find(id)).toMatchObject({ state: 'sent' })
+      for (const { id } of leases) expect(await outbox.find(id)).toMatchObject({ state: 'sent' })
     })
 
     test('a repeat hears of a mail that was sent while the database was away', async () => {
       outbox = await openPostgres()
-      const claim = await own(outbox, mail('heard'))
+      const lease = await own(outbox, mail('heard'))
       const standing = await outbox.accept(mail('heard'))
       const waiting = outbox.waitFor(standing.state === 'standing' ? standing.mail : raise(), 5000)
       await server().stop('immediate')
-      await outbox.settle(claim, sent)
+      await outbox.settle(lease, sent)
       expect(await waiting).toEqual({ state: 'sent', detail: 'accepted' })
       await server().start()
     })

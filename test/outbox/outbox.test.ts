@@ -52,7 +52,7 @@ for (const { name, skipped, start } of stores)
         const accepted = await outbox.accept(at('a'))
         expect(accepted).toMatchObject({
           state: 'owner',
-          claim: { id: 'a', attempts: 1, expires: now + dayMs },
+          lease: { id: 'a', attempts: 1, expires: now + dayMs },
         })
         expect(await outbox.find('a')).toMatchObject({
           state: 'sending',
@@ -81,13 +81,13 @@ for (const { name, skipped, start } of stores)
           mail: { state: 'sent', relay: 'smtp' },
         })
         now += 1
-        expect(await outbox.accept(at('a'))).toMatchObject({ state: 'owner', claim: { attempts: 1 } })
+        expect(await outbox.accept(at('a'))).toMatchObject({ state: 'owner', lease: { attempts: 1 } })
         expect(await outbox.find('a')).toMatchObject({ state: 'sending', done: null, created: now })
       })
 
       test('a repeat while it waits for its next try finds it queued, however long that takes', async () => {
-        const claim = await own(outbox, at('a', { windowMs: 5 * minuteMs }))
-        await outbox.settle(claim, { state: 'queued', detail: 'connect' })
+        const lease = await own(outbox, at('a', { windowMs: 5 * minuteMs }))
+        await outbox.settle(lease, { state: 'queued', detail: 'connect' })
         now += hourMs
         expect(await outbox.accept(at('a'))).toMatchObject({ state: 'standing', mail: { state: 'queued' } })
       })
@@ -136,8 +136,8 @@ for (const { name, skipped, start } of stores)
             const accepted = await one.accept(
               mail(`m${(n * 7) % 60}`, { windowMs: 20, recipient: `r${n % 3}@example.org` }),
             )
-            if (accepted.state === 'owner') settled.push(one.settle(accepted.claim, ends[n % 3] ?? sent))
-            if (n % 10 === 0) for (const due of await one.claimDue(10)) settled.push(one.settle(due, sent))
+            if (accepted.state === 'owner') settled.push(one.settle(accepted.lease, ends[n % 3] ?? sent))
+            if (n % 10 === 0) for (const due of await one.leaseDue(10)) settled.push(one.settle(due, sent))
           }
         }
         await Promise.all(replicas.flatMap((one) => Array.from({ length: 16 }, (_, n) => work(one, n))))
@@ -225,16 +225,16 @@ for (const { name, skipped, start } of stores)
 
     describe('settling', () => {
       test('a transient failure waits longer each time, up to an hour', async () => {
-        let claim = await own(outbox, at('a'))
+        let lease = await own(outbox, at('a'))
         const waits: number[] = []
         for (let n = 0; n < 11; n += 1) {
-          expect(await outbox.settle(claim, { state: 'queued', detail: 'connect' })).toMatchObject({
+          expect(await outbox.settle(lease, { state: 'queued', detail: 'connect' })).toMatchObject({
             state: 'queued',
           })
           const { due } = (await outbox.find('a')) ?? { due: 0 }
           waits.push((due - now) / 1000)
           now = due
-          claim = (await outbox.claimDue(1))[0] ?? claim
+          lease = (await outbox.leaseDue(1))[0] ?? lease
         }
         expect(waits).toEqual([10, 20, 40, 80, 160, 320, 640, 1280, 2560, 3600, 3600])
       })
@@ -261,24 +261,24 @@ for (const { name, skipped, start } of stores)
         })
         expect(await outbox.find('a')).toMatchObject({ due: now + 3000 })
         now += 3000
-        expect(await outbox.claimDue(10)).toEqual([])
+        expect(await outbox.leaseDue(10)).toEqual([])
         expect(await outbox.find('a')).toMatchObject({ state: 'dead', detail: 'expired', done: now })
       })
 
       test('an attempt that fails after the mail expired leaves it dead', async () => {
-        const claim = await own(outbox, at('a', { expires: now + 3000 }))
+        const lease = await own(outbox, at('a', { expires: now + 3000 }))
         now += 3000
-        expect(await outbox.settle(claim, { state: 'queued', detail: 'connect' })).toEqual({
+        expect(await outbox.settle(lease, { state: 'queued', detail: 'connect' })).toEqual({
           state: 'dead',
           detail: 'expired',
         })
       })
 
-      test('who lost the claim cannot put the mail back in line or end it', async () => {
+      test('who lost the lease cannot put the mail back in line or end it', async () => {
         const late = await own(outbox, at('a'))
         now += minuteMs
-        const [claim] = await outbox.claimDue(1)
-        expect(claim).toMatchObject({ id: 'a', attempts: 2 })
+        const [lease] = await outbox.leaseDue(1)
+        expect(lease).toMatchObject({ id: 'a', attempts: 2 })
         expect(await outbox.settle(late, { state: 'queued', detail: 'connect' })).toMatchObject({
           state: 'sending',
         })
@@ -289,24 +289,24 @@ for (const { name, skipped, start } of stores)
       })
 
       test('sent wins over what else is said of the mail at the same time, for whoever asks', async () => {
-        const claim = await own(outbox, at('a'))
-        const [back, gone] = await Promise.all([outbox.handBack(claim), outbox.settle(claim, sent)])
+        const lease = await own(outbox, at('a'))
+        const [back, gone] = await Promise.all([outbox.handBack(lease), outbox.settle(lease, sent)])
         expect([back.state, gone.state]).toEqual(['sent', 'sent'])
         expect(await outbox.find('a')).toMatchObject({ state: 'sent' })
       })
 
-      test('sent wins, also when the claim was lost, and stays', async () => {
+      test('sent wins, also when the lease was lost, and stays', async () => {
         const late = await own(outbox, at('a'))
         now += minuteMs
-        const [claim] = await outbox.claimDue(1)
+        const [lease] = await outbox.leaseDue(1)
         expect(await outbox.settle(late, sent)).toEqual({ state: 'sent', detail: 'accepted' })
-        expect(await outbox.settle(claim ?? late, { state: 'dead', detail: '550' })).toMatchObject({
+        expect(await outbox.settle(lease ?? late, { state: 'dead', detail: '550' })).toMatchObject({
           state: 'sent',
         })
         expect(await outbox.find('a')).toMatchObject({ state: 'sent', done: now })
       })
 
-      test('a claim from a former life of the mail has no say in the next', async () => {
+      test('a lease from a former life of the mail has no say in the next', async () => {
         const former = await own(outbox, at('a'))
         await outbox.settle(former, { state: 'dead', detail: '550' })
         await own(outbox, at('a'))
@@ -324,23 +324,23 @@ for (const { name, skipped, start } of stores)
         } as const
         await outbox.settle(await own(outbox, at('a')), unknown)
         now += 5 * minuteMs
-        const [second] = await outbox.claimDue(1)
+        const [second] = await outbox.leaseDue(1)
         expect(second).toMatchObject({ stayWith: 'smtp' })
         // Neither a second unknown outcome nor a plain failure moves the end of the quarter.
         await outbox.settle(second ?? raise(), unknown)
         now += 5 * minuteMs
-        const [third] = await outbox.claimDue(1)
+        const [third] = await outbox.leaseDue(1)
         await outbox.settle(third ?? raise(), {
           state: 'queued',
           detail: 'connect',
           waitMs: 5 * minuteMs - 1,
         })
         now += 5 * minuteMs - 1
-        const [fourth] = await outbox.claimDue(1)
+        const [fourth] = await outbox.leaseDue(1)
         expect(fourth).toMatchObject({ stayWith: 'smtp' })
         await outbox.settle(fourth ?? raise(), { state: 'queued', detail: 'connect', waitMs: 1 })
         now += 1
-        expect((await outbox.claimDue(1))[0]?.stayWith).toBeUndefined()
+        expect((await outbox.leaseDue(1))[0]?.stayWith).toBeUndefined()
       })
 
       test('a detail that is more than a word is not written down', async () => {
@@ -351,71 +351,71 @@ for (const { name, skipped, start } of stores)
         expect(await outbox.find('a')).toMatchObject({ detail: 'other' })
       })
 
-      test('a claim handed back is due at once, and the try does not count', async () => {
+      test('a lease handed back is due at once, and the try does not count', async () => {
         await outbox.handBack(await own(outbox, at('a')))
-        expect(await outbox.claimDue(1)).toMatchObject([{ id: 'a', attempts: 1 }])
+        expect(await outbox.leaseDue(1)).toMatchObject([{ id: 'a', attempts: 1 }])
       })
     })
 
-    describe('claiming what is due', () => {
-      test('a mail whose owner died is claimed when its lease ends, with its token, and once', async () => {
+    describe('leasing what is due', () => {
+      test('a mail whose owner died is leased when its lease ends, with its token, and once', async () => {
         const other = await replica()
         await own(outbox, at('a'))
         now += minuteMs - 1
-        expect(await outbox.claimDue(10)).toEqual([])
+        expect(await outbox.leaseDue(10)).toEqual([])
         now += 1
-        const claimed = (await Promise.all([outbox.claimDue(10), other.claimDue(10)])).flat()
-        expect(claimed).toMatchObject([{ id: 'a', app: 'default', kind: 'confirmation', token, attempts: 2 }])
+        const leased = (await Promise.all([outbox.leaseDue(10), other.leaseDue(10)])).flat()
+        expect(leased).toMatchObject([{ id: 'a', app: 'default', kind: 'confirmation', token, attempts: 2 }])
       })
 
       test('two replicas share a backlog and no mail goes to both', async () => {
         const other = await replica()
         for (let n = 0; n < 60; n += 1) await outbox.handBack(await own(outbox, at(`m${n}`)))
-        const claims = await Promise.all(
-          Array.from({ length: 8 }, (_, n) => (n % 2 ? outbox : other).claimDue(10)),
+        const leases = await Promise.all(
+          Array.from({ length: 8 }, (_, n) => (n % 2 ? outbox : other).leaseDue(10)),
         )
-        const ids = claims.flat().map(({ id }) => id)
+        const ids = leases.flat().map(({ id }) => id)
         expect(ids).toHaveLength(60)
         expect(new Set(ids).size).toBe(60)
       })
 
-      test('no more are claimed than asked for, the longest due first', async () => {
+      test('no more are leased than asked for, the longest due first', async () => {
         for (const id of ['a', 'b', 'c']) {
           await outbox.handBack(await own(outbox, at(id)))
           now += 1
         }
-        expect((await outbox.claimDue(2)).map(({ id }) => id).toSorted()).toEqual(['a', 'b'])
+        expect((await outbox.leaseDue(2)).map(({ id }) => id).toSorted()).toEqual(['a', 'b'])
       })
 
       test('a mail that no secret opens stays in line', async () => {
         await outbox.handBack(await own(outbox, at('a')))
         const stranger = await replica({ secrets: ['another secret'] })
-        expect(await stranger.claimDue(10)).toEqual([])
+        expect(await stranger.leaseDue(10)).toEqual([])
         await expect.poll(() => outbox.find('a')).toMatchObject({ state: 'queued', detail: 'unreadable' })
       })
 
       test('a rotated secret still opens what it sealed', async () => {
         await outbox.handBack(await own(outbox, at('a')))
         const rotated = await replica({ secrets: ['the new secret', 'the secret of the tests'] })
-        expect(await rotated.claimDue(10)).toMatchObject([{ id: 'a', token }])
+        expect(await rotated.leaseDue(10)).toMatchObject([{ id: 'a', token }])
       })
     })
 
     describe('waiting for the owner', () => {
       test('who waits in the same process hears of the outcome at once', async () => {
-        const claim = await own(outbox, at('a'))
+        const lease = await own(outbox, at('a'))
         const standing = await outbox.accept(at('a'))
         const waiting = outbox.waitFor(standing.state === 'standing' ? standing.mail : raise(), 5000)
-        await outbox.settle(claim, { state: 'dead', detail: '550' })
+        await outbox.settle(lease, { state: 'dead', detail: '550' })
         expect(await waiting).toEqual({ state: 'dead', detail: '550' })
       })
 
       test('who waits at another replica hears of it soon', async () => {
         const other = await replica()
-        const claim = await own(outbox, at('a'))
+        const lease = await own(outbox, at('a'))
         const standing = await other.accept(at('a'))
         const waiting = other.waitFor(standing.state === 'standing' ? standing.mail : raise(), 5000)
-        await outbox.settle(claim, { state: 'queued', detail: 'connect' })
+        await outbox.settle(lease, { state: 'queued', detail: 'connect' })
         const settledAt = performance.now()
         expect(await waiting).toEqual({ state: 'queued', detail: 'connect' })
         expect(performance.now() - settledAt).toBeLessThan(3000)
@@ -471,7 +471,7 @@ for (const { name, skipped, start } of stores)
         })
         now += 6 * dayMs
         expect(await outbox.requeue('a')).toBe(true)
-        expect(await outbox.claimDue(1)).toMatchObject([
+        expect(await outbox.leaseDue(1)).toMatchObject([
           { id: 'a', token, attempts: 1, expires: now + dayMs },
         ])
         expect(await outbox.requeue('a')).toBe(false)

@@ -47,7 +47,7 @@ for (const { name, skipped, start } of stores)
       expect(await countAll(await replica())).toMatchObject({ sent: 1 })
     })
 
-    test('a mail whose owner is killed before it settles is claimed by another when the lease ends', async () => {
+    test('a mail whose owner is killed before it settles is leased by another when the lease ends', async () => {
       const child = run('accept', 'a')
       expect(await child.line()).toBe('ready')
       expect(await child.line()).toBe('owner')
@@ -55,10 +55,10 @@ for (const { name, skipped, start } of stores)
       let now = Date.now()
       const other = await replica(() => now)
       expect(await other.accept(mail('a'))).toMatchObject({ state: 'standing', mail: { state: 'sending' } })
-      expect(await other.claimDue(10)).toEqual([])
+      expect(await other.leaseDue(10)).toEqual([])
       now += 61_000
-      const [claim] = await other.claimDue(10)
-      expect(claim).toMatchObject({ id: 'a', attempts: 2, token: mail('a').token })
+      const [lease] = await other.leaseDue(10)
+      expect(lease).toMatchObject({ id: 'a', attempts: 2, token: mail('a').token })
     })
 
     test('a mail that was settled before the kill is not sent again', async () => {
@@ -66,7 +66,7 @@ for (const { name, skipped, start } of stores)
       while ((await child.line()) !== 'sent');
       await child.kill()
       const other = await replica(() => Date.now() + 120_000)
-      expect(await other.claimDue(10)).toEqual([])
+      expect(await other.leaseDue(10)).toEqual([])
       expect(await other.accept(mail('a'))).toMatchObject({ state: 'standing', mail: { state: 'sent' } })
     })
 
@@ -98,7 +98,7 @@ for (const { name, skipped, start } of stores)
         }
       }
       expect(promised.length).toBeGreaterThan(100)
-      for (let due = await watcher.claimDue(100); due.length > 0; due = await watcher.claimDue(100))
+      for (let due = await watcher.leaseDue(100); due.length > 0; due = await watcher.leaseDue(100))
         await Promise.all(due.map((one) => watcher.settle(one, sent)))
       const found = await Promise.all(promised.map((id) => watcher.find(String(id))))
       expect(found.filter((one) => one?.state !== 'sent')).toEqual([])

@@ -116,7 +116,7 @@ describe('the pump', () => {
     let away = 3
     const flaky: PumpOptions['outbox'] = {
       ...outbox,
-      claimDue: (limit) => (away-- > 0 ? Promise.reject(new Error('away')) : outbox.claimDue(limit)),
+      leaseDue: (limit) => (away-- > 0 ? Promise.reject(new Error('away')) : outbox.leaseDue(limit)),
     }
     start(async () => sent, { outbox: flaky })
     await expect.poll(stats).toMatchObject({ sent: 1 })

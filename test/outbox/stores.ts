@@ -7,7 +7,7 @@ import { Client } from 'pg'
 import type { Engine } from '../../src/outbox/store/engine.ts'
 import type { Limits } from '../../src/outbox/store/quotas.ts'
 import { openOutbox } from '../../src/outbox/outbox.ts'
-import type { Claim, NewMail, Outbox } from '../../src/outbox/api.ts'
+import type { Lease, NewMail, Outbox } from '../../src/outbox/api.ts'
 import { postgresEngine } from '../../src/outbox/store/postgres.ts'
 import { sqliteEngine } from '../../src/outbox/store/sqlite.ts'
 import { postgresMissing, startPostgres } from '../support/postgres.ts'
@@ -111,10 +111,10 @@ export const mail = (id: string, over: Partial<NewMail> = {}, now = Date.now()):
 })
 
 /** Accepts a mail that nothing stands in the way of. */
-export async function own(outbox: Outbox, wanted: NewMail): Promise<Claim> {
+export async function own(outbox: Outbox, wanted: NewMail): Promise<Lease> {
   const accepted = await outbox.accept(wanted)
   if (accepted.state !== 'owner') throw new Error(`not the owner: ${accepted.state}`)
-  return accepted.claim
+  return accepted.lease
 }
 
 export const sent = { state: 'sent', relay: 'smtp', detail: 'accepted' } as const

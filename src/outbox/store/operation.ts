@@ -13,7 +13,7 @@ export interface AcceptOperation {
   readonly kind: string
   readonly recipient: string
   readonly body: string
-  readonly lease: number
+  readonly leaseId: number
   /** End of the lease. */
   readonly due: number
   readonly expires: number
@@ -31,7 +31,7 @@ export interface Quota {
 export interface SettleOperation {
   readonly op: 'settle'
   readonly id: string
-  readonly lease: number
+  readonly leaseId: number
   readonly state: 'sent' | 'queued' | 'dead'
   readonly attempts: number
   /** Ignored for `sent`: that row is kept for its window, which the row knows. */
@@ -50,10 +50,10 @@ export interface FindOperation {
 export type Operation =
   | AcceptOperation
   | SettleOperation
-  | { readonly op: 'undo'; readonly id: string; readonly lease: number }
+  | { readonly op: 'undo'; readonly id: string; readonly leaseId: number }
   | {
-      readonly op: 'claim'
-      readonly lease: number
+      readonly op: 'lease'
+      readonly leaseId: number
       readonly due: number
       readonly forgetAt: number
       readonly limit: number

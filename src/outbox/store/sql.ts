@@ -6,7 +6,7 @@ import type { Dialect, SqlValue, Statement } from './statement.ts'
 import type { AcceptOperation, MailState, Operation, SettleOperation } from './operation.ts'
 
 export type Sql = ReturnType<typeof buildSql>
-type Claiming = Extract<Operation, { op: 'claim' }>
+type LeaseOperation = Extract<Operation, { op: 'lease' }>
 type Requeueing = Extract<Operation, { op: 'requeue' }>
 
 export const sqliteDialect: Dialect = {
@@ -49,7 +49,7 @@ function buildSql({ each, forUpdate, skipLocked }: Dialect) {
   const insert = `insert into outbox_mail
     (id, app, kind, recipient, body, state, lease, attempts, due, expires, window_ms, created)
     select ${text('id')}, ${text('app')}, ${text('kind')}, ${text('recipient')}, ${text('body')}, 'sending',
-      ${whole('lease')}, 1, ${whole('due')}, ${whole('expires')}, ${whole('windowMs')}, ${whole('now')}
+      ${whole('leaseId')}, 1, ${whole('due')}, ${whole('expires')}, ${whole('windowMs')}, ${whole('now')}
     from ${each} where true on conflict (id) do nothing returning id`
   // `state || ''` keeps the planner from the index by state: when its statistics are old, "few are dead" can be wrong.
   const takeable = `select id from outbox_mail
@@ -58,14 +58,14 @@ function buildSql({ each, forUpdate, skipLocked }: Dialect) {
       attempts = 1, due = s.due, expires = s.expires, window_ms = s.window_ms, created = s.now,
       done = null, detail = null, relay = null, stay_until = null
     from (select ${text('id')} as mail, ${text('recipient')} as recipient, ${text('body')} as body,
-      ${whole('lease')} as lease, ${whole('due')} as due, ${whole('expires')} as expires,
+      ${whole('leaseId')} as lease, ${whole('due')} as due, ${whole('expires')} as expires,
       ${whole('windowMs')} as window_ms, ${whole('now')} as now from ${each}) as s
     where outbox_mail.id = s.mail`
   const settle = `update outbox_mail set state = s.state, lease = 0, attempts = s.attempts, due = s.due,
       detail = s.detail, relay = coalesce(s.relay, outbox_mail.relay),
       stay_until = coalesce(s.stay_until, outbox_mail.stay_until),
       done = case when s.state = 'dead' then s.now end
-    from (select ${text('id')} as mail, ${text('state')} as state, ${whole('lease')} as lease,
+    from (select ${text('id')} as mail, ${text('state')} as state, ${whole('leaseId')} as lease,
       ${whole('attempts')} as attempts, ${whole('due')} as due, ${text('detail')} as detail, ${text('relay')} as relay,
       ${whole('stayUntil')} as stay_until, ${whole('now')} as now from ${each}) as s
     where outbox_mail.id = s.mail and outbox_mail.lease = s.lease
@@ -76,7 +76,7 @@ function buildSql({ each, forUpdate, skipLocked }: Dialect) {
       from ${each}) as s
     where outbox_mail.id = s.mail and outbox_mail.state <> 'sent'`
   // Materialized, or Postgres may run a subquery with a limit more than once and lock more than it returns.
-  const claim = `with mine as materialized
+  const lease = `with mine as materialized
       (select id from outbox_mail where state = $1 and due <= $2 order by due limit $3 ${skipLocked})
     update outbox_mail set
       state = case when expires <= $2 then 'dead' else 'sending' end,
@@ -118,10 +118,10 @@ function buildSql({ each, forUpdate, skipLocked }: Dialect) {
     uncount: (quotas: readonly object[]) => statement(uncount, rows(quotas)),
     settle: (list: readonly SettleOperation[]) => statement(settle, rows(list.toSorted(byId))),
     settleSent: (list: readonly SettleOperation[]) => statement(settleSent, rows(list.toSorted(byId))),
-    claim: ({ now, limit, due, forgetAt, lease }: Claiming, state: MailState) =>
-      statement(claim, state, now, limit, due, forgetAt, lease),
-    undo: (id: string, lease: number) =>
-      statement(`delete from outbox_mail where id = $1 and lease = $2 returning id`, id, lease),
+    lease: ({ now, limit, due, forgetAt, leaseId }: LeaseOperation, state: MailState) =>
+      statement(lease, state, now, limit, due, forgetAt, leaseId),
+    undo: (id: string, leaseId: number) =>
+      statement(`delete from outbox_mail where id = $1 and lease = $2 returning id`, id, leaseId),
     list: (state: MailState, limit: number) =>
       statement(
         `select ${columns} from outbox_mail where state = $1 order by due desc limit $2`,

@@ -5,7 +5,13 @@
  * Where transactions run side by side, those that accept do nothing else, and take their locks in one order: new mails
  * by id, quotas by key, mails to take over by id. The others settle by id, or pass over what is locked.
  */
-import type { AcceptOperation, FindOperation, Operation, OperationResult, SettleOperation } from './operation.ts'
+import type {
+  AcceptOperation,
+  FindOperation,
+  Operation,
+  OperationResult,
+  SettleOperation,
+} from './operation.ts'
 import type { Dialect, SqlRow, Statement, Steps } from './statement.ts'
 import { judge, tally } from './quotas.ts'
 import { type Sql, sqlFor } from './sql.ts'
@@ -96,7 +102,7 @@ function* settleAll(operations: readonly SettleOperation[], sql: Sql): Steps<Ans
   const fenced = new Map<string, SettleOperation>()
   for (const one of operations) {
     if (one.state === 'sent') sent.set(one.id, one)
-    else fenced.set(`${one.id} ${one.lease}`, one)
+    else fenced.set(`${one.id} ${one.leaseId}`, one)
   }
   const flight: Statement[] = []
   if (fenced.size > 0) flight.push(sql.settle([...fenced.values()]))
@@ -132,11 +138,11 @@ function* single(operation: Operation, sql: Sql): Steps<Answer[]> {
 
 function* rowsOf(operation: Operation, sql: Sql): Steps<SqlRow[]> {
   switch (operation.op) {
-    case 'claim': {
-      const [queued = []] = yield [sql.claim(operation, 'queued')]
+    case 'lease': {
+      const [queued = []] = yield [sql.lease(operation, 'queued')]
       const limit = operation.limit - queued.length
       return limit > 0
-        ? [...queued, ...(yield [sql.claim({ ...operation, limit }, 'sending')]).flat()]
+        ? [...queued, ...(yield [sql.lease({ ...operation, limit }, 'sending')]).flat()]
         : queued
     }
     case 'purge': {
@@ -152,7 +158,7 @@ function* rowsOf(operation: Operation, sql: Sql): Steps<SqlRow[]> {
     case 'countSent':
       return (yield [sql.countSent()]).flat()
     case 'undo':
-      return (yield [sql.undo(operation.id, operation.lease)]).flat()
+      return (yield [sql.undo(operation.id, operation.leaseId)]).flat()
     case 'list':
       return (yield [sql.list(operation.state, operation.limit)]).flat()
     case 'requeue':

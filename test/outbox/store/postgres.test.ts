@@ -95,7 +95,7 @@ describe.skipIf(noPool !== undefined)(
           const outbox = outboxes[n % 3] ?? raise()
           const accepted = await outbox.accept(mail(`m${n}`))
           return accepted.state === 'owner'
-            ? (await outbox.settle(accepted.claim, sent)).state
+            ? (await outbox.settle(accepted.lease, sent)).state
             : accepted.state
         }),
       )

@@ -14,7 +14,7 @@ const accept: AcceptOperation = {
   kind: 'confirmation',
   recipient: 'hidden',
   body: 'sealed',
-  lease: 1,
+  leaseId: 1,
   due: now,
   expires: now,
   windowMs: 1,
@@ -24,7 +24,7 @@ const accept: AcceptOperation = {
 const settle: SettleOperation = {
   op: 'settle',
   id: '7',
-  lease: 1,
+  leaseId: 1,
   state: 'queued',
   attempts: 1,
   due: now,
@@ -37,7 +37,7 @@ const settle: SettleOperation = {
 /** Everything that is asked while mails come and go, or regularly. */
 function statements(dialect: Dialect): Record<string, Statement> {
   const sql = sqlFor(dialect)
-  const claiming = { op: 'claim', lease: 1, due: now, forgetAt: now, limit: 16, now } as const
+  const leasing = { op: 'lease', leaseId: 1, due: now, forgetAt: now, limit: 16, now } as const
   return {
     insert: sql.insert([accept]),
     takeable: sql.takeable([accept]),
@@ -48,8 +48,8 @@ function statements(dialect: Dialect): Record<string, Statement> {
     uncount: sql.uncount([{ key: 'recipient:7:1', n: 1 }]),
     settle: sql.settle([settle]),
     settleSent: sql.settleSent([settle]),
-    claimQueued: sql.claim(claiming, 'queued'),
-    claimSending: sql.claim(claiming, 'sending'),
+    leaseQueued: sql.lease(leasing, 'queued'),
+    leaseSending: sql.lease(leasing, 'sending'),
     undo: sql.undo('7', 1),
     list: sql.list('dead', 50),
     stats: sql.stats(),
