@@ -6,7 +6,7 @@ import { ConfigError } from './config/config-error.ts'
 import type { RelayConfig } from './transport/relay-config.ts'
 import { type Config, readConfig } from './config/config.ts'
 import { type DeliverParts, deliverer } from './delivery/deliver.ts'
-import { endInOrder } from './shutdown.ts'
+import { shutDownInOrder } from './shutdown.ts'
 import { describeError, type Log, openLog } from './log.ts'
 import { CatalogueError, loadCatalogue } from './mails/catalogue.ts'
 import { liveCatalogue } from './mails/live.ts'
@@ -103,7 +103,7 @@ export async function start(config: Config, log: Log, pace: Pace = {}): Promise<
     trustedProxies: config.trustedProxies,
     inbox: inbox && key && { inbox, hint: () => sampleCommand(url, key) },
   })
-  endInOrder({ app, pump, transport, outbox, inbox, log })
+  shutDownInOrder({ app, pump, transport, outbox, inbox, log })
   await app.listen({ host: config.host, port: config.port })
   const address = app.server.address()
   const port = typeof address === 'object' && address ? address.port : config.port

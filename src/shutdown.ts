@@ -16,10 +16,10 @@ const storeGraceMs = 23_000
  * A group of processes that is stopped hears it from the terminal or the platform, and once more from npm, which passes
  * it on: the second time must not cut what may still end. A person who presses Ctrl-C again means it.
  */
-const oftenTwice = ['SIGTERM', 'SIGINT'] as const
-const insistsAfterMs = 1_000
+const signalsNpmRepeats = ['SIGTERM', 'SIGINT'] as const
+const secondCtrlCAfterMs = 1_000
 
-export interface EndingParts {
+export interface ShutdownParts {
   readonly app: FastifyInstance
   readonly pump: Pump
   readonly transport: Transport
@@ -29,7 +29,7 @@ export interface EndingParts {
 }
 
 /** From now on a signal or a crash ends the process: with 0 when it was told to and all came to its end, else with 1. */
-export function endInOrder({ app, pump, transport, outbox, inbox, log }: EndingParts): void {
+export function shutDownInOrder({ app, pump, transport, outbox, inbox, log }: ShutdownParts): void {
   let heard: { signal: NodeJS.Signals; at: number } | undefined
 
   async function end(): Promise<void> {
@@ -49,16 +49,16 @@ export function endInOrder({ app, pump, transport, outbox, inbox, log }: EndingP
     error: (bug: unknown) =>
       log.error(typeof bug === 'string' ? { reason: bug } : { bug: describeError(bug) }, 'stopping failed'),
   }
-  const grace = { delay: graceMs, logger, skip: [...oftenTwice] }
+  const grace = { delay: graceMs, logger, skip: [...signalsNpmRepeats] }
   const { close } = closeWithGrace(grace, async ({ err, signal = heard?.signal }) => {
     heard ??= { signal: 'SIGTERM', at: Date.now() }
     if (err) log.fatal({ bug: describeError(err) }, 'crash')
     else log.info({ signal }, 'stopping')
     await end()
   })
-  for (const signal of oftenTwice)
+  for (const signal of signalsNpmRepeats)
     process.on(signal, () => {
-      const insists = heard && signal === 'SIGINT' && Date.now() - heard.at > insistsAfterMs
+      const insists = heard && signal === 'SIGINT' && Date.now() - heard.at > secondCtrlCAfterMs
       if (insists) process.exit(1)
       if (heard) return
       heard = { signal, at: Date.now() }

@@ -5,7 +5,7 @@
 import { mkdirSync, writeFileSync } from 'node:fs'
 import path from 'node:path'
 import type { ExitCode, Terminal } from './terminal.ts'
-import type { Mail } from '../mails/catalogue.ts'
+import type { MailTemplate } from '../mails/catalogue.ts'
 import { mimeBuilder } from '../mime/mime.ts'
 import { detailOf, galleryOf, type PreviewParts } from '../mails/preview.ts'
 import { sampleClaims } from '../mails/sample.ts'
@@ -43,7 +43,7 @@ export async function writePreviews(options: WritePreviewsOptions, terminal: Ter
   return listed.length === 0 ? 0 : 1
 }
 
-async function writeMails(mails: readonly Mail[], out: string, parts: PreviewParts) {
+async function writeMails(mails: readonly MailTemplate[], out: string, parts: PreviewParts) {
   const details: Record<string, object> = {}
   for (const mail of mails) {
     const { app, kind, locale } = mail

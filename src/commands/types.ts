@@ -2,7 +2,7 @@
 import type { Command } from 'commander'
 import { mailsFolder, placedProblem, readMails } from './mails.ts'
 import { CommandError, type ExitCode, type Terminal } from './terminal.ts'
-import type { Mail } from '../mails/catalogue.ts'
+import type { MailTemplate } from '../mails/catalogue.ts'
 import type { ClaimRule } from '../mails/claims.ts'
 
 const help = `
@@ -39,7 +39,7 @@ export function typesCommand(program: Command, finish: (code: ExitCode) => void,
 }
 
 /** Mails of one app and kind ask for the same in every locale; the catalogue sees to it. */
-export function typesOf(mails: readonly Mail[]): string {
+export function typesOf(mails: readonly MailTemplate[]): string {
   if (mails.length === 0) throw new CommandError('there are no mails in the folder')
   const apps = Map.groupBy(mails, ({ app }) => app)
   const lines = [...apps].map(([app, ofApp]) => {
@@ -57,7 +57,7 @@ ${lines.join('\n')}
 }`
 }
 
-function contentOf({ contract, showsLink, showsKey }: Mail): string {
+function contentOf({ contract, showsLink, showsKey }: MailTemplate): string {
   const claims = contract.filter(({ name: claim }) => !ownOption.has(claim))
   const key = contract.find(({ name: claim }) => claim === 'user_aut_key_or_otp')
   const addressee = contract.find(({ name: claim }) => claim === 'user_name')

@@ -6,13 +6,13 @@ import { messageIdOf } from './retry.ts'
 import type { Claims } from '../contract.ts'
 import { MailerError } from '../errors.ts'
 import { describeError, type Log } from '../log.ts'
-import type { Catalogue, Mail } from '../mails/catalogue.ts'
+import type { Catalogue, MailTemplate } from '../mails/catalogue.ts'
 import { linkExpiry } from '../mails/claims.ts'
 import { draftMail } from '../mails/render.ts'
 import { type Meter, silentMeter } from '../meter.ts'
 import { mailId, windowMs } from '../outbox/mail-id.ts'
 import type { Lease, NewMail, Outbox } from '../outbox/api.ts'
-import type { Fate } from '../outbox/waiters.ts'
+import type { MailStatus } from '../outbox/waiters.ts'
 import { within } from '../timers.ts'
 import { verifyToken } from '../token.ts'
 
@@ -97,13 +97,13 @@ export function deliverer(parts: DeliverParts): Deliver {
       const message = write({ id: messageIdOf(lease), date: new Date(now()) })
       // a store that took long leaves the relay less of the caller's time
       const leftMs = Math.max(0, inlineMs - (performance.now() - asked))
-      return answerFate(await sendNow(lease, message, leftMs, facts), id)
+      return answerStatus(await sendNow(lease, message, leftMs, facts), id)
     }
     facts.repeated = true
-    return answerFate(await outbox.waitFor(accepted.mail, inlineMs), id)
+    return answerStatus(await outbox.waitFor(accepted.mail, inlineMs), id)
   }
 
-  function expiryOf(mail: Mail, claims: Claims): number {
+  function expiryOf(mail: MailTemplate, claims: Claims): number {
     return (mail.showsLink ? linkExpiry(claims.email_link_token ?? '') : undefined) ?? now() + dayMs
   }
 
@@ -113,11 +113,11 @@ export function deliverer(parts: DeliverParts): Deliver {
     const stands = standing?.state === 'sending' || (standing?.state === 'sent' && now() < standing.due)
     if (!standing || !stands) throw new MailerError('expired', { reason: 'link' })
     facts.repeated = true
-    return answerFate(await outbox.waitFor(standing, inlineMs), id)
+    return answerStatus(await outbox.waitFor(standing, inlineMs), id)
   }
 
   /** The try goes on when the caller does not wait for its end, and is never made a second time beside it. */
-  async function sendNow(lease: Lease, message: Message, waitMs: number, facts: Facts): Promise<Fate> {
+  async function sendNow(lease: Lease, message: Message, waitMs: number, facts: Facts): Promise<MailStatus> {
     const started = now()
     const sending = transport.send(message)
     const receipt = await within(waitMs, sending).catch((bug: unknown) => {
@@ -144,13 +144,13 @@ export function deliverer(parts: DeliverParts): Deliver {
   }
 
   /** A sent mail is sent whatever the store says, so nobody waits for it: a crash in between may send it twice. */
-  function settle(lease: Lease, receipt: Receipt): Promise<Fate> | Fate {
+  function settle(lease: Lease, receipt: Receipt): Promise<MailStatus> | MailStatus {
     const settled = outbox.settle(lease, settlementOf(receipt))
     return receipt.outcome === 'sent' ? { state: 'sent' } : settled
   }
 }
 
-function answerFate({ state, detail = '' }: Fate, id: string): Delivered {
+function answerStatus({ state, detail = '' }: MailStatus, id: string): Delivered {
   // the store failed whoever asked first, and there is no such mail any more
   if (detail === 'undone') throw new MailerError('store_unavailable', { reason: detail })
   if (state === 'dead')

@@ -11,7 +11,7 @@ import { CatalogueError, problemList, type Problems } from './source.ts'
 export { CatalogueError } from './source.ts'
 
 /** One kind of one app in one locale, compiled. */
-export interface Mail {
+export interface MailTemplate {
   readonly app: string
   readonly kind: string
   readonly locale: string
@@ -30,12 +30,12 @@ export interface Mail {
 }
 
 export interface Catalogue {
-  readonly mails: readonly Mail[]
+  readonly mails: readonly MailTemplate[]
   /**
    * The mail for this app and kind (`undefined`: the app's default kind), in the nearest locale: `it-IT`, `it`, the
    * app's default. Throws `mail_unknown`.
    */
-  find(app: string, kind: string | undefined, locale: string | undefined): Mail
+  find(app: string, kind: string | undefined, locale: string | undefined): MailTemplate
 }
 
 export interface CatalogueOptions {
@@ -72,7 +72,7 @@ function indexKey(app: string, kind: string, locale: string): string {
   return `${app}/${kind}/${locale.toLowerCase()}`
 }
 
-function readMails(folder: AppFolder, options: CatalogueOptions, problems: Problems): Mail[] {
+function readMails(folder: AppFolder, options: CatalogueOptions, problems: Problems): MailTemplate[] {
   const mails = folder.files.flatMap((file) => readMail(folder, file, options, problems) ?? [])
   const { default_locale: locale } = folder.settings
   for (const mail of mails) {
@@ -102,7 +102,7 @@ function readMail(
   { kind, locale, file }: MailFile,
   options: CatalogueOptions,
   problems: Problems,
-): Mail | undefined {
+): MailTemplate | undefined {
   const { app, settings, palette, layout } = folder
   const source = readText(options.dir, file, problems)
   if (source === undefined) return undefined

@@ -1,6 +1,6 @@
 /** Owns the advice on a catalogue that compiles: what `check` prints beside what would stop the start. */
 import { readText } from './folder.ts'
-import { CatalogueError, loadCatalogue, type Catalogue, type Mail } from './catalogue.ts'
+import { CatalogueError, loadCatalogue, type Catalogue, type MailTemplate } from './catalogue.ts'
 import { readLink } from './claims.ts'
 import { renderMail } from './render.ts'
 import { sampleClaims } from './sample.ts'
@@ -33,7 +33,7 @@ function adviceOn({ mails }: Catalogue, dir: string, now: number): readonly stri
 }
 
 /** A locale that one kind of an app has, every kind should have: readers do not change language between mails. */
-function checkLocales(mails: readonly Mail[], problems: Problems): void {
+function checkLocales(mails: readonly MailTemplate[], problems: Problems): void {
   for (const app of new Set(mails.map((mail) => mail.app))) {
     const own = mails.filter((mail) => mail.app === app)
     const locales = new Set(own.map((mail) => mail.locale))
@@ -46,7 +46,7 @@ function checkLocales(mails: readonly Mail[], problems: Problems): void {
   }
 }
 
-function checkSamples(mail: Mail, dir: string, problems: Problems): void {
+function checkSamples(mail: MailTemplate, dir: string, problems: Problems): void {
   const lines = readText(dir, mail.file, problems)?.split('\n') ?? []
   for (const source of mail.program.sources) {
     if (source.rule === undefined || source.rule.sample !== undefined) continue
@@ -56,7 +56,7 @@ function checkSamples(mail: Mail, dir: string, problems: Problems): void {
   }
 }
 
-function checkRendered(mail: Mail, now: number, problems: Problems): void {
+function checkRendered(mail: MailTemplate, now: number, problems: Problems): void {
   const claims = sampleClaims(mail, now)
   const message = renderMail(mail, claims, { id: 'sample', date: new Date(now) })
   const link = mail.showsLink ? readLink(claims, mail.linkRules) : undefined

@@ -6,7 +6,7 @@ import { failureAnswer } from '../contract.ts'
 import { MailerError } from '../errors.ts'
 import type { Message } from '../message.ts'
 import { readClaims } from '../token.ts'
-import type { Catalogue, Mail } from './catalogue.ts'
+import type { Catalogue, MailTemplate } from './catalogue.ts'
 import type { ClaimRule } from './claims.ts'
 import type { BuildMime } from '../mime/mime.ts'
 import { renderMail } from './render.ts'
@@ -62,15 +62,15 @@ export interface PreviewParts {
   readonly date: Date
 }
 
-export async function detailOf(mail: Mail, claims: object, parts: PreviewParts): Promise<Detail> {
+export async function detailOf(mail: MailTemplate, claims: object, parts: PreviewParts): Promise<Detail> {
   const { file, contract } = mail
-  const made = attempt(mail, claims, parts)
+  const made = tryRender(mail, claims, parts)
   const preview = made.message && (await previewOf(made.message, parts.buildMime))
   return { file, contract, claims, preview, fault: made.fault }
 }
 
 /** The message, or what a caller would be told instead. Throws only what is a bug. */
-export function attempt(mail: Mail, claims: unknown, options: { id: string; date: Date }) {
+export function tryRender(mail: MailTemplate, claims: unknown, options: { id: string; date: Date }) {
   try {
     return { message: previewMessage(mail, claims, options), fault: undefined }
   } catch (error) {
@@ -80,7 +80,7 @@ export function attempt(mail: Mail, claims: unknown, options: { id: string; date
 }
 
 /** Throws `claims_invalid` like a real request. `id` becomes the Message-ID. */
-function previewMessage(mail: Mail, claims: unknown, options: { id: string; date: Date }): Message {
+function previewMessage(mail: MailTemplate, claims: unknown, options: { id: string; date: Date }): Message {
   return renderMail(mail, readClaims(claims), options)
 }
 
@@ -114,7 +114,7 @@ export function galleryOf(catalogue: Catalogue, now: number): GalleryEntry[] {
   })
 }
 
-function isMain({ app, kind, locale }: Mail, catalogue: Catalogue): boolean {
+function isMain({ app, kind, locale }: MailTemplate, catalogue: Catalogue): boolean {
   try {
     return catalogue.find(app, kind, undefined).locale === locale
   } catch {

@@ -2,7 +2,7 @@
 import type { Claims } from '../contract.ts'
 import { MailerError } from '../errors.ts'
 import { type Body, joinBody, type Message } from '../message.ts'
-import type { Mail } from './catalogue.ts'
+import type { MailTemplate } from './catalogue.ts'
 import { linkExpiry, readClaim, readKey, readLink, type Source } from './claims.ts'
 import type { Expression } from './compile/names.ts'
 import { fill, fillBody } from './compile/placeholders.ts'
@@ -33,7 +33,7 @@ export interface Stamp {
  * `claims.user_email` must have passed `checkAddress`. Throws `claims_invalid` naming the claim that is missing, of the
  * wrong type, too long, or holds what it must not.
  */
-export function renderMail(mail: Mail, claims: Claims, stamp: Stamp): Message {
+export function renderMail(mail: MailTemplate, claims: Claims, stamp: Stamp): Message {
   return draftMail(mail, claims)(stamp)
 }
 
@@ -41,7 +41,7 @@ export function renderMail(mail: Mail, claims: Claims, stamp: Stamp): Message {
  * Checks the claims, as `renderMail` does, and leaves the writing for later: both parts are joined only when they are
  * asked for, so that a mail which waits for a connection keeps little in memory.
  */
-export function draftMail(mail: Mail, claims: Claims): (stamp: Stamp) => Message {
+export function draftMail(mail: MailTemplate, claims: Claims): (stamp: Stamp) => Message {
   const { program } = mail
   const given = program.sources.map((source) => readSource(source, mail, claims))
   const plain = program.expressions.map((expression) => plainValue(expression, given))
@@ -78,7 +78,7 @@ function lengthOf(body: Body): number {
   return length
 }
 
-function readSource(source: Source, mail: Mail, claims: Claims): string {
+function readSource(source: Source, mail: MailTemplate, claims: Claims): string {
   switch (source.kind) {
     case 'email':
       return claims.user_email
@@ -93,7 +93,7 @@ function readSource(source: Source, mail: Mail, claims: Claims): string {
   }
 }
 
-function expiryText(mail: Mail, token: string | undefined): string {
+function expiryText(mail: MailTemplate, token: string | undefined): string {
   const expiry = token === undefined ? undefined : linkExpiry(token)
   return expiry === undefined ? '' : mail.formatTime(expiry)
 }
@@ -102,7 +102,7 @@ function plainValue({ source, currency }: Expression, given: readonly string[]):
   return currency < 0 ? given[source]! : formatMoney(given[source]!, given[currency]!)
 }
 
-function shownValue(mail: Mail, { source, lines }: Expression, plain: string): string {
+function shownValue(mail: MailTemplate, { source, lines }: Expression, plain: string): string {
   const { kind, name } = mail.program.sources[source]!
   if (kind !== 'claim' || (name.endsWith('_email') && isAddress(plain))) return plain
   return isolate(defuseLinks(lines ? plain : foldLines(plain)), mail.program.direction)
@@ -122,7 +122,7 @@ function headerText(value: string, max: number): string {
   )
 }
 
-function longest(mail: Mail, given: readonly string[]): string {
+function longest(mail: MailTemplate, given: readonly string[]): string {
   const lengths = given.map((value) => value.length)
   const source = mail.program.sources[lengths.indexOf(Math.max(...lengths))]!
   return source.kind === 'link' ? 'email_link_token' : (source.rule?.name ?? 'user_email')

@@ -1,10 +1,10 @@
 /** Owns the claims that show a mail before anybody has sent one: in previews, tests and documentation. */
 import type { Claims } from '../contract.ts'
-import type { Mail } from './catalogue.ts'
+import type { MailTemplate } from './catalogue.ts'
 import type { ClaimRule } from './claims.ts'
 
 /** Claims that fill the mail from the samples of its contract; the link expires a day after `now` (epoch ms). */
-export function sampleClaims(mail: Mail, now: number): Claims {
+export function sampleClaims(mail: MailTemplate, now: number): Claims {
   const origin = mail.linkRules.origins?.[0] ?? 'https://app.example.com'
   const claims: Claims = { user_email: 'ada@example.com' }
   for (const rule of mail.contract) {

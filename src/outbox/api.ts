@@ -1,7 +1,7 @@
 /** Owns the words the outbox is spoken to with: what goes in, what comes back, and the verbs. */
 import { z } from 'zod'
 import type { MailState } from './store/operation.ts'
-import type { Fate } from './waiters.ts'
+import type { MailStatus } from './waiters.ts'
 
 export interface NewMail {
   /** From `mailId`. */
@@ -60,7 +60,7 @@ export const storedMailSchema = z.object({
 export type StoredMail = Readonly<z.infer<typeof storedMailSchema>>
 
 /** What settling answers with. */
-export const fateSchema = storedMailSchema.pick({ id: true, state: true, detail: true })
+export const statusSchema = storedMailSchema.pick({ id: true, state: true, detail: true })
 
 /** A leased row. */
 export const dueSchema = storedMailSchema.extend({
@@ -112,14 +112,14 @@ export interface Outbox {
    * awaited: while the store is away it is kept in memory until it lands. The answer is the mail's state afterwards,
    * or, when the store is away, the state it is going to have.
    */
-  settle(lease: Lease, settlement: Settlement): Promise<Fate>
+  settle(lease: Lease, settlement: Settlement): Promise<MailStatus>
   /** Gives an unfinished lease to any replica at once. */
-  handBack(lease: Lease): Promise<Fate>
+  handBack(lease: Lease): Promise<MailStatus>
   /**
    * Waits while somebody else is sending this mail; still `sending` after `timeoutMs`, dead and `undone` when its accept
    * was taken back. Never rejects.
    */
-  waitFor(mail: StoredMail, timeoutMs: number): Promise<Fate>
+  waitFor(mail: StoredMail, timeoutMs: number): Promise<MailStatus>
   /** Leases up to `limit` mails whose time has come; those past their `expires` become dead instead. */
   leaseDue(limit: number): Promise<Due[]>
   find(id: string): Promise<StoredMail | undefined>

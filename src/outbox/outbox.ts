@@ -7,8 +7,8 @@ import { pause } from '../timers.ts'
 import { batcher } from './group-commit.ts'
 import type { SqlRow } from './store/statement.ts'
 import type { Engine } from './store/engine.ts'
-import { lander } from './pending-writes.ts'
-import { isUnavailable, type Log, lifelineTo } from './reconnect.ts'
+import { pendingWrites } from './pending-writes.ts'
+import { isUnavailable, type Log, reconnectingStore } from './reconnect.ts'
 import { type Limits, quotasFor } from './store/quotas.ts'
 import { type MailState, type Operation, type OperationResult, readsOnly } from './store/operation.ts'
 import {
@@ -16,7 +16,7 @@ import {
   type Lease,
   type Due,
   dueSchema,
-  fateSchema,
+  statusSchema,
   type NewMail,
   type Outbox,
   type Settlement,
@@ -27,7 +27,7 @@ import {
 } from './api.ts'
 import { sealWith } from './seal.ts'
 import { deadKeptMs, settleOperation } from './settlement.ts'
-import { type Fate, watch } from './waiters.ts'
+import { type MailStatus, waiters } from './waiters.ts'
 
 const secondMs = 1000
 const dayMs = 24 * 3600 * secondMs
@@ -55,7 +55,7 @@ export interface OutboxOptions {
 export async function openOutbox(options: OutboxOptions): Promise<Outbox> {
   const { engine, limits, log, clock = Date.now, random = Math.random } = options
   const seal = sealWith(options.secrets)
-  const lifeline = await lifelineTo(engine, log)
+  const lifeline = await reconnectingStore(engine, log)
   const lane = () => batcher<Operation, OperationResult>({ run: (list) => lifeline.run(list), weigh })
   // Operators' slow questions do not hold up the mail. And a transaction that settles must not accept as well where
   // others write beside it: an insert waits for whoever settles the same mail, who may be waiting for what we settled.
@@ -69,8 +69,8 @@ export async function openOutbox(options: OutboxOptions): Promise<Outbox> {
       operation.op === 'settle' && operation.state === 'sent',
     )
   const rowsOf = async (operation: Operation) => (await submit(operation)).rows
-  const watching = watch(async (id) => fateIn(await find(id)))
-  const { land, landed } = lander({ rowsOf, lifeline, log })
+  const watching = waiters(async (id) => statusOf(await find(id)))
+  const { write: land, drained: landed } = pendingWrites({ rowsOf, lifeline, log })
 
   async function accept(mail: NewMail): Promise<Accepted> {
     const { id, app, kind, expires } = mail
@@ -104,15 +104,15 @@ export async function openOutbox(options: OutboxOptions): Promise<Outbox> {
     return { state: 'limited', retryAfterS: Math.max(1, Math.ceil(((result.until ?? now) - now) / secondMs)) }
   }
 
-  function settle(lease: Lease, settlement: Settlement): Promise<Fate> {
+  function settle(lease: Lease, settlement: Settlement): Promise<MailStatus> {
     const operation = settleOperation(lease, settlement, clock(), random)
-    const intended: Fate = { state: operation.state, detail: operation.detail }
+    const intended: MailStatus = { state: operation.state, detail: operation.detail }
     // The relay has it, whatever the store says now: nobody needs to wait for the commit.
-    if (operation.state === 'sent') watching.tell(lease.id, intended)
+    if (operation.state === 'sent') watching.notify(lease.id, intended)
     return new Promise((resolve) => {
       const tell = (rows: readonly SqlRow[] | undefined) => {
-        const fate = rows?.[0] === undefined ? intended : fateIn(fateSchema.parse(rows[0]))
-        watching.tell(lease.id, fate)
+        const fate = rows?.[0] === undefined ? intended : statusOf(statusSchema.parse(rows[0]))
+        watching.notify(lease.id, fate)
         resolve(fate)
       }
       land(operation, () => resolve(intended))
@@ -133,7 +133,7 @@ export async function openOutbox(options: OutboxOptions): Promise<Outbox> {
       const { id, app, kind, created, expires, attempts, body, relay, stay_until, ...stored } =
         dueSchema.parse(row)
       if (stored.state === 'dead') {
-        watching.tell(id, { state: 'dead', detail: 'expired' })
+        watching.notify(id, { state: 'dead', detail: 'expired' })
         return []
       }
       const stayWith = (stay_until ?? 0) > now && relay !== null ? relay : undefined
@@ -206,7 +206,7 @@ export async function openOutbox(options: OutboxOptions): Promise<Outbox> {
     handBack: (lease) =>
       settle(lease, { state: 'queued', detail: 'handed_back', uncounted: true, waitMs: 0 }),
     waitFor: async (mail, timeoutMs) =>
-      mail.state === 'sending' ? watching.fateOf(mail.id, timeoutMs) : fateIn(mail),
+      mail.state === 'sending' ? watching.wait(mail.id, timeoutMs) : statusOf(mail),
     list: async (state, limit) =>
       (await rowsOf({ op: 'list', state, limit: Math.min(limit, maxListed) })).map((row) =>
         storedMailSchema.parse(row),
@@ -223,7 +223,7 @@ const untried = new Set(['busy', 'down'])
 const weigh = (operation: Operation) => (operation.op === 'accept' ? operation.body.length : 0) + 500
 
 /** A row that vanishes while somebody waits was taken back: whoever stored it has heard that the store failed. */
-const fateIn = (mail: Pick<StoredMail, 'state' | 'detail'> | undefined): Fate =>
+const statusOf = (mail: Pick<StoredMail, 'state' | 'detail'> | undefined): MailStatus =>
   mail === undefined
     ? { state: 'dead', detail: 'undone' }
     : { state: mail.state, detail: mail.detail ?? undefined }

@@ -4,29 +4,29 @@
  */
 import { pause } from '../timers.ts'
 import type { SqlRow } from './store/statement.ts'
-import { isUnavailable, type Lifeline, type Log } from './reconnect.ts'
+import { isUnavailable, type ReconnectingStore, type Log } from './reconnect.ts'
 import type { Operation } from './store/operation.ts'
 
 const maxStranded = 10_000
 const againMs = 50
 
-export interface LandingParts {
+export interface PendingWritesParts {
   readonly rowsOf: (operation: Operation) => Promise<readonly SqlRow[]>
-  readonly lifeline: Pick<Lifeline, 'trouble' | 'restored'>
+  readonly lifeline: Pick<ReconnectingStore, 'trouble' | 'restored'>
   readonly log: Log
 }
 
-export interface Lander {
+export interface PendingWrites {
   /**
    * Resolves to the operation's rows when the store has it, and to `undefined` when it never will. `away` is called when
    * that takes longer than one try. Never rejects.
    */
-  readonly land: (operation: Operation, away?: () => void) => Promise<readonly SqlRow[] | undefined>
+  readonly write: (operation: Operation, away?: () => void) => Promise<readonly SqlRow[] | undefined>
   /** Resolves when nothing is tried again any more. */
-  readonly landed: () => Promise<unknown>
+  readonly drained: () => Promise<unknown>
 }
 
-export function lander({ rowsOf, lifeline, log }: LandingParts): Lander {
+export function pendingWrites({ rowsOf, lifeline, log }: PendingWritesParts): PendingWrites {
   const landing = new Set<Promise<unknown>>()
   let stranded = 0
 
@@ -70,5 +70,5 @@ export function lander({ rowsOf, lifeline, log }: LandingParts): Lander {
     return stranded >= maxStranded ? 'too_many' : undefined
   }
 
-  return { land, landed: () => Promise.allSettled(landing) }
+  return { write: land, drained: () => Promise.allSettled(landing) }
 }

@@ -16,7 +16,7 @@ export class OutboxError extends Error {
   override readonly name = 'OutboxError'
 }
 
-export interface Lifeline {
+export interface ReconnectingStore {
   run(operations: readonly Operation[]): Promise<OperationResult[]>
   /** Why the store cannot be used just now; `undefined` when all is well. */
   trouble(): string | undefined
@@ -29,7 +29,7 @@ export interface Lifeline {
  * Opens the engine and keeps it open. Resolves after the first try whether it succeeded or not, and when that takes
  * long; rejects, with a sentence for the operator, only when this program is too old for the schema it found.
  */
-export async function lifelineTo(engine: Engine, log: Log): Promise<Lifeline> {
+export async function reconnectingStore(engine: Engine, log: Log): Promise<ReconnectingStore> {
   let trouble: string | undefined = 'starting'
   let restoring: Promise<void> | undefined
   const closing = new AbortController()

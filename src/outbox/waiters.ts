@@ -2,7 +2,7 @@
 import { pause } from '../timers.ts'
 import type { MailState } from './store/operation.ts'
 
-export interface Fate {
+export interface MailStatus {
   readonly state: MailState
   readonly detail?: string | undefined
 }
@@ -10,26 +10,29 @@ export interface Fate {
 const pollMs = 250
 const maxWatched = 10_000
 
-export interface Watch {
+export interface Waiters {
   /** Tells everybody who waits for this mail. `sending` is no news. */
-  tell(id: string, fate: Fate): void
+  notify(id: string, fate: MailStatus): void
   /** The mail's fate as soon as it is no longer `sending`; after `timeoutMs`, or when the line of waiters is full, `sending`. */
-  fateOf(id: string, timeoutMs: number): Promise<Fate>
+  wait(id: string, timeoutMs: number): Promise<MailStatus>
 }
 
 /** `look` reads a mail from the store; what it throws counts as no news. */
-export function watch(look: (id: string) => Promise<Fate>): Watch {
-  const watched = new Map<string, { readonly told: Promise<Fate>; tell(fate: Fate): void; waiters: number }>()
+export function waiters(look: (id: string) => Promise<MailStatus>): Waiters {
+  const watched = new Map<
+    string,
+    { readonly told: Promise<MailStatus>; tell(fate: MailStatus): void; waiters: number }
+  >()
 
   function join(id: string) {
     const known = watched.get(id)
     if (known !== undefined) return known
     const over = new AbortController()
-    const { promise, resolve } = Promise.withResolvers<Fate>()
+    const { promise, resolve } = Promise.withResolvers<MailStatus>()
     const entry = {
       told: promise,
       waiters: 0,
-      tell(fate: Fate) {
+      tell(fate: MailStatus) {
         watched.delete(id)
         over.abort()
         resolve(fate)
@@ -42,22 +45,22 @@ export function watch(look: (id: string) => Promise<Fate>): Watch {
 
   async function poll(id: string, over: AbortSignal): Promise<void> {
     while (!over.aborted) {
-      const fate = await look(id).catch((): Fate => ({ state: 'sending' }))
+      const fate = await look(id).catch((): MailStatus => ({ state: 'sending' }))
       tell(id, fate)
       await pause(pollMs, over)
     }
   }
 
-  function tell(id: string, fate: Fate): void {
+  function tell(id: string, fate: MailStatus): void {
     if (fate.state !== 'sending') watched.get(id)?.tell(fate)
   }
 
-  async function fateOf(id: string, timeoutMs: number): Promise<Fate> {
+  async function fateOf(id: string, timeoutMs: number): Promise<MailStatus> {
     if (watched.size >= maxWatched && !watched.has(id)) return { state: 'sending' }
     const entry = join(id)
     entry.waiters += 1
     const enough = new AbortController()
-    const late = pause(timeoutMs, enough.signal).then((): Fate => ({ state: 'sending' }))
+    const late = pause(timeoutMs, enough.signal).then((): MailStatus => ({ state: 'sending' }))
     const fate = await Promise.race([entry.told, late])
     enough.abort()
     entry.waiters -= 1
@@ -66,5 +69,5 @@ export function watch(look: (id: string) => Promise<Fate>): Watch {
     return fate
   }
 
-  return { tell, fateOf }
+  return { notify: tell, wait: fateOf }
 }

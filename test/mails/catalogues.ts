@@ -9,7 +9,7 @@ import {
   CatalogueError,
   type CatalogueOptions,
   loadCatalogue,
-  type Mail,
+  type MailTemplate,
 } from '../../src/mails/catalogue.ts'
 import { renderMail } from '../../src/mails/render.ts'
 import { sampleClaims } from '../../src/mails/sample.ts'
@@ -33,7 +33,7 @@ export function variance(): Catalogue {
 }
 
 /** Both, each mail with a name for the titles of tests. */
-export function shippedMails(): { name: string; mail: Mail }[] {
+export function shippedMails(): { name: string; mail: MailTemplate }[] {
   return [builtIn(), variance()].flatMap(({ mails }, index) =>
     mails.map((mail) => ({
       name: `${['built-in', 'variance'][index]}/${mail.app}.${mail.kind}.${mail.locale}`,
@@ -44,7 +44,7 @@ export function shippedMails(): { name: string; mail: Mail }[] {
 
 export const today = Date.UTC(2026, 8, 20, 14, 13)
 
-export function render(mail: Mail, claims: Claims = sampleClaims(mail, today)): Message {
+export function render(mail: MailTemplate, claims: Claims = sampleClaims(mail, today)): Message {
   return renderMail(mail, claims, { id: 'mail-1', date: new Date(today) })
 }
 
@@ -72,7 +72,7 @@ export function load(files: Record<string, string>, options: Partial<CatalogueOp
 }
 
 /** One mail of the app `default`, from its body. */
-export function mailOf(body: string, front = '', locale = 'en'): Mail {
+export function mailOf(body: string, front = '', locale = 'en'): MailTemplate {
   const files = {
     'default/app.json': JSON.stringify({ default_locale: locale }),
     [`default/confirmation.${locale}.md`]: mailSource(body, front),

@@ -2,7 +2,7 @@ import { existsSync, readFileSync } from 'node:fs'
 import { expect, test } from 'vitest'
 import type { Claims } from '../../src/contract.ts'
 import { MailerError } from '../../src/errors.ts'
-import type { Mail } from '../../src/mails/catalogue.ts'
+import type { MailTemplate } from '../../src/mails/catalogue.ts'
 import { sampleClaims } from '../../src/mails/sample.ts'
 import { cleanText } from '../../src/mails/values.ts'
 import { browserTest } from '../support/browser.ts'
@@ -50,13 +50,13 @@ const hostile = [
 const mails = shippedMails()
 
 /** The names of the claims that carry free text of the caller's users. */
-function freeTexts(mail: Mail): string[] {
+function freeTexts(mail: MailTemplate): string[] {
   return mail.contract
     .filter(({ type, name }) => type === 'text' && !/^(user_email|user_aut_key|email_link)/.test(name))
     .map(({ name }) => name)
 }
 
-function withText(mail: Mail, value: string): Claims {
+function withText(mail: MailTemplate, value: string): Claims {
   return { ...sampleClaims(mail, today), ...Object.fromEntries(freeTexts(mail).map((name) => [name, value])) }
 }
 
@@ -65,7 +65,7 @@ function harmless(value: string): string | undefined {
   return cleanText(value)?.replace(/[^\n]+/g, 'x')
 }
 
-function renderOrRefuse(mail: Mail, claims: Claims) {
+function renderOrRefuse(mail: MailTemplate, claims: Claims) {
   try {
     return render(mail, claims)
   } catch (error) {
@@ -77,7 +77,7 @@ function renderOrRefuse(mail: Mail, claims: Claims) {
 const inHeader = /[\x00-\x1f\x7f\u2028\u2029\u202a-\u202e]/
 const inText = /[\x00-\x09\x0b-\x1f\x7f\u202a-\u202e]/
 
-function isRefusedRightly(mail: Mail, value: string): boolean {
+function isRefusedRightly(mail: MailTemplate, value: string): boolean {
   const tooLong = freeTexts(mail).some(
     (name) => value.length > mail.contract.find((rule) => rule.name === name)!.max,
   )

@@ -13,9 +13,9 @@ import { randomBytes } from 'node:crypto'
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import { z } from 'zod'
 import { MailerError } from '../../errors.ts'
-import type { Catalogue, Mail } from '../../mails/catalogue.ts'
+import type { Catalogue, MailTemplate } from '../../mails/catalogue.ts'
 import type { BuildMime } from '../../mime/mime.ts'
-import { attempt, detailOf, galleryOf, type GalleryEntry } from '../../mails/preview.ts'
+import { tryRender, detailOf, galleryOf, type GalleryEntry } from '../../mails/preview.ts'
 import { sampleClaims } from '../../mails/sample.ts'
 import type { Message, Receipt } from '../../message.ts'
 import { adminGate } from '../admin-gate.ts'
@@ -104,7 +104,7 @@ export async function previewRoutes(app: FastifyInstance, options: PreviewRoutes
     app.post<OneMail>(`${oneMail}/send`, oneBody, async ({ params, body }, reply) => {
       const mail = mailOf(params)
       const { claims } = readBody(bodySchema, body)
-      const { message, fault } = attempt(mail, claims, identity(`preview-${randomId()}`))
+      const { message, fault } = tryRender(mail, claims, identity(`preview-${randomId()}`))
       if (fault) return reply.code(fault.status).send({ fault })
       const { outcome, reason } = await sendToInbox(message)
       if (outcome !== 'sent') throw new MailerError('relay_unavailable', { reason })
@@ -112,7 +112,7 @@ export async function previewRoutes(app: FastifyInstance, options: PreviewRoutes
     })
   }
 
-  function mailOf({ app: name, kind, locale }: OneMail['Params']): Mail {
+  function mailOf({ app: name, kind, locale }: OneMail['Params']): MailTemplate {
     const mail = catalogue.mails.find(
       (each) => each.app === name && each.kind === kind && each.locale === locale,
     )
@@ -124,13 +124,13 @@ export async function previewRoutes(app: FastifyInstance, options: PreviewRoutes
     return { id, date: new Date(now()) }
   }
 
-  async function answerPreview(mail: Mail, claims: object, reply: FastifyReply) {
+  async function answerPreview(mail: MailTemplate, claims: object, reply: FastifyReply) {
     const detail = await detailOf(mail, claims, { buildMime, ...identity() })
     return reply.code(detail.fault?.status ?? 200).send(detail)
   }
 
-  async function answerHtml(mail: Mail, claims: object, reply: FastifyReply) {
-    const { message, fault } = attempt(mail, claims, identity())
+  async function answerHtml(mail: MailTemplate, claims: object, reply: FastifyReply) {
+    const { message, fault } = tryRender(mail, claims, identity())
     reply.headers({ 'content-security-policy': framePolicy, 'referrer-policy': 'no-referrer' })
     if (message) return reply.type('text/html; charset=utf-8').send(openOutside(message.html))
     return reply.code(fault.status).type('text/plain; charset=utf-8').send(`${fault.msg}\n${fault.hint}`)
@@ -168,7 +168,7 @@ async function guard(app: FastifyInstance, adminToken: string, now: () => number
 function galleryShelf(now: () => number) {
   const started = randomId()
   let count = 0
-  let seen: readonly Mail[] | undefined
+  let seen: readonly MailTemplate[] | undefined
   let mails: readonly GalleryEntry[] = []
   return (catalogue: Catalogue) => {
     if (catalogue.mails !== seen) {

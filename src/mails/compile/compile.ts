@@ -11,7 +11,7 @@ import { markdownReader } from './markdown.ts'
 import { fillLayout, type Layout } from './layout.ts'
 import { nameTable, type Expression } from './names.ts'
 import type { Palette } from './palette.ts'
-import { isLiteral, templateOf, type Part, type Template } from './placeholders.ts'
+import { isLiteral, templateOf, type Part, type Slots } from './placeholders.ts'
 import { parseSettings, type Parsed, type Problems } from '../source.ts'
 import { textOf, type TextBlock } from './text.ts'
 import { escapeHtml } from '../values.ts'
@@ -44,9 +44,9 @@ export interface MailSetting {
 export interface Program {
   readonly sources: readonly Source[]
   readonly expressions: readonly Expression[]
-  readonly subject: Template
-  readonly toName: Template
-  readonly html: Template
+  readonly subject: Slots
+  readonly toName: Slots
+  readonly html: Slots
   readonly text: readonly TextBlock[]
   readonly direction: 'ltr' | 'rtl'
 }
@@ -165,7 +165,7 @@ function lineHtml(inner: readonly Inline[]): Part[] {
   return linePlain(inner, escapeHtml)
 }
 
-function canDoWithoutExpiry(program: Program, template: Template): boolean {
+function canDoWithoutExpiry(program: Program, template: Slots): boolean {
   const isExpiry = (slot: number) => program.sources[program.expressions[slot]!.source]!.kind === 'expiry'
   return template.every((part) => {
     if (isLiteral(part)) return true

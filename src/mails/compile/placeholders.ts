@@ -11,7 +11,7 @@ import { type Body, joinBody, type Literal } from '../../message.ts'
 /** While a mail is compiled: a literal, the index of an expression, or a choice. */
 export type Part = string | number | Branch<readonly Part[]>
 /** What is filled: its literals are told apart by identity. */
-export type Template = readonly (Literal | number | Branch<Template>)[]
+export type Slots = readonly (Literal | number | Branch<Slots>)[]
 interface Branch<Arm> {
   /** Index of an expression: `yes` when it shows anything. */
   readonly test: number
@@ -132,7 +132,7 @@ export function treeWriter<T>(branch: (finished: OpenBranch<T>) => T): Writer<T>
 }
 
 /** Joins neighbouring literals, and lifts the root of a template out of its writer. */
-export function templateOf(parts: readonly Part[]): Template {
+export function templateOf(parts: readonly Part[]): Slots {
   const joined: Part[] = []
   for (const part of parts) {
     const last = joined.at(-1)
@@ -147,12 +147,12 @@ export function templateOf(parts: readonly Part[]): Template {
   })
 }
 
-export const isLiteral = (part: Template[number]): part is Literal =>
+export const isLiteral = (part: Slots[number]): part is Literal =>
   typeof part === 'object' && 'literal' in part
 
 /** `values` of each expression as they are written in this part, `plain` to decide the branches. */
 export function fillBody(
-  template: Template,
+  template: Slots,
   values: readonly string[],
   plain: readonly string[],
   body: (Literal | string)[] = [],
@@ -166,6 +166,6 @@ export function fillBody(
 }
 
 /** As `fillBody`, joined. */
-export function fill(template: Template, values: readonly string[], plain: readonly string[]): string {
+export function fill(template: Slots, values: readonly string[], plain: readonly string[]): string {
   return joinBody(fillBody(template, values, plain))
 }

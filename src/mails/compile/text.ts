@@ -1,11 +1,11 @@
 /** Owns the text part: blocks of words in 72 columns, as a person would type them. */
 import type { Block, Fact, Href, Inline } from './blocks.ts'
-import { fill, isLiteral, templateOf, type Part, type Template } from './placeholders.ts'
+import { fill, isLiteral, templateOf, type Part, type Slots } from './placeholders.ts'
 
 export const textWidth = 72
 
 export interface TextParagraph {
-  readonly content: Template
+  readonly content: Slots
   /** What stands before the first line and before each further one. */
   readonly first: string
   readonly rest: string
