@@ -351,7 +351,7 @@ describe('every variable', () => {
   /** Set by the platform, the add-on or the image, never by the operator of a Heroku app. */
   const notAsked = /^(?:PORT|DYNO|NODE_ENV|MAILERTOGO_.*|DATABASE_URL)$/
   const names = Object.keys(environmentSchema.shape)
-  const file = (name: string) => readFileSync(new URL(`../${name}`, import.meta.url), 'utf8')
+  const file = (name: string) => readFileSync(new URL(`../../${name}`, import.meta.url), 'utf8')
 
   it('is in .env.example, and nothing else is', () => {
     const listed = [...file('.env.example').matchAll(/^(?:# )?([A-Z][A-Z0-9_]*)=/gm)].map(([, name]) => name)
