@@ -4,12 +4,11 @@ import { z } from 'zod'
 import { checkAddress, isMailDomain } from '../address.ts'
 import { databaseUrlTrouble } from './database-url.ts'
 import { ConfigError, problemCollector } from './config-error.ts'
-import type { RelayConfig } from '../transport/relay-config.ts'
+import type { RelayConfig } from '../relay-config.ts'
 import { readRelays } from './relays.ts'
 import { readSecrets, type Secrets } from './secrets.ts'
 import type { Mailbox } from '../message.ts'
-import { parseRate } from '../rate.ts'
-import type { Limits } from '../outbox/store/quotas.ts'
+import { parseRate, type Rate } from '../rate.ts'
 
 export interface Config {
   readonly production: boolean
@@ -24,7 +23,8 @@ export interface Config {
   /** Postgres, when several replicas share one outbox; else a file in `dataDir`. */
   readonly databaseUrl: string | undefined
   readonly dataDir: string
-  readonly limits: Limits
+  /** Mails per time; `undefined` is no limit. */
+  readonly limits: { readonly recipient: Rate | undefined; readonly app: Rate | undefined }
   readonly sender: Mailbox
   readonly appName: string
   readonly allowHttpLinks: boolean

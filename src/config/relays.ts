@@ -1,5 +1,5 @@
 /** Owns the part of the environment that says which relays there are, in which order, and how each is reached. */
-import type { RelayConfig, SendgridRelayConfig, SmtpRelayConfig } from '../transport/relay-config.ts'
+import type { RelayConfig, SendgridRelayConfig, SmtpRelayConfig } from '../relay-config.ts'
 import { isIPv4 } from 'node:net'
 import { checkAddress } from '../address.ts'
 import { ConfigError, problemCollector } from './config-error.ts'

@@ -1,6 +1,6 @@
 /** Owns what a deployment consists of: which checks there are for this environment, and in which order they are told. */
 import { fileURLToPath } from 'node:url'
-import type { RelayConfig } from '../transport/relay-config.ts'
+import type { RelayConfig } from '../relay-config.ts'
 import type { Config } from '../config/config.ts'
 import type { Catalogue } from '../mails/catalogue.ts'
 import { mimeBuilder } from '../mime/mime.ts'

@@ -1,5 +1,5 @@
 /** Owns which transport talks to which kind of relay: a new kind is a file beside this one and a line in here. */
-import type { RelayConfig } from './relay-config.ts'
+import type { RelayConfig } from '../relay-config.ts'
 import type { BuildMime } from '../mime/mime.ts'
 import type { Transport } from '../message.ts'
 import { sendgridTransport } from './sendgrid.ts'

@@ -1,5 +1,5 @@
 /** Owns what a transport has to know of its relay: where it is, how to log in, and what it can take. */
-import type { Rate } from '../rate.ts'
+import type { Rate } from './rate.ts'
 
 /** Where one SMTP relay is, how to log in, and what it can take. */
 export interface SmtpRelayConfig {
