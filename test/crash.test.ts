@@ -310,7 +310,7 @@ describe.each(engines)('a store on $engine', ({ missing, startStores }) => {
 
   let stores: ServiceStores
   beforeAll(async () => {
-    stores = await startStores()
+    stores = await startStores({ own: true })
   })
   afterAll(() => stores.close())
 

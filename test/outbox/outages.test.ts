@@ -40,7 +40,7 @@ describe.skipIf(restartable !== undefined)(
     const openPostgres = () => open({ engine: () => engineAt(postgres.url) })
 
     beforeAll(async () => {
-      postgres = await startPostgres()
+      postgres = await startPostgres({ own: true })
     })
     afterAll(() => postgres.close())
     beforeEach(() => server().start())

@@ -1,7 +1,7 @@
 /**
- * Owns a real Postgres for tests: Debian's binaries on a free port in a folder of their own, or `DATABASE_URL`. Each
- * test file gets a fresh database. Without either the tests that need it are skipped by name, or fail when
- * `REQUIRE_POSTGRES=1`.
+ * Owns a real Postgres for tests: Debian's binaries on a free port in a folder of their own, or `DATABASE_URL`. The files
+ * of a run share one server (`shared-postgres.ts`), on which each makes its own databases. Without either the tests that
+ * need it are skipped by name, or fail when `REQUIRE_POSTGRES=1`.
  */
 import { execFile, spawn, type ChildProcess } from 'node:child_process'
 import { chownSync, existsSync, mkdtempSync, readdirSync, rmSync } from 'node:fs'
@@ -18,7 +18,7 @@ export interface TestPostgres {
   readonly url: string
   /** Another empty database on the same server. */
   createDatabase(): Promise<string>
-  /** Stops and starts the server, `immediate` without a word to its clients; `undefined` when it is not ours to stop. */
+  /** Stops and starts the server, `immediate` without a word to its clients; `undefined` when others use it too. */
   readonly server:
     | { stop(how?: 'fast' | 'immediate'): Promise<void>; start(): Promise<void>; readonly pid: number }
     | undefined
@@ -34,6 +34,8 @@ export function postgresMissing(): string | undefined {
 }
 
 export interface PostgresOptions {
+  /** Not the server that the run shares, but one that the test may stop. */
+  readonly own?: boolean
   /** Wait for the disk as in production. Killing the server loses nothing either way; only a dead machine would. */
   readonly fsync?: boolean
   /** A server of our own that offers TLS with a certificate nobody signed, as Heroku's do. */
@@ -41,10 +43,11 @@ export interface PostgresOptions {
 }
 
 export async function startPostgres({
+  own = false,
   tls = false,
   fsync = false,
 }: PostgresOptions = {}): Promise<TestPostgres> {
-  const given = process.env['DATABASE_URL']
+  const given = process.env['DATABASE_URL'] ?? (own || fsync ? undefined : process.env['TEST_POSTGRES'])
   return given && !tls ? useServer(given) : startServer(tls, fsync)
 }
 
@@ -79,6 +82,7 @@ async function startServer(tls: boolean, fsync: boolean): Promise<TestPostgres> 
     'listen_addresses=127.0.0.1',
     `unix_socket_directories=${home}`,
     `fsync=${fsync ? 'on' : 'off'}`,
+    'max_connections=400',
     ...(tls ? await tlsSettings(home, account) : []),
   ]
   const args = ['-D', data, ...options.flatMap((option) => ['-c', option])]
@@ -167,7 +171,8 @@ function freshDatabases(address: string) {
   return {
     async create(): Promise<string> {
       const name = `jwt_mailer_test_${process.pid}_${Math.random().toString(36).slice(2, 10)}`
-      await administer(`create database ${name}`)
+      // nobody is ever connected to template0, which would be in the way
+      await administer(`create database ${name} template template0`)
       created.push(name)
       const url = new URL(address)
       url.pathname = `/${name}`

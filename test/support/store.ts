@@ -8,7 +8,7 @@ import { Client } from 'pg'
 import type { Engine } from '../../src/outbox/store/engine.ts'
 import { postgresEngine } from '../../src/outbox/store/postgres.ts'
 import { sqliteEngine } from '../../src/outbox/store/sqlite.ts'
-import { postgresMissing, startPostgres, type TestPostgres } from './postgres.ts'
+import { postgresMissing, type PostgresOptions, startPostgres, type TestPostgres } from './postgres.ts'
 
 export interface ServiceStore {
   /** What a service needs in its environment to use it. */
@@ -26,15 +26,22 @@ export interface ServiceStore {
 export interface ServiceStores {
   /** An empty store. */
   fresh(): Promise<ServiceStore>
-  /** Postgres only: the server, to stop and start. */
+  /** A Postgres of its own only: the server, to stop and start. */
   readonly server: TestPostgres['server']
   close(): Promise<void>
 }
 
-export const engines = [
+interface EngineUnderTest {
+  readonly engine: 'SQLite' | 'Postgres'
+  /** Why it cannot be tested here. */
+  readonly missing: string | undefined
+  startStores(options?: Pick<PostgresOptions, 'own'>): Promise<ServiceStores>
+}
+
+export const engines: readonly EngineUnderTest[] = [
   { engine: 'SQLite', missing: undefined, startStores: startFiles },
   { engine: 'Postgres', missing: postgresMissing(), startStores: startServer },
-] as const
+]
 
 async function startFiles(): Promise<ServiceStores> {
   const folder = mkdtempSync(join(tmpdir(), 'jwt-mailer-store-'))
@@ -87,8 +94,8 @@ async function lock(database: DatabaseSync): Promise<void> {
   }
 }
 
-async function startServer(): Promise<ServiceStores> {
-  const postgres = await startPostgres()
+async function startServer(options: Pick<PostgresOptions, 'own'> = {}): Promise<ServiceStores> {
+  const postgres = await startPostgres(options)
   return {
     server: postgres.server,
     fresh: async () => serverStore(await postgres.createDatabase()),
