@@ -1,12 +1,25 @@
 import { defineConfig } from 'vitest/config'
+import { testFilesByProject } from './test/support/projects.ts'
+
+const { unit, system, stores } = testFilesByProject()
 
 export default defineConfig({
   test: {
-    include: ['test/**/*.test.ts'],
     testTimeout: 30_000,
     hookTimeout: 60_000,
     // what is polled is there sooner or later; a second is short on a busy machine
     expect: { poll: { timeout: 10_000 } },
+    // most files wait more than they compute
+    maxWorkers: 3,
+    reporters: ['default', './test/support/skipped.ts'],
+    projects: [
+      { extends: true, test: { name: 'unit', include: [...unit] } },
+      { extends: true, test: { name: 'system', include: [...system] } },
+      {
+        extends: true,
+        test: { name: 'stores', include: [...stores], globalSetup: 'test/support/shared-postgres.ts' },
+      },
+    ],
     coverage: { provider: 'v8', include: ['src/**/*.ts'], reporter: ['text-summary'] },
   },
 })
