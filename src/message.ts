@@ -36,9 +36,8 @@ export interface Message {
   readonly to: Mailbox
   readonly subject: string
   readonly text: string
-  readonly html: string
-  /** The pieces of `html`, where they are known. */
-  readonly htmlBody?: Body | undefined
+  /** `joinBody` makes one text of it. */
+  readonly html: Body
   readonly date: Date
 }
 

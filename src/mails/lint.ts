@@ -2,6 +2,7 @@
 import { readText } from './folder.ts'
 import { CatalogueError, loadCatalogue, type Catalogue, type MailTemplate } from './catalogue.ts'
 import { readLink } from './claims.ts'
+import { joinBody } from '../message.ts'
 import { renderMail } from './render.ts'
 import { sampleClaims } from './sample.ts'
 import { problemList, type Problems } from './source.ts'
@@ -68,7 +69,7 @@ function checkRendered(mail: MailTemplate, now: number, problems: Problems): voi
         `the text part has a line of ${line.length} columns, ${textWidth} fit: ${line.slice(0, 40)}…`,
       )
   }
-  const bytes = Buffer.byteLength(message.html)
+  const bytes = Buffer.byteLength(joinBody(message.html))
   if (bytes > maxHtmlBytes)
     problems.add(mail.file, 1, `the HTML part has ${bytes} bytes with the samples, more than ${maxHtmlBytes}`)
 }

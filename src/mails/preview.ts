@@ -4,7 +4,7 @@
  */
 import { failureAnswer } from '../contract.ts'
 import { MailerError } from '../errors.ts'
-import type { Message } from '../message.ts'
+import { joinBody, type Message } from '../message.ts'
 import { readClaims } from '../token.ts'
 import type { Catalogue, MailTemplate } from './catalogue.ts'
 import type { ClaimRule } from './claims.ts'
@@ -85,7 +85,8 @@ function previewMessage(mail: MailTemplate, claims: unknown, options: { id: stri
 }
 
 async function previewOf(message: Message, buildMime: BuildMime): Promise<Preview> {
-  const { subject, text, html } = message
+  const { subject, text } = message
+  const html = joinBody(message.html)
   const source = buildMime(message)
   // Loaded here: a service that never shows a preview need not read the parser.
   const { default: PostalMime, decodeWords } = await import('postal-mime')

@@ -1,7 +1,7 @@
 /** Owns how the claims of one token fill a mail. Nothing is parsed here: values go into slots, harmless for each part. */
 import type { Claims } from '../contract.ts'
 import { MailerError } from '../errors.ts'
-import { type Body, joinBody, type Message } from '../message.ts'
+import type { Body, Message } from '../message.ts'
 import type { MailTemplate } from './catalogue.ts'
 import { linkExpiry, readClaim, readKey, readLink, type Source } from './claims.ts'
 import type { Expression } from './compile/names.ts'
@@ -24,7 +24,7 @@ const maxSubject = 255
 const maxName = 100
 
 /** What a message has of its own beside what its claims say. */
-export interface Stamp {
+export interface MessageIdentity {
   readonly id: string
   readonly date: Date
 }
@@ -33,22 +33,21 @@ export interface Stamp {
  * `claims.user_email` must have passed `checkAddress`. Throws `claims_invalid` naming the claim that is missing, of the
  * wrong type, too long, or holds what it must not.
  */
-export function renderMail(mail: MailTemplate, claims: Claims, stamp: Stamp): Message {
-  return draftMail(mail, claims)(stamp)
+export function renderMail(mail: MailTemplate, claims: Claims, identity: MessageIdentity): Message {
+  return draftMail(mail, claims)(identity)
 }
 
-/**
- * Checks the claims, as `renderMail` does, and leaves the writing for later: both parts are joined only when they are
- * asked for, so that a mail which waits for a connection keeps little in memory.
- */
-export function draftMail(mail: MailTemplate, claims: Claims): (stamp: Stamp) => Message {
+/** As `renderMail`, in two steps: the claims are checked now, and the message is made when its identity is known. */
+export function draftMail(mail: MailTemplate, claims: Claims): (identity: MessageIdentity) => Message {
   const { program } = mail
   const given = program.sources.map((source) => readSource(source, mail, claims))
   const plain = program.expressions.map((expression) => plainValue(expression, given))
-  const text = program.expressions.map((expression, index) => shownValue(mail, expression, plain[index]!))
-  const html = program.expressions.map((expression, index) => htmlValue(expression, text[index]!))
-  const htmlBody = fillBody(program.html, html, plain)
-  if (lengthOf(htmlBody) > maxHtml)
+  const textValues = program.expressions.map((expression, index) =>
+    shownValue(mail, expression, plain[index]!),
+  )
+  const htmlValues = program.expressions.map((expression, index) => htmlValue(expression, textValues[index]!))
+  const html = fillBody(program.html, htmlValues, plain)
+  if (lengthOf(html) > maxHtml)
     throw new MailerError('claims_invalid', { claim: longest(mail, given), reason: 'size' })
   const to = { name: headerText(fill(program.toName, plain, plain), maxName), address: claims.user_email }
   const subject = headerText(fill(program.subject, plain, plain), maxSubject)
@@ -61,13 +60,8 @@ export function draftMail(mail: MailTemplate, claims: Claims): (stamp: Stamp) =>
     replyTo: mail.replyTo,
     to,
     subject,
-    get text() {
-      return fillText(program.text, text, plain)
-    },
-    get html() {
-      return joinBody(htmlBody)
-    },
-    htmlBody,
+    text: fillText(program.text, textValues, plain),
+    html,
     date,
   })
 }

@@ -50,7 +50,7 @@ export async function mimeBuilder(): Promise<BuildMime> {
     page.write(fillHeader(literals, headerOf(message, sender)) + beforeTextEncoding!)
     page.writePart([message.text], beforeText!)
     page.write(beforeHtmlEncoding!)
-    page.writePart(message.htmlBody ?? [message.html], beforeHtml!)
+    page.writePart(message.html, beforeHtml!)
     page.write(last! + end)
     return page.take()
   }

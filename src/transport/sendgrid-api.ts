@@ -1,7 +1,7 @@
 /** Owns the words of SendGrid's Web API, v3: how a message is told, and what an answer means. */
 import type { IncomingMessage } from 'node:http'
 import { automatic, messageId, oneLine } from '../mime/mime.ts'
-import type { Message, Outcome } from '../message.ts'
+import { joinBody, type Message, type Outcome } from '../message.ts'
 
 const maxRetryAfterMs = 3_600_000
 
@@ -43,7 +43,7 @@ export function mailOf(message: Message): unknown {
     subject: oneLine(message.subject),
     content: [
       { type: 'text/plain', value: message.text },
-      { type: 'text/html', value: message.html },
+      { type: 'text/html', value: joinBody(message.html) },
     ],
     headers: {
       'Message-ID': messageId(message),

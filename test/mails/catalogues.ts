@@ -13,7 +13,7 @@ import {
 } from '../../src/mails/catalogue.ts'
 import { renderMail } from '../../src/mails/render.ts'
 import { sampleClaims } from '../../src/mails/sample.ts'
-import type { Message } from '../../src/message.ts'
+import { joinBody, type Message } from '../../src/message.ts'
 
 const root = path.resolve(import.meta.dirname, '../..')
 export const builtInDir = path.join(root, 'mails')
@@ -44,8 +44,12 @@ export function shippedMails(): { name: string; mail: MailTemplate }[] {
 
 export const today = Date.UTC(2026, 8, 20, 14, 13)
 
-export function render(mail: MailTemplate, claims: Claims = sampleClaims(mail, today)): Message {
-  return renderMail(mail, claims, { id: 'mail-1', date: new Date(today) })
+/** A message whose HTML part is one text. */
+export type ReadMessage = Omit<Message, 'html'> & { readonly html: string }
+
+export function render(mail: MailTemplate, claims: Claims = sampleClaims(mail, today)): ReadMessage {
+  const message = renderMail(mail, claims, { id: 'mail-1', date: new Date(today) })
+  return { ...message, html: joinBody(message.html) }
 }
 
 /** A folder that is gone after the test. Without an `app.json` of its own, the app `default` gets a plain one. */

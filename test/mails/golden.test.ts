@@ -1,15 +1,14 @@
 import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import path from 'node:path'
 import { expect, test } from 'vitest'
-import type { Message } from '../../src/message.ts'
-import { render, shippedMails } from './catalogues.ts'
+import { type ReadMessage, render, shippedMails } from './catalogues.ts'
 
 const folder = path.resolve(import.meta.dirname, '../golden')
 const updating = process.env.UPDATE_GOLDEN === '1'
 const mails = shippedMails()
 
 /** What a reader sees before opening it stands above the text. */
-function goldenFiles(message: Message): Record<string, string> {
+function goldenFiles(message: ReadMessage): Record<string, string> {
   const { from, to, subject, text, html } = message
   const head = `From: ${from.name} <${from.address}>\nTo: ${to.name} <${to.address}>\nSubject: ${subject}\n`
   return { txt: `${head}\n${text}`, html }

@@ -3,6 +3,7 @@ import { expect, test } from 'vitest'
 import type { Claims } from '../../src/contract.ts'
 import { loadCatalogue } from '../../src/mails/catalogue.ts'
 import { renderMail } from '../../src/mails/render.ts'
+import { joinBody } from '../../src/message.ts'
 
 const catalogue = loadCatalogue({
   dir: path.resolve(import.meta.dirname, '../../mails'),
@@ -23,7 +24,8 @@ const link = article.email_link_url! + linkToken
 const options = { id: 'mail-1', date: new Date(0) }
 
 function render(kind: string | undefined, claims: Claims = article) {
-  return renderMail(catalogue.find('default', kind, undefined), claims, options)
+  const message = renderMail(catalogue.find('default', kind, undefined), claims, options)
+  return { ...message, html: joinBody(message.html) }
 }
 
 test.each([undefined, 'confirmation', 'signup', 'change'])(

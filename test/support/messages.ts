@@ -13,7 +13,7 @@ export function sampleMessage(changes: Partial<Message> = {}): Message {
     to: { name: 'Ada', address: 'ada@example.com' },
     subject: 'Confirm your address',
     text: 'Hello Ada,\n\n.dots stay\n',
-    html: '<p>Hello Ada</p>\n',
+    html: ['<p>Hello Ada</p>\n'],
     date: new Date('2026-01-02T03:04:05Z'),
     ...changes,
   }

@@ -1,7 +1,7 @@
 import tls from 'node:tls'
 import { readFileSync } from 'node:fs'
 import { beforeAll, describe, expect, it, onTestFinished } from 'vitest'
-import type { Transport } from '../../src/message.ts'
+import { joinBody, type Transport } from '../../src/message.ts'
 import { type SendgridOptions, sendgridTransport } from '../../src/transport/sendgrid.ts'
 import { sampleMessage } from '../support/messages.ts'
 import { freePort } from '../support/port.ts'
@@ -48,7 +48,7 @@ describe('a mail by the API', () => {
         subject: message.subject,
         content: [
           { type: 'text/plain', value: message.text },
-          { type: 'text/html', value: message.html },
+          { type: 'text/html', value: joinBody(message.html) },
         ],
         headers: {
           'Message-ID': '<key-1@mail.example.com>',

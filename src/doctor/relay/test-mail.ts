@@ -43,7 +43,7 @@ function testMail(name: string, from: Mailbox, to: string): Message {
     to: { name: '', address: to },
     subject: `jwt-mailer doctor: relay ${name} works`,
     text,
-    html: `<!doctype html><html lang="en"><title>jwt-mailer doctor</title><p>${text}</p></html>`,
+    html: [`<!doctype html><html lang="en"><title>jwt-mailer doctor</title><p>${text}</p></html>`],
     date: new Date(),
   }
 }

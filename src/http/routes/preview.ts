@@ -17,7 +17,7 @@ import type { Catalogue, MailTemplate } from '../../mails/catalogue.ts'
 import type { BuildMime } from '../../mime/mime.ts'
 import { tryRender, detailOf, galleryOf, type GalleryEntry } from '../../mails/preview.ts'
 import { sampleClaims } from '../../mails/sample.ts'
-import type { Message, Receipt } from '../../message.ts'
+import { joinBody, type Message, type Receipt } from '../../message.ts'
 import { adminGate } from '../admin-gate.ts'
 import { loadPage } from '../page.ts'
 
@@ -132,7 +132,7 @@ export async function previewRoutes(app: FastifyInstance, options: PreviewRoutes
   async function answerHtml(mail: MailTemplate, claims: object, reply: FastifyReply) {
     const { message, fault } = tryRender(mail, claims, identity())
     reply.headers({ 'content-security-policy': framePolicy, 'referrer-policy': 'no-referrer' })
-    if (message) return reply.type('text/html; charset=utf-8').send(openOutside(message.html))
+    if (message) return reply.type('text/html; charset=utf-8').send(openOutside(joinBody(message.html)))
     return reply.code(fault.status).type('text/plain; charset=utf-8').send(`${fault.msg}\n${fault.hint}`)
   }
 }

@@ -8,6 +8,7 @@ import { runCommand } from '../../../src/cli.ts'
 import { loadCatalogue } from '../../../src/mails/catalogue.ts'
 import { liveCatalogue } from '../../../src/mails/live.ts'
 import { renderMail } from '../../../src/mails/render.ts'
+import { joinBody } from '../../../src/message.ts'
 import { sampleClaims } from '../../../src/mails/sample.ts'
 import { browserTest } from '../../support/browser.ts'
 import { builtInMails, mailsIn, previewApp, temporaryFolder, varianceMails } from '../../support/preview.ts'
@@ -319,7 +320,7 @@ browserTest(
     for (const [set, dir] of Object.entries({ '': builtInMails, 'variance.': varianceMails })) {
       for (const mail of loadCatalogue(mailsIn(dir)).mails) {
         const { html } = renderMail(mail, sampleClaims(mail, Date.now()), { id: 'x', date: new Date() })
-        await page.setContent(looks.map((style) => frameOf(html, style)).join('\n'))
+        await page.setContent(looks.map((style) => frameOf(joinBody(html), style)).join('\n'))
         const name = `${set}${mail.app}.${mail.kind}.${mail.locale}.png`
         expect({ name, tooWide: await page.evaluate<unknown>(fitFrames) }).toEqual({
           name,
