@@ -63,14 +63,14 @@ export interface Receipt {
   readonly retryAfterMs?: number | undefined
 }
 
-/** What one try at a mail must keep to. Times are on the clock of `performance`: the wall clock may be set. */
+/** What one try at a mail must keep to. Durations, counted from the call of `send`: a time would need a clock to be named. */
 export interface SendTerms {
   /** Only this relay may have the mail: it may have taken it already. */
-  readonly stayWith?: string | undefined
-  /** When not a byte of the message has left by then, it shall not leave any more. */
-  readonly startBy?: number | undefined
-  /** The receipt is there by then, whatever the relay does. */
-  readonly endBy?: number | undefined
+  readonly onlyRelay?: string | undefined
+  /** A message of which no byte has left after so long must not leave any more. */
+  readonly startWithinMs?: number | undefined
+  /** The receipt is there after so long, whatever the relay does. */
+  readonly endWithinMs?: number | undefined
 }
 
 /** What a transport keeps open. */

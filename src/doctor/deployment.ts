@@ -34,6 +34,8 @@ export interface DeploymentOptions extends RunOptions {
   readonly selectors?: readonly string[]
   /** Sends one real mail there through every relay. */
   readonly sendTo?: string | undefined
+  /** The longest a relay may take over that mail; 10 s. */
+  readonly sendMs?: number | undefined
 }
 
 /** All findings about the deployment this environment describes. Nothing in them is secret. */
@@ -77,7 +79,7 @@ function sendersBy(relay: RelayConfig, senders: readonly string[]): readonly str
 }
 
 function relayChecks(config: Config, senders: readonly string[], options: DeploymentOptions): Check[] {
-  const { sendTo, stageMs = 5000 } = options
+  const { sendTo, sendMs, stageMs = 5000 } = options
   if (config.relays.length === 0) {
     const finding = about('relays').warn(
       'none is configured: mails go to the built-in inbox',
@@ -92,14 +94,19 @@ function relayChecks(config: Config, senders: readonly string[], options: Deploy
         relay.kind === 'smtp'
           ? yield* examineSmtpRelay({ relay, senders: sendersBy(relay, senders), signal, stageMs })
           : yield* examineSendGrid(relay, signal)
-      if (well && sendTo !== undefined) yield await sendBy(relay, config.sender, sendTo)
+      if (well && sendTo !== undefined) yield await sendBy(relay, config.sender, sendTo, sendMs)
     },
   }))
 }
 
-async function sendBy(relay: RelayConfig, from: Mailbox, to: string): Promise<Finding> {
+async function sendBy(
+  relay: RelayConfig,
+  from: Mailbox,
+  to: string,
+  waitMs: number | undefined,
+): Promise<Finding> {
   const transport = relayTransport(relay, { buildMime: await mimeBuilder(), sender: from.address })
-  return sendTestMail({ name: relay.name, transport, from, to })
+  return sendTestMail({ name: relay.name, transport, from, to, waitMs })
 }
 
 function domainChecks(

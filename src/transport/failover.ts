@@ -46,26 +46,31 @@ export function failover(transports: readonly Transport[], options: FailoverOpti
   }))
   type Way = (typeof ways)[number]
 
-  async function send(
-    message: Message,
-    { stayWith, endBy = now() + totalMs }: SendTerms = {},
-  ): Promise<Receipt> {
+  async function send(message: Message, terms: SendTerms = {}): Promise<Receipt> {
+    const { onlyRelay, endWithinMs = totalMs, startWithinMs = endWithinMs } = terms
+    const asked = now()
+    const leftMs = () => ({
+      startWithinMs: asked + startWithinMs - now(),
+      endWithinMs: asked + endWithinMs - now(),
+    })
     let last: Receipt | undefined
     let skipped = false
     for (const [index, way] of ways.entries()) {
-      const mine = stayWith === undefined || stayWith === way.transport.name
-      if (!mine || (last && now() > endBy - leastMs) || !way.breaker.admit()) {
+      const mine = onlyRelay === undefined || onlyRelay === way.transport.name
+      if (!mine || (last && leftMs().startWithinMs < leastMs) || !way.breaker.admit()) {
         skipped = true
         continue
       }
       const other =
-        stayWith === undefined && ways.some((next, place) => place > index && next.breaker.ready())
-      const receipt = await sendBy(way, message, endBy, other ? handoverMs : Infinity)
+        onlyRelay === undefined && ways.some((next, place) => place > index && next.breaker.ready())
+      const left = leftMs()
+      const startMs = Math.min(left.startWithinMs, other ? handoverMs : Infinity)
+      const receipt = await sendBy(way, message, { ...left, startWithinMs: startMs })
       if (isLastWord(receipt)) return receipt
       last = last ? weigh(last, receipt) : receipt
     }
     if (!last)
-      return { outcome: 'unsent', relay: stayWith ?? ways[0]!.transport.name, reason: 'breaker_open' }
+      return { outcome: 'unsent', relay: onlyRelay ?? ways[0]!.transport.name, reason: 'breaker_open' }
     if (!skipped) return last
     // who was not asked may still take it, and perhaps sooner
     return {
@@ -75,10 +80,10 @@ export function failover(transports: readonly Transport[], options: FailoverOpti
     }
   }
 
-  async function sendBy(way: Way, message: Message, endBy: number, handover: number): Promise<Receipt> {
+  async function sendBy(way: Way, message: Message, terms: SendTerms): Promise<Receipt> {
     const since = now()
     try {
-      const receipt = await way.transport.send(message, { startBy: Math.min(endBy, since + handover), endBy })
+      const receipt = await way.transport.send(message, terms)
       const news = newsIn(receipt)
       if (news === 'good') way.breaker.succeeded()
       else if (news === 'bad') way.breaker.failed(since)

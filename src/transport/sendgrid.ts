@@ -74,7 +74,7 @@ export function sendgridTransport(options: SendgridOptions): Transport {
 
   function send(message: Message, terms: SendTerms = {}): Promise<Receipt> {
     const since = now()
-    const { endBy = since + attemptMs, startBy = endBy } = terms
+    const { endWithinMs = attemptMs, startWithinMs = endWithinMs } = terms
     const unsent = (reason: string, more: Partial<Receipt> = {}): Promise<Receipt> =>
       Promise.resolve({ outcome: 'unsent', relay: name, reason, ...more })
     if (closing) return unsent('closing')
@@ -89,8 +89,8 @@ export function sendgridTransport(options: SendgridOptions): Transport {
       })
       const job: Job = {
         since,
-        startBy,
-        endBy,
+        startBy: since + startWithinMs,
+        endBy: since + endWithinMs,
         call,
         resolve,
         started: false,

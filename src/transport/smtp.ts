@@ -80,12 +80,12 @@ export function smtpTransport(options: SmtpOptions): Transport {
   function send(message: Message, terms: SendTerms = {}): Promise<Receipt> {
     return new Promise((resolve, reject) => {
       const since = performance.now()
-      const { endBy = since + attemptMs, startBy = endBy } = terms
+      const { endWithinMs = attemptMs, startWithinMs = endWithinMs } = terms
       const job = {
         message,
         since,
-        startBy,
-        endBy,
+        startBy: since + startWithinMs,
+        endBy: since + endWithinMs,
         resolve,
         reject,
         started: false,

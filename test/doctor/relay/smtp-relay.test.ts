@@ -290,6 +290,16 @@ describe('the doctor looks at a relay that is well', () => {
     `)
   })
 
+  it('and stops waiting for a relay that is silent after DATA, long before the whole check would be broken off', async () => {
+    const silent: Parameters<typeof goodRelay>[0] = { onData: (stream) => void stream.resume() }
+    const findings = await examine({ relay: silent, sendTo: 'ada@example.org', sendMs: 1_000 })
+    expect(lines(findings, 'bad')).toEqual([
+      expect.stringMatching(
+        /^relay mailertogo: did not take a mail to ada@example\.org \(unknown: timeout\) →/,
+      ),
+    ])
+  })
+
   it.each(['LOGIN', 'CRAM-MD5'])('and logs in by %s where there is no PLAIN', async (mechanism) => {
     const findings = await examine({
       relay: {
