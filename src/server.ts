@@ -2,7 +2,7 @@
 import { fileURLToPath } from 'node:url'
 import { buildApp } from './http/app.ts'
 import { relayLog, retrier } from './delivery/retry.ts'
-import { ConfigError } from './config/config-error.ts'
+import { ConfigError, problemLine } from './config/config-error.ts'
 import type { RelayConfig } from './relay-config.ts'
 import { type Config, readConfig } from './config/config.ts'
 import { type DeliverParts, deliverer } from './delivery/deliver.ts'
@@ -36,7 +36,7 @@ export interface Pace {
 /** Resolves when the service listens; from then on it ends itself, and the process, on SIGTERM. */
 export async function start(config: Config, log: Log, pace: Pace = {}): Promise<void> {
   const { clock = Date.now } = pace
-  for (const warning of config.warnings) log.warn(warning)
+  for (const warning of config.warnings) log.warn(problemLine(warning))
   // its thread starts while this one reads the mails
   const opening = openOutbox({
     engine: await engineOf(config),

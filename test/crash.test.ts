@@ -376,7 +376,9 @@ describe('a disk that is lost at every restart, as on Heroku', () => {
   }
 
   it('is warned of at the start', async (context) => {
-    expect(await started({}, context)).toMatch(/"level":40.*DATABASE_URL is not set: a dyno loses its disk/)
+    expect(await started({}, context)).toMatch(
+      /"level":40.*DATABASE_URL: is not set, and a dyno loses its disk/,
+    )
   })
 
   it('is no matter with Postgres', async (context) => {

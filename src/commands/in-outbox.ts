@@ -1,7 +1,7 @@
 /** Owns the way of a command into the outbox of the service: found by its environment, opened, and closed again. */
 import { existsSync } from 'node:fs'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { ConfigError } from '../config/config-error.ts'
+import { ConfigError, problemLine } from '../config/config-error.ts'
 import { type Config, readConfig } from '../config/config.ts'
 import { MailerError } from '../errors.ts'
 import { OutboxError } from '../outbox/reconnect.ts'
@@ -43,7 +43,9 @@ function readOrComplain(env: NodeJS.ProcessEnv): Config {
     return readConfig(env)
   } catch (error) {
     if (error instanceof ConfigError)
-      throw new CommandError(`the environment needs attention:\n${error.problems.join('\n')}`)
+      throw new CommandError(
+        `the environment needs attention:\n${error.problems.map(problemLine).join('\n')}`,
+      )
     throw error
   }
 }

@@ -3,7 +3,7 @@ import { readFileSync } from 'node:fs'
 import { type Command, InvalidArgumentError, Option } from 'commander'
 import { z } from 'zod'
 import type { MintOptions } from '../client/mint.ts'
-import { secretOfApp } from '../config/secrets.ts'
+import { secretOfApp } from '../config/secret-names.ts'
 import { CommandError } from './terminal.ts'
 
 export interface MailFlags {

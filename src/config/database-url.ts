@@ -1,33 +1,33 @@
-/** Owns how `DATABASE_URL` has to be written: pg guesses at a wrong one, or throws an error that quotes it. */
+/** Owns how `DATABASE_URL` is written. pg guesses what a wrong one means, or throws an error that quotes it. */
 import { existsSync } from 'node:fs'
 
-/** Another `sslmode` would not verify who answers, another `ssl` ends the process, another `sslnegotiation` the connection. */
-const choices = {
+/** With another value, `sslmode` would verify no certificate, `ssl` end the process, `sslnegotiation` end the connection. */
+const allowedValues = {
   sslmode: ['disable', 'allow', 'prefer', 'require', 'no-verify', 'verify-ca', 'verify-full'],
   ssl: ['true', '1', '0', 'no-verify'],
   sslnegotiation: ['postgres', 'direct'],
 }
-const files = ['sslrootcert', 'sslcert', 'sslkey']
+const fileOptions = ['sslrootcert', 'sslcert', 'sslkey']
 
-/** What is wrong with it, without repeating any of it; `undefined` when nothing is. */
+/** What is wrong with the URL, without repeating any of it; `undefined`: nothing. */
 export function databaseUrlTrouble(value: string): string | undefined {
-  const url = parsed(value)
+  const url = parsePostgresUrl(value)
   if (!url)
     return 'must look like postgres://user:password@host:5432/database, with "/", "?", "#", "@" and "%" in the password percent-encoded; for a socket postgres://user:password@localhost/database?host=/folder'
   const { searchParams } = url
-  for (const [option, words] of Object.entries(choices)) {
-    if (searchParams.getAll(option).some((word) => !words.includes(word)))
-      return `${option} must be one of ${words.join(', ')}`
+  for (const [option, allowed] of Object.entries(allowedValues)) {
+    if (searchParams.getAll(option).some((word) => !allowed.includes(word)))
+      return `${option} must be one of ${allowed.join(', ')}`
   }
   if (['sslmode', 'ssl'].flatMap((option) => searchParams.getAll(option)).length > 1)
     return 'sslmode and ssl say the same in two ways: give one of them, once'
-  const lost = files.find((option) => searchParams.getAll(option).some((path) => !existsSync(path)))
-  return lost && `there is no such file as its ${lost} names`
+  const missing = fileOptions.find((option) => searchParams.getAll(option).some((path) => !existsSync(path)))
+  return missing && `the file that its ${missing} names does not exist`
 }
 
-function parsed(value: string): URL | undefined {
+function parsePostgresUrl(value: string): URL | undefined {
   const url = /\s/.test(value) ? null : URL.parse(value)
-  const right =
+  const isRight =
     url !== null &&
     ['postgres:', 'postgresql:'].includes(url.protocol) &&
     (url.hostname !== '' || Boolean(url.searchParams.get('host'))) &&
@@ -35,7 +35,7 @@ function parsed(value: string): URL | undefined {
     // behind the host it is the end of a password that was cut by a "/" or "?"
     !`${url.pathname}${url.search}`.includes('@') &&
     isDecodable(url.href)
-  return right ? url : undefined
+  return isRight ? url : undefined
 }
 
 function isDecodable(text: string): boolean {

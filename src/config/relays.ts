@@ -1,78 +1,123 @@
-/** Owns the part of the environment that says which relays there are, in which order, and how each is reached. */
-import type { RelayConfig, SendgridRelayConfig, SmtpRelayConfig } from '../relay-config.ts'
+/** Owns the relays of the configuration: which there are, in which order they are tried, and how each is reached. */
 import { isIPv4 } from 'node:net'
 import { checkAddress } from '../address.ts'
-import { ConfigError, problemCollector } from './config-error.ts'
 import { parseRate, type Rate } from '../rate.ts'
+import type { RelayConfig, SendgridRelayConfig, SmtpRelayConfig } from '../relay-config.ts'
+import { ConfigError, type ConfigProblem, problemCollector } from './config-error.ts'
+import type { Environment } from './environment.ts'
 
-export interface RelayValues {
-  readonly MAILERTOGO_SMTP_HOST?: string | undefined
-  readonly MAILERTOGO_SMTP_PORT: number
-  readonly MAILERTOGO_SMTP_USER?: string | undefined
-  readonly MAILERTOGO_SMTP_PASSWORD?: string | undefined
-  readonly SMTP_URL?: string | undefined
-  readonly SMTP_URL_2?: string | undefined
-  readonly SMTP_URL_3?: string | undefined
-  readonly SENDGRID_API_KEY?: string | undefined
-  readonly SENDGRID_API_URL?: string | undefined
-  readonly RELAY_CONNECTIONS: number
-  readonly RELAYS?: string | undefined
+type RelayVariables = Pick<
+  Environment,
+  | 'MAILERTOGO_SMTP_HOST'
+  | 'MAILERTOGO_SMTP_PORT'
+  | 'MAILERTOGO_SMTP_USER'
+  | 'MAILERTOGO_SMTP_PASSWORD'
+  | SmtpUrlVariable
+  | 'SENDGRID_API_KEY'
+  | 'SENDGRID_API_URL'
+  | 'RELAY_CONNECTIONS'
+  | 'RELAYS'
+>
+type SmtpUrlVariable = 'SMTP_URL' | 'SMTP_URL_2' | 'SMTP_URL_3'
+
+interface KnownRelay {
+  /** The variable that configures it. */
+  readonly setBy: keyof RelayVariables
+  /** `undefined`: it is not configured. */
+  readonly read: (values: RelayVariables) => RelayConfig | undefined
 }
 
-/** Every relay there can be, in the default order: how it is read, and what configures it. */
-const known: Record<string, { read: (values: RelayValues) => RelayConfig | undefined; setBy: string }> = {
-  mailertogo: { read: mailerToGo, setBy: 'MAILERTOGO_SMTP_HOST' },
-  smtp: { read: (values) => smtpUrl('smtp', 'SMTP_URL', values), setBy: 'SMTP_URL' },
-  smtp2: { read: (values) => smtpUrl('smtp2', 'SMTP_URL_2', values), setBy: 'SMTP_URL_2' },
-  smtp3: { read: (values) => smtpUrl('smtp3', 'SMTP_URL_3', values), setBy: 'SMTP_URL_3' },
-  sendgrid: { read: sendgrid, setBy: 'SENDGRID_API_KEY' },
+/** Every relay there can be, in the default order. */
+const known: Record<string, KnownRelay> = {
+  mailertogo: { setBy: 'MAILERTOGO_SMTP_HOST', read: readMailerToGo },
+  smtp: { setBy: 'SMTP_URL', read: (values) => readSmtpUrl('smtp', 'SMTP_URL', values) },
+  smtp2: { setBy: 'SMTP_URL_2', read: (values) => readSmtpUrl('smtp2', 'SMTP_URL_2', values) },
+  smtp3: { setBy: 'SMTP_URL_3', read: (values) => readSmtpUrl('smtp3', 'SMTP_URL_3', values) },
+  sendgrid: { setBy: 'SENDGRID_API_KEY', read: readSendgrid },
 }
 const names = Object.keys(known)
 
 const maxRate = 10_000
 
 /** The relays in the order of `RELAYS`; none when none is configured. Throws `ConfigError` with all that is wrong. */
-export function readRelays(values: RelayValues): { relays: RelayConfig[]; warnings: string[] } {
+export function readRelays(values: RelayVariables): { relays: RelayConfig[]; warnings: ConfigProblem[] } {
   const { problems, collect } = problemCollector()
   const configured = names.flatMap((name) => collect(() => known[name]!.read(values)) ?? [])
-  // a relay that is written wrongly is not to be called missing as well
-  const order = problems.length > 0 ? [] : collect(() => orderOf(values.RELAYS, configured))
-  if (problems.length > 0 || !order) throw new ConfigError(problems)
-  const idle = configured.filter(({ name }) => !order.includes(name))
+  // a relay that is written wrongly must not be called missing as well
+  const order = problems.length > 0 ? [] : collect(() => readOrder(values.RELAYS, configured))
+  if (problems.length > 0 || !order) throw new ConfigError(...problems)
+  const relays = order.flatMap((name) => configured.filter((relay) => relay.name === name))
+  const idle = configured.filter((relay) => !relays.includes(relay))
+  return { relays, warnings: [...idle.map(idleWarning), ...relays.filter(lacksLogin).map(loginWarning)] }
+}
+
+function idleWarning({ name }: RelayConfig): ConfigProblem {
+  const { setBy } = known[name]!
   return {
-    relays: order.flatMap((name) => configured.filter((relay) => relay.name === name)),
-    warnings: idle.map(
-      ({ name }) => `${known[name]!.setBy} is set, but RELAYS leaves "${name}" out: it gets no mail.`,
-    ),
+    variable: setBy,
+    says: `is set, but RELAYS leaves "${name}" out: it gets no mail`,
+    todo: `Add ${name} to RELAYS, or remove ${setBy}.`,
   }
 }
 
-function orderOf(value: string | undefined, configured: readonly RelayConfig[]): string[] {
+function lacksLogin(relay: RelayConfig): boolean {
+  return relay.kind === 'smtp' && relay.tls !== 'off' && !relay.auth
+}
+
+function loginWarning({ name }: RelayConfig): ConfigProblem {
+  return {
+    variable: known[name]!.setBy,
+    says: 'has no user and password: mails go there without a login',
+    todo: 'Write smtp://user:password@host:587, unless the relay asks for none.',
+  }
+}
+
+function readOrder(value: string | undefined, configured: readonly RelayConfig[]): string[] {
   if (value === undefined) return configured.map(({ name }) => name)
   const order = value.split(',').map((name) => name.trim())
-  const problems = order.flatMap((name, place) => {
-    const relay = Object.hasOwn(known, name) ? known[name] : undefined
-    if (!relay) return [`RELAYS: does not know "${name.slice(0, 20)}"; there are ${names.join(', ')}.`]
-    if (order.indexOf(name) !== place) return [`RELAYS: names "${name}" twice.`]
-    if (configured.some((one) => one.name === name)) return []
-    return [`RELAYS: names "${name}", which is not configured. Set ${relay.setBy}, or leave it out.`]
-  })
-  if (problems.length > 0) throw new ConfigError(problems)
+  const problems = order.flatMap((name, index) =>
+    orderProblem(name, order.indexOf(name) !== index, configured),
+  )
+  if (problems.length > 0) throw new ConfigError(...problems)
   return order
 }
 
-function mailerToGo(values: RelayValues): SmtpRelayConfig | undefined {
+function orderProblem(name: string, repeated: boolean, configured: readonly RelayConfig[]): ConfigProblem[] {
+  const variable = 'RELAYS'
+  const relay = Object.hasOwn(known, name) ? known[name] : undefined
+  if (!relay)
+    return [
+      {
+        variable,
+        says: `does not know "${name.slice(0, 20)}"`,
+        todo: `There are ${names.join(', ')}.`,
+      },
+    ]
+  if (repeated) return [{ variable, says: `names "${name}" twice`, todo: 'Name each relay once.' }]
+  if (configured.some((one) => one.name === name)) return []
+  return [
+    {
+      variable,
+      says: `names "${name}", which is not configured`,
+      todo: `Set ${relay.setBy}, or leave it out.`,
+    },
+  ]
+}
+
+function readMailerToGo(values: RelayVariables): SmtpRelayConfig | undefined {
   const { MAILERTOGO_SMTP_HOST: host, MAILERTOGO_SMTP_USER: user, MAILERTOGO_SMTP_PASSWORD: pass } = values
   if (!host && !user && !pass) return undefined
   if (!host || !user || !pass) {
-    throw new ConfigError([
-      'MAILERTOGO_SMTP_HOST: MAILERTOGO_SMTP_HOST, MAILERTOGO_SMTP_USER and MAILERTOGO_SMTP_PASSWORD belong together. Set all three, or none.',
-    ])
+    throw new ConfigError({
+      variable: 'MAILERTOGO_SMTP_HOST',
+      says: 'belongs together with MAILERTOGO_SMTP_USER and MAILERTOGO_SMTP_PASSWORD',
+      todo: 'Set all three, or none.',
+    })
   }
   const { MAILERTOGO_SMTP_PORT: port, RELAY_CONNECTIONS: connections } = values
   const tls = port === 465 ? 'implicit' : 'starttls'
-  const whole = { rate: undefined, from: undefined, connections }
-  return { kind: 'smtp', name: 'mailertogo', host, port, tls, auth: { user, pass }, ...whole }
+  const unlimited = { rate: undefined, from: undefined, connections }
+  return { kind: 'smtp', name: 'mailertogo', host, port, tls, auth: { user, pass }, ...unlimited }
 }
 
 const hostName = /^(?:[A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])$/
@@ -80,15 +125,16 @@ const isLoopback = (name: string) =>
   name === 'localhost' || name === '[::1]' || (isIPv4(name) && name.startsWith('127.'))
 const options = ['tls', 'connections', 'rate', 'from']
 
-function smtpUrl(
+function readSmtpUrl(
   name: string,
-  variable: 'SMTP_URL' | 'SMTP_URL_2' | 'SMTP_URL_3',
-  values: RelayValues,
+  variable: SmtpUrlVariable,
+  values: RelayVariables,
 ): SmtpRelayConfig | undefined {
   const value = values[variable]
   if (value === undefined) return undefined
-  const wrong = (what: string) => new ConfigError([`${variable}: ${what}`])
-  const url = parsed(value, wrong)
+  const wrong: Wrong = (says, todo) =>
+    new ConfigError({ variable, says, ...(todo !== undefined && { todo }) })
+  const url = parseSmtpUrl(value, wrong)
   return {
     kind: 'smtp',
     name,
@@ -102,26 +148,30 @@ function smtpUrl(
   }
 }
 
-type Wrong = (what: string) => ConfigError
+/** The error about the variable that holds the URL. */
+type Wrong = (says: string, todo?: string) => ConfigError
 
 /** With all its parts in their places, and no options but ours. */
-function parsed(value: string, wrong: Wrong): URL {
+function parseSmtpUrl(value: string, wrong: Wrong): URL {
   const url = URL.parse(value)
   if (!url || !hostName.test(url.hostname) || !['smtp:', 'smtps:'].includes(url.protocol)) {
-    throw wrong('must look like smtp://user:password@host:587 or smtps://user:password@host:465.')
+    throw wrong('must look like smtp://user:password@host:587 or smtps://user:password@host:465')
   }
   const given = [...url.searchParams]
   // an "@" behind the host is the end of a password that was cut there; only a sender may hold one
   const cut = given.some(([key, option]) => `${key}${key === 'from' ? '' : option}`.includes('@'))
   if (cut || url.hash !== '' || !['', '/'].includes(url.pathname)) {
-    throw wrong('holds a "/", "?" or "#" in user or password that is not percent-encoded (%2F, %3F, %23).')
+    throw wrong(
+      'holds a "/", "?" or "#" in user or password that is not percent-encoded',
+      'Write %2F, %3F, %23.',
+    )
   }
   const keys = given.map(([key]) => key)
-  const unknown = keys.find((key, place) => !options.includes(key) || keys.indexOf(key) !== place)
-  if (unknown !== undefined) {
-    const once = `each at most once: ${options.join(', ')}`
-    throw wrong(`does not know the option "${unknown.slice(0, 20)}", or not twice; there are, ${once}.`)
-  }
+  const offered = `There are, each at most once: ${options.join(', ')}.`
+  const unknown = keys.find((key) => !options.includes(key))
+  if (unknown !== undefined) throw wrong(`does not know the option "${unknown.slice(0, 20)}"`, offered)
+  const repeated = keys.find((key, index) => keys.indexOf(key) !== index)
+  if (repeated !== undefined) throw wrong(`has the option "${repeated}" twice`, offered)
   return url
 }
 
@@ -130,20 +180,24 @@ function tlsIn({ protocol, hostname, searchParams }: URL, wrong: Wrong): SmtpRel
   const value = searchParams.get('tls')
   if (value === null) return protocol === 'smtps:' ? 'implicit' : 'starttls'
   if (value === 'off' && protocol === 'smtp:' && isLoopback(hostname)) return 'off'
-  throw wrong('allows only tls=off, and that only with smtp:// to this machine (localhost). Remove it.')
+  throw wrong(
+    'allows only tls=off, and that only with smtp:// to this machine (localhost)',
+    'Remove the option tls.',
+  )
 }
 
 function authIn({ username, password }: URL, wrong: Wrong): SmtpRelayConfig['auth'] {
   if (username === '' && password === '') return undefined
   if (username === '' || password === '') {
     throw wrong(
-      'has a user without a password or the reverse. Write smtp://user:password@host:587, percent-encoded.',
+      'has a user without a password or the reverse',
+      'Write smtp://user:password@host:587, percent-encoded.',
     )
   }
   try {
     return { user: decodeURIComponent(username), pass: decodeURIComponent(password) }
   } catch {
-    throw wrong('holds a "%" in user or password that is not percent-encoded. Write it as %25.')
+    throw wrong('holds a "%" in user or password that is not percent-encoded', 'Write it as %25.')
   }
 }
 
@@ -151,7 +205,7 @@ function connectionsIn({ searchParams }: URL, wrong: Wrong): number | undefined 
   const value = searchParams.get('connections')
   if (value === null) return undefined
   if (/^\d{1,3}$/.test(value) && Number(value) >= 1 && Number(value) <= 100) return Number(value)
-  throw wrong('connections must be a whole number from 1 to 100.')
+  throw wrong('connections must be a whole number from 1 to 100')
 }
 
 function rateIn({ searchParams }: URL, wrong: Wrong): Rate | undefined {
@@ -161,11 +215,9 @@ function rateIn({ searchParams }: URL, wrong: Wrong): Rate | undefined {
     const rate = parseRate(value)
     if (rate && rate.max <= maxRate) return rate
   } catch {
-    // the sentence below says it
+    // a rate that cannot be read gets the same sentence as one that is too high
   }
-  throw wrong(
-    `rate must be a number of mails, at most ${maxRate}, per time, such as rate=14/1s (s, m, h, d).`,
-  )
+  throw wrong(`rate must be a number of mails, at most ${maxRate}, per time, such as rate=14/1s (s, m, h, d)`)
 }
 
 function fromIn({ searchParams }: URL, wrong: Wrong): string | undefined {
@@ -174,23 +226,33 @@ function fromIn({ searchParams }: URL, wrong: Wrong): string | undefined {
   try {
     return checkAddress(value)
   } catch {
-    throw wrong('from must be one plain address such as from=noreply@example.com.')
+    throw wrong('from must be one plain address such as from=noreply@example.com')
   }
 }
 
-function sendgrid(values: RelayValues): SendgridRelayConfig | undefined {
+function readSendgrid(values: RelayVariables): SendgridRelayConfig | undefined {
   const { SENDGRID_API_KEY: apiKey, SENDGRID_API_URL: address = 'https://api.sendgrid.com' } = values
   if (apiKey === undefined) {
     if (values.SENDGRID_API_URL === undefined) return undefined
-    throw new ConfigError(['SENDGRID_API_KEY: is missing, and SENDGRID_API_URL is set. Set both, or none.'])
+    throw new ConfigError({
+      variable: 'SENDGRID_API_KEY',
+      says: 'is missing, and SENDGRID_API_URL is set',
+      todo: 'Set both, or none.',
+    })
   }
   if (!/^[\x21-\x7e]{1,500}$/.test(apiKey)) {
-    throw new ConfigError(['SENDGRID_API_KEY: must be the key alone, without spaces or quotes around it.'])
+    throw new ConfigError({
+      variable: 'SENDGRID_API_KEY',
+      says: 'must be the key alone, without spaces or quotes around it',
+    })
   }
   const url = URL.parse(address)
   const plain = url && url.username === '' && url.password === '' && url.search === '' && url.hash === ''
   if (url?.protocol !== 'https:' || !plain) {
-    throw new ConfigError(['SENDGRID_API_URL: must look like https://api.sendgrid.com, always https.'])
+    throw new ConfigError({
+      variable: 'SENDGRID_API_URL',
+      says: 'must look like https://api.sendgrid.com, always https',
+    })
   }
   const baseUrl = url.href.replace(/\/+$/, '')
   return { kind: 'sendgrid', name: 'sendgrid', baseUrl, apiKey, connections: values.RELAY_CONNECTIONS }

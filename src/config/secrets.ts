@@ -1,39 +1,35 @@
-/** Owns the part of the environment that says which secrets there are, and which app's tokens each of them opens. */
+/** Owns the secrets of tokens: which there are, which app's tokens each of them opens, and what seals the outbox. */
 import { type KeyObject, randomBytes } from 'node:crypto'
-import { ConfigError } from './config-error.ts'
 import { tokenKey } from '../token.ts'
+import { ConfigError, type ConfigProblem } from './config-error.ts'
+import type { Environment } from './environment.ts'
+import { appInVariable, secretOfApp } from './secret-names.ts'
 
 export interface Secrets {
   /** The keys that open an app's tokens, the current one first; without an app, every key there is. */
   readonly keysOf: (app?: string) => readonly KeyObject[]
   /** What seals the outbox, the current one first. */
   readonly sealSecrets: readonly string[]
-  readonly warnings: readonly string[]
+  readonly warnings: readonly ConfigProblem[]
 }
 
-export interface SharedSecrets {
-  readonly JWT_MAILER_SECRET?: string | undefined
-  readonly JWT_MAILER_SECRET_PREVIOUS?: string | undefined
-}
+type SharedSecrets = Pick<Environment, 'JWT_MAILER_SECRET' | 'JWT_MAILER_SECRET_PREVIOUS'>
 
-const advice = 'Set it to what your apps sign with; a new one: openssl rand -base64 32'
-
-/** The name of an app as it stands in its variables. */
-const inVariable = (app: string) => app.toUpperCase().replaceAll('-', '_')
-
-/** The variable of the secret that this app may have of its own. */
-export const secretOfApp = (app: string) => `JWT_MAILER_SECRET_${inVariable(app)}`
+const newSecret = 'openssl rand -base64 32'
+const setIt = `Set it to what your apps sign with; a new one: ${newSecret}`
+/** Below it HS256 is weaker than its hash (RFC 7518 3.2). */
+const leastBytes = 32
 
 /** Throws a `ConfigError` with the first thing that is wrong. */
 export function readSecrets(env: NodeJS.ProcessEnv, shared: SharedSecrets, production: boolean): Secrets {
   const { JWT_MAILER_SECRET: given, JWT_MAILER_SECRET_PREVIOUS: previous } = shared
-  if (given === undefined) refuseWithout(previous, production)
+  if (given === undefined) checkMayMakeUp(previous, production)
   const current = given ?? randomBytes(32).toString('base64url')
-  const warnings =
-    given === undefined ? ['JWT_MAILER_SECRET is not set: one was made up, good until the next start.'] : []
-  const keyOf = (name: string, secret: string) => {
-    if (secret.trim() === '') throw new ConfigError([`${name}: is empty, so anybody could sign. ${advice}`])
-    if (Buffer.byteLength(secret) < 32) warnings.push(`${name} is shorter than 32 bytes and can be guessed.`)
+  const warnings: ConfigProblem[] = given === undefined ? [madeUp] : []
+  const keyOf = (variable: string, secret: string) => {
+    if (secret.trim() === '')
+      throw new ConfigError({ variable, says: 'is empty, so anybody could sign', todo: setIt })
+    if (Buffer.byteLength(secret) < leastBytes) warnings.push(tooShort(variable))
     return tokenKey(secret)
   }
   const sharedKeys = [keyOf('JWT_MAILER_SECRET', current)]
@@ -44,19 +40,32 @@ export function readSecrets(env: NodeJS.ProcessEnv, shared: SharedSecrets, produ
   }
   const all = [...sharedKeys, ...[...keysOfApps.values()].flat()]
   return {
-    keysOf: (app) => (app === undefined ? all : (keysOfApps.get(inVariable(app)) ?? sharedKeys)),
+    keysOf: (app) => (app === undefined ? all : (keysOfApps.get(appInVariable(app)) ?? sharedKeys)),
     sealSecrets: previous === undefined ? [current] : [current, previous],
     warnings,
   }
 }
 
-/** In development a secret is made up instead, but not beside one that somebody has set. */
-function refuseWithout(previous: string | undefined, production: boolean): void {
-  if (production) throw new ConfigError([`JWT_MAILER_SECRET: is missing. ${advice}`])
+const madeUp: ConfigProblem = {
+  variable: 'JWT_MAILER_SECRET',
+  says: 'is not set, so one was made up, good until the next start',
+  todo: setIt,
+}
+
+function tooShort(variable: string): ConfigProblem {
+  const says = `is shorter than ${leastBytes} bytes and can be guessed`
+  return { variable, says, todo: `A new one: ${newSecret}` }
+}
+
+/** In development a secret is made up instead, but not when the previous one is set. */
+function checkMayMakeUp(previous: string | undefined, production: boolean): void {
+  if (production) throw new ConfigError({ variable: 'JWT_MAILER_SECRET', says: 'is missing', todo: setIt })
   if (previous === undefined) return
-  throw new ConfigError([
-    'JWT_MAILER_SECRET_PREVIOUS: is set without JWT_MAILER_SECRET. Set that to what your apps sign with now, or remove this one.',
-  ])
+  throw new ConfigError({
+    variable: 'JWT_MAILER_SECRET_PREVIOUS',
+    says: 'is set without JWT_MAILER_SECRET',
+    todo: 'Set that to what your apps sign with now, or remove this one.',
+  })
 }
 
 const appSecret = /^JWT_MAILER_SECRET_([A-Z0-9_]+?)(_PREVIOUS)?$/
@@ -67,18 +76,22 @@ function* appSecrets(env: NodeJS.ProcessEnv): Generator<{ app: string; name: str
     const secret = env[name]
     if (secret === undefined || name === 'JWT_MAILER_SECRET_PREVIOUS') continue
     if (/^jwt_mailer_secret_/i.test(name) && name !== name.toUpperCase()) {
-      throw new ConfigError([
-        `${name}: is not read. Write the name of the app in capitals: ${name.toUpperCase()}.`,
-      ])
+      throw new ConfigError({
+        variable: name,
+        says: 'is not read',
+        todo: `Write the name of the app in capitals: ${name.toUpperCase()}.`,
+      })
     }
     const [, app, isPrevious] = appSecret.exec(name) ?? []
     if (!app) continue
     const currentName = secretOfApp(app)
     // alone it would lock the shared secret out of the app
     if (isPrevious && env[currentName] === undefined) {
-      throw new ConfigError([
-        `${name}: is set without ${currentName}. Set that to what the app signs with now, or remove this one: then JWT_MAILER_SECRET opens the app.`,
-      ])
+      throw new ConfigError({
+        variable: name,
+        says: `is set without ${currentName}`,
+        todo: 'Set that to what the app signs with now, or remove this one: then JWT_MAILER_SECRET opens the app.',
+      })
     }
     yield { app, name, secret }
   }

@@ -1,6 +1,7 @@
 /** Owns the checks that need no network: Node, the configuration, the secrets, the mails. */
-import { ConfigError } from '../config/config-error.ts'
 import { type Config, readConfig } from '../config/config.ts'
+import { ConfigError, type ConfigProblem } from '../config/config-error.ts'
+import { isSecretName } from '../config/secret-names.ts'
 import { type Catalogue, CatalogueError, loadCatalogue } from '../mails/catalogue.ts'
 import { about, type Finding } from './finding.ts'
 
@@ -29,36 +30,26 @@ export function examineConfig(env: NodeJS.ProcessEnv): { config: Config | undefi
   try {
     const config = readConfig(env)
     const mode = config.production ? 'production' : 'development'
-    const findings = [ok(`complete, for ${mode}`)]
-    // the secrets have an examination of their own
-    for (const warning of config.warnings.filter(
-      (line) => !/^JWT_MAILER_SECRET\S* is (?:shorter|not set)/.test(line),
-    ))
-      findings.push(warn(...splitAdvice(warning, 'Set it before this goes to production.')))
-    return { config, findings }
+    // the strength of secrets is examined apart
+    const warnings = config.warnings.filter(({ variable }) => !isSecretName(variable))
+    const findings = warnings.map((warning) => warn(saysOf(warning), warning.todo ?? explained))
+    return { config, findings: [ok(`complete, for ${mode}`), ...findings] }
   } catch (error) {
     if (!(error instanceof ConfigError)) throw error
-    const advice = 'Every variable is explained in .env.example.'
-    return {
-      config: undefined,
-      findings: error.problems.map((problem) => bad(...splitAdvice(problem, advice))),
-    }
+    const findings = error.problems.map((problem) => bad(saysOf(problem), problem.todo ?? explained))
+    return { config: undefined, findings }
   }
 }
 
-/** The configuration says what is wrong first and what to do after it. */
-function splitAdvice(text: string, otherwise: string): [string, string] {
-  const [, says = text, todo = otherwise] = /^(.*?\.) ([A-Z].*)$/s.exec(text) ?? []
-  return [says.replace(/\.$/, ''), todo]
-}
+const explained = 'Every variable is explained in .env.example.'
+const saysOf = ({ variable, says }: ConfigProblem) => `${variable}: ${says}`
 
-const secretName = /^JWT_MAILER_SECRET(?:_[A-Z0-9_]+)?$/
 const placeholders = /^(?:change|secret|password|example|test|default|your|dummy|todo|xxx)/i
 const newSecret = 'Make a new one (openssl rand -base64 32) and rotate: the old one goes to'
 
 /** Strength of every secret that opens tokens. A token is in the open, so a weak secret is guessed at leisure. */
 export function examineSecrets(env: NodeJS.ProcessEnv): Finding[] {
-  const names = Object.keys(env).filter((name) => secretName.test(name) && env[name])
+  const names = Object.keys(env).filter((name) => isSecretName(name) && env[name])
   if (names.length === 0) {
     return [
       about('secrets').warn(

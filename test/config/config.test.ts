@@ -1,14 +1,20 @@
 import { readFileSync } from 'node:fs'
 import { describe, expect, it } from 'vitest'
-import { ConfigError } from '../../src/config/config-error.ts'
-import { environmentSchema, readConfig } from '../../src/config/config.ts'
+import { readConfig } from '../../src/config/config.ts'
+import { ConfigError, type ConfigProblem, problemLine } from '../../src/config/config-error.ts'
+import { environmentSchema } from '../../src/config/environment.ts'
 import { verifyToken } from '../../src/token.ts'
 import { sampleClaims, secret, signToken } from '../support/tokens.ts'
 
 const relay = { SMTP_URL: 'smtp://user:pa%24s@smtp.example.com:587', MAIL_FROM: 'noreply@example.com' }
 const production = { NODE_ENV: 'production', JWT_MAILER_SECRET: secret, ...relay }
 
-function problemsOf(env: NodeJS.ProcessEnv): readonly string[] {
+/** The lines a start with this environment ends with. */
+function linesOf(env: NodeJS.ProcessEnv): string[] {
+  return problemsOf(env).map(problemLine)
+}
+
+function problemsOf(env: NodeJS.ProcessEnv): readonly ConfigProblem[] {
   try {
     readConfig(env)
     return []
@@ -86,11 +92,14 @@ describe('a start in production', () => {
     [{ SMTP_URL_2: 'smtp://u@smtp.example.com' }, /^SMTP_URL_2: has a user without a password/],
     [{ SMTP_URL: `${relay.SMTP_URL}?rate=off` }, /^SMTP_URL: rate must be .*rate=14\/1s/],
     [{ SMTP_URL: `${relay.SMTP_URL}?rate=10001/1s` }, /^SMTP_URL: rate must be .*at most 10000/],
-    [{ SMTP_URL: `${relay.SMTP_URL}?rate=1/1s&rate=9/1s` }, /^SMTP_URL: .*"rate", or not twice/],
+    [
+      { SMTP_URL: `${relay.SMTP_URL}?rate=1/1s&rate=9/1s` },
+      /^SMTP_URL: has the option "rate" twice\. There are, each at most once: tls, /,
+    ],
     [{ SMTP_URL: `${relay.SMTP_URL}?connections=0` }, /^SMTP_URL: connections must be .* from 1 to 100/],
     [{ SMTP_URL: `${relay.SMTP_URL}?connections=ten` }, /^SMTP_URL: connections must be/],
     [{ SMTP_URL: `${relay.SMTP_URL}?from=a@b.example,c@d.example` }, /^SMTP_URL: from must be one plain/],
-    [{ RELAYS: 'smtp,postmark' }, /^RELAYS: does not know "postmark"; there are mailertogo, smtp, smtp2, /],
+    [{ RELAYS: 'smtp,postmark' }, /^RELAYS: does not know "postmark"\. There are mailertogo, smtp, smtp2, /],
     [{ RELAYS: 'constructor' }, /^RELAYS: does not know "constructor"/],
     [{ RELAYS: 'smtp2' }, /^RELAYS: names "smtp2", which is not configured. Set SMTP_URL_2/],
     [{ RELAYS: 'smtp,smtp' }, /^RELAYS: names "smtp" twice/],
@@ -98,7 +107,10 @@ describe('a start in production', () => {
     [{ SENDGRID_API_KEY: 'SG.x', SENDGRID_API_URL: 'http://127.0.0.1' }, /^SENDGRID_API_URL: .*always https/],
     [{ SENDGRID_API_KEY: 'SG.x', SENDGRID_API_URL: 'api.sendgrid.com' }, /^SENDGRID_API_URL: must look like/],
     [{ SENDGRID_API_URL: 'https://api.eu.sendgrid.com' }, /^SENDGRID_API_KEY: is missing/],
-    [{ MAILERTOGO_SMTP_HOST: 'smtp.mailertogo.net' }, /^MAILERTOGO_SMTP_HOST: .*belong together/],
+    [
+      { MAILERTOGO_SMTP_HOST: 'smtp.mailertogo.net' },
+      /^MAILERTOGO_SMTP_HOST: belongs together with MAILERTOGO_SMTP_USER/,
+    ],
     [{ MAIL_FROM: undefined }, /^MAIL_FROM: the sender address is missing/],
     [{ MAIL_FROM: 'Example <noreply@example.com>' }, /^MAIL_FROM: must be one plain address/],
     [{ MAIL_FROM: undefined, MAILERTOGO_DOMAIN: 'localhost' }, /^MAILERTOGO_DOMAIN: must be a domain/],
@@ -111,26 +123,28 @@ describe('a start in production', () => {
     [{ RELAY_CONNECTIONS: '0' }, /^RELAY_CONNECTIONS: must be a whole number from 1 to 100/],
     [{ ALLOW_HTTP_LINKS: 'yes' }, /^ALLOW_HTTP_LINKS: must be "on" or "off"/],
     [{ LOG_LEVEL: 'loud' }, /^LOG_LEVEL: must be one of/],
+    [{ ADMIN_TOKEN: 'short' }, /^ADMIN_TOKEN: must be at least 16 characters long\. .*openssl rand/],
+    [{ PREVIEW: 'on' }, /^ADMIN_TOKEN: is missing, and PREVIEW=on shows every mail\. .*openssl rand/],
   ])('is refused with %o, by a sentence that names the variable', (changes, sentence) => {
-    expect(problemsOf({ ...production, ...changes }).join('\n')).toMatch(sentence)
+    expect(linesOf({ ...production, ...changes }).join('\n')).toMatch(sentence)
   })
 
   it('tells everything that is wrong at once', () => {
     const problems = problemsOf({ NODE_ENV: 'production' })
-    expect(problems.map((line) => line.split(':')[0])).toEqual(['SMTP_URL', 'MAIL_FROM', 'JWT_MAILER_SECRET'])
+    expect(problems.map(({ variable }) => variable)).toEqual(['SMTP_URL', 'MAIL_FROM', 'JWT_MAILER_SECRET'])
   })
 
   it('never repeats a secret in its sentence', () => {
-    const told = problemsOf({
+    const told = linesOf({
       ...production,
       SMTP_URL: 'smtp://user:hunter2@smtp.example.com?hunter2=1',
     }).join()
     expect(told).not.toContain('hunter2@')
-    expect(problemsOf({ ...production, SMTP_URL: 'hunter2' }).join()).not.toContain('hunter2')
+    expect(linesOf({ ...production, SMTP_URL: 'hunter2' }).join()).not.toContain('hunter2')
   })
 
   it.each(['?', '#', '/'])('refuses a password with a bare "%s", and does not repeat it', (character) => {
-    const told = problemsOf({
+    const told = linesOf({
       ...production,
       SMTP_URL: `smtp://user:1${character}hunter2=x@smtp.example.com`,
     })
@@ -156,7 +170,7 @@ describe('a start in production', () => {
     'mysql://user:ter2@db.example.com/mails',
     'db.example.com',
   ])('refuses %s as DATABASE_URL, and does not repeat it', (url) => {
-    expect(problemsOf({ ...production, DATABASE_URL: url })).toEqual([
+    expect(linesOf({ ...production, DATABASE_URL: url })).toEqual([
       'DATABASE_URL: must look like postgres://user:password@host:5432/database, with "/", "?", "#", "@" and "%" in the password percent-encoded; for a socket postgres://user:password@localhost/database?host=/folder.',
     ])
   })
@@ -177,11 +191,11 @@ describe('a start in production', () => {
     ['ssl=0&sslmode=verify-full', 'sslmode and ssl say the same in two ways: give one of them, once'],
     ['sslnegotiation=soon', 'sslnegotiation must be one of postgres, direct'],
     ['ssl=false', 'ssl must be one of true, 1, 0, no-verify'],
-    ['sslmode=verify-full&sslrootcert=/nowhere/ca.crt', 'there is no such file as its sslrootcert names'],
+    ['sslmode=verify-full&sslrootcert=/nowhere/ca.crt', 'the file that its sslrootcert names does not exist'],
   ])('refuses a DATABASE_URL with %s', (options, sentence) => {
-    expect(problemsOf({ ...production, DATABASE_URL: `postgres://db.example.com/mails?${options}` })).toEqual(
-      [`DATABASE_URL: ${sentence}.`],
-    )
+    expect(linesOf({ ...production, DATABASE_URL: `postgres://db.example.com/mails?${options}` })).toEqual([
+      `DATABASE_URL: ${sentence}.`,
+    ])
   })
 
   it.each([
@@ -198,23 +212,27 @@ describe('a start in production', () => {
     'smtp://user:1?hunter2@smtp.example.com?rate=1/1s&from=noreply@example.com',
     'smtp://user:1@2:3?hunter2@smtp.example.com',
   ])('does not take the end of a password for an option: %s', (url) => {
-    const told = problemsOf({ ...production, SMTP_URL: url }).join()
+    const told = linesOf({ ...production, SMTP_URL: url }).join()
     expect(told).toMatch(/^SMTP_URL: .*percent-encoded/)
     expect(told).not.toContain('hunter2')
   })
 
   it('warns of a secret that can be guessed', () => {
     expect(readConfig({ ...production, JWT_MAILER_SECRET: 'short' }).warnings).toEqual([
-      'JWT_MAILER_SECRET is shorter than 32 bytes and can be guessed.',
+      {
+        variable: 'JWT_MAILER_SECRET',
+        says: 'is shorter than 32 bytes and can be guessed',
+        todo: 'A new one: openssl rand -base64 32',
+      },
     ])
   })
 })
 
 describe('a relay without a login', () => {
   it('is warned of, unless it stands on this machine', () => {
-    const warningsOf = (url: string) => readConfig({ ...production, SMTP_URL: url }).warnings
+    const warningsOf = (url: string) => readConfig({ ...production, SMTP_URL: url }).warnings.map(problemLine)
     expect(warningsOf('smtp://relay.example.com')).toEqual([
-      'The relay smtp has no user and password: mails go there without a login.',
+      'SMTP_URL: has no user and password: mails go there without a login. Write smtp://user:password@host:587, unless the relay asks for none.',
     ])
     expect(warningsOf('smtp://localhost?tls=off')).toEqual([])
   })
@@ -234,7 +252,7 @@ describe('a start in development', () => {
 
   it('takes a variable set to nothing for unset, but never a secret', () => {
     expect(readConfig({ PORT: '', SMTP_URL: '', ALLOW_HTTP_LINKS: '', MAILS_DIR: '' }).port).toBe(8080)
-    expect(problemsOf({ JWT_MAILER_SECRET: '' })).toHaveLength(1)
+    expect(linesOf({ JWT_MAILER_SECRET: '' })).toHaveLength(1)
   })
 
   it('may have a relay on this machine without TLS', () => {
@@ -271,9 +289,10 @@ describe('several relays', () => {
   it('are tried in the order of RELAYS, which leaves none out unnoticed', () => {
     const { relays, warnings } = readConfig({ ...all, RELAYS: 'sendgrid, smtp2,mailertogo' })
     expect(relays.map(({ name }) => name)).toEqual(['sendgrid', 'smtp2', 'mailertogo'])
-    expect(warnings.filter((line) => line.includes('RELAYS'))).toEqual([
-      'SMTP_URL is set, but RELAYS leaves "smtp" out: it gets no mail.',
-      'SMTP_URL_3 is set, but RELAYS leaves "smtp3" out: it gets no mail.',
+    const idle = warnings.filter(({ says }) => says.includes('RELAYS'))
+    expect(idle.map(problemLine)).toEqual([
+      'SMTP_URL: is set, but RELAYS leaves "smtp" out: it gets no mail. Add smtp to RELAYS, or remove SMTP_URL.',
+      'SMTP_URL_3: is set, but RELAYS leaves "smtp3" out: it gets no mail. Add smtp3 to RELAYS, or remove SMTP_URL_3.',
     ])
   })
 
@@ -335,13 +354,13 @@ describe('secrets', () => {
 
 describe('a previous secret without a current one', () => {
   it('of an app is refused: it would lock the shared secret out', () => {
-    expect(problemsOf({ ...production, JWT_MAILER_SECRET_SHOP_PREVIOUS: secret })).toEqual([
+    expect(linesOf({ ...production, JWT_MAILER_SECRET_SHOP_PREVIOUS: secret })).toEqual([
       'JWT_MAILER_SECRET_SHOP_PREVIOUS: is set without JWT_MAILER_SECRET_SHOP. Set that to what the app signs with now, or remove this one: then JWT_MAILER_SECRET opens the app.',
     ])
   })
 
   it('is refused: the current one would be made up', () => {
-    expect(problemsOf({ JWT_MAILER_SECRET_PREVIOUS: secret })).toEqual([
+    expect(linesOf({ JWT_MAILER_SECRET_PREVIOUS: secret })).toEqual([
       'JWT_MAILER_SECRET_PREVIOUS: is set without JWT_MAILER_SECRET. Set that to what your apps sign with now, or remove this one.',
     ])
   })

@@ -39,9 +39,15 @@ describe('the doctor looks at the configuration', () => {
     const findings = await examine({ env: { DYNO: 'web.1' } })
     expect(lines(findings, 'warn').filter((line) => line.startsWith('configuration'))).toMatchInlineSnapshot(`
       [
-        "configuration: DATABASE_URL is not set: a dyno loses its disk at every restart, and with it the mails that still wait → Add Heroku Postgres.",
+        "configuration: DATABASE_URL: is not set, and a dyno loses its disk at every restart, with the mails that still wait → Add Heroku Postgres.",
       ]
     `)
+  })
+
+  it('and leaves what is said of a weak secret to the look at secrets', async () => {
+    const findings = await examine({ env: { JWT_MAILER_SECRET: 'correct-horse-battery', DYNO: 'web.1' } })
+    const areas = findings.filter(({ says }) => says.includes('JWT_MAILER_SECRET')).map(({ area }) => area)
+    expect(areas).toEqual(['secrets'])
   })
 
   it('and says in development that mails go to the inbox', async () => {

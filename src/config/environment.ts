@@ -1,0 +1,101 @@
+/** Owns the variables with a fixed name: how each is written, and its default. */
+import { existsSync } from 'node:fs'
+import { z } from 'zod'
+import { parseRate } from '../rate.ts'
+import { ConfigError } from './config-error.ts'
+import { databaseUrlTrouble } from './database-url.ts'
+
+/** Dashboards and compose files set a variable to nothing when they mean "unset". */
+const emptyIsUnset = <T extends z.ZodType>(schema: T) =>
+  z.preprocess((value) => (value === '' ? undefined : value), schema)
+const text = emptyIsUnset(z.string().optional())
+const wholeNumber = (least: number, most: number) => {
+  const sentence = `must be a whole number from ${least} to ${most}`
+  return z
+    .string()
+    .regex(/^\d+$/, sentence)
+    .transform(Number)
+    .refine((value) => value >= least && value <= most, sentence)
+}
+const onOff = emptyIsUnset(
+  z
+    .enum(['on', 'off'], 'must be "on" or "off"')
+    .transform((value) => value === 'on')
+    .optional(),
+)
+const singleLine = emptyIsUnset(
+  z
+    .string()
+    .max(100, 'must be at most 100 characters long')
+    .regex(/^[^\p{Cc}\u2028\u2029]*$/u, 'must be a single line without control characters')
+    .optional(),
+)
+const rate = z.string().transform((value, context) => {
+  try {
+    return parseRate(value)
+  } catch {
+    context.addIssue('must be a number of mails per time, such as 30/1h (s, m, h, d), or off')
+    return z.NEVER
+  }
+})
+const hostName = z.string().regex(/^[A-Za-z0-9._:-]+$/, 'must be a host name')
+const databaseUrl = z.string().superRefine((value, context) => {
+  const trouble = databaseUrlTrouble(value)
+  if (trouble !== undefined) context.addIssue(trouble)
+})
+const logLevels = ['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'] as const
+
+/** `JWT_MAILER_SECRET_<APP>` is read beside it. */
+export const environmentSchema = z.object({
+  PORT: emptyIsUnset(wholeNumber(0, 65_535).default(8080)),
+  HOST: emptyIsUnset(hostName.default('0.0.0.0')),
+  // an empty secret is refused: taken for unset, one would be made up
+  JWT_MAILER_SECRET: z.string().optional(),
+  JWT_MAILER_SECRET_PREVIOUS: text,
+  MAILERTOGO_SMTP_HOST: emptyIsUnset(hostName.optional()),
+  MAILERTOGO_SMTP_PORT: emptyIsUnset(wholeNumber(1, 65_535).default(587)),
+  MAILERTOGO_SMTP_USER: text,
+  MAILERTOGO_SMTP_PASSWORD: text,
+  MAILERTOGO_DOMAIN: emptyIsUnset(hostName.optional()),
+  SMTP_URL: text,
+  SMTP_URL_2: text,
+  SMTP_URL_3: text,
+  SENDGRID_API_KEY: text,
+  SENDGRID_API_URL: text,
+  RELAYS: text,
+  RELAY_CONNECTIONS: emptyIsUnset(wholeNumber(1, 100).default(10)),
+  MAIL_FROM: text,
+  SENDER_NAME: singleLine,
+  APP_NAME: singleLine,
+  ALLOW_HTTP_LINKS: onOff,
+  DATABASE_URL: emptyIsUnset(databaseUrl.optional()),
+  DATA_DIR: emptyIsUnset(z.string().default('data')),
+  LIMIT_PER_RECIPIENT: emptyIsUnset(rate.prefault('30/1h')),
+  LIMIT_PER_APP: emptyIsUnset(rate.prefault('off')),
+  MAILS_DIR: emptyIsUnset(z.string().refine(existsSync, 'names a folder that does not exist').optional()),
+  PREVIEW: onOff,
+  METRICS: onOff,
+  ADMIN_TOKEN: text,
+  TRUST_PROXY: emptyIsUnset(wholeNumber(0, 10).optional()),
+  LOG_LEVEL: emptyIsUnset(z.enum(logLevels, `must be one of ${logLevels.join(', ')}`).default('info')),
+  // taken for development, a near miss would start with a made-up secret and with links without TLS
+  NODE_ENV: emptyIsUnset(
+    z
+      .string()
+      .refine((value) => value === 'production' || !/prod/i.test(value), 'must be written "production"')
+      .optional(),
+  ),
+  DYNO: text,
+})
+export type Environment = z.infer<typeof environmentSchema>
+
+/** Throws a `ConfigError` with every variable that is written wrongly. */
+export function readEnvironment(env: NodeJS.ProcessEnv): Environment {
+  const read = environmentSchema.safeParse(env)
+  if (read.success) return read.data
+  const problems = read.error.issues.map(({ path, message }) => ({
+    variable: path.join('.'),
+    says: message,
+  }))
+  throw new ConfigError(...problems)
+}

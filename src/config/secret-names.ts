@@ -1,0 +1,9 @@
+/** Owns the names of the variables that hold the secrets of tokens. */
+
+/** The name of an app as its variables write it. */
+export const appInVariable = (app: string) => app.toUpperCase().replaceAll('-', '_')
+
+/** The variable of the secret that this app may have of its own. */
+export const secretOfApp = (app: string) => `JWT_MAILER_SECRET_${appInVariable(app)}`
+
+export const isSecretName = (variable: string) => /^JWT_MAILER_SECRET(?:_[A-Z0-9_]+)?$/.test(variable)
