@@ -10,6 +10,7 @@ import type { Deliver } from '../delivery/deliver.ts'
 import { MailerError } from '../errors.ts'
 import { answerFailure, logFailure } from './failure.ts'
 import type { Log } from '../log.ts'
+import { METHODS } from './node-http.ts'
 import type { Outbox } from '../outbox/api.ts'
 import { deliveriesRoutes } from './routes/deliveries.ts'
 import { emailserviceRoutes } from './routes/emailservice.ts'
@@ -39,9 +40,6 @@ export interface AppParts {
   readonly redirectHttp?: boolean
   readonly trustedProxies?: number
 }
-
-// not imported: that loads Node's fetch as well (nodemailer.ts)
-const { METHODS } = process.getBuiltinModule('node:http')
 
 const maxTokenInUrl = 12 * 1024
 const maxBody = 64 * 1024

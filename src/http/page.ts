@@ -1,6 +1,10 @@
-/** Owns how a page of ours is served: one file with its own style and script, which alone its policy allows, by hash. */
+/**
+ * Owns how pages are served: ours under a policy that allows their own style and script, by hash; the HTML of a mail,
+ * which is foreign, in a sandbox without scripts, forms or network.
+ */
 import { createHash } from 'node:crypto'
 import { readFile } from 'node:fs/promises'
+import type { FastifyReply } from 'fastify'
 
 export interface Page {
   readonly html: string
@@ -8,9 +12,32 @@ export interface Page {
   readonly policy: string
 }
 
-/** `file` lies beside this one. `directives` come on top of what every page of ours is allowed. */
+/** For everything at and under a page; a page and a frame then name a policy of their own. */
+export const pageHeaders = {
+  'cache-control': 'no-store',
+  'x-content-type-options': 'nosniff',
+  'referrer-policy': 'no-referrer',
+  'content-security-policy': "default-src 'none'; frame-ancestors 'none'",
+} as const
+
+/** What a page needs that the service serves, and that reads its JSON from there. */
+export const servedPage = ["connect-src 'self'", "frame-ancestors 'none'"] as const
+
+/** For what a mail says, in a frame of such a page. */
+export const foreignFrame = {
+  'content-security-policy': [
+    'sandbox allow-popups allow-popups-to-escape-sandbox',
+    "default-src 'none'",
+    "style-src 'unsafe-inline'",
+    'img-src data:',
+    "frame-ancestors 'self'",
+  ].join('; '),
+  'referrer-policy': 'no-referrer',
+} as const
+
+/** `file` lies beside the routes. `directives` come on top of what every page of ours is allowed. */
 export async function loadPage(file: string, directives: readonly string[] = []): Promise<Page> {
-  const html = await readFile(new URL(file, import.meta.url), 'utf8')
+  const html = await readFile(new URL(`routes/${file}`, import.meta.url), 'utf8')
   const policy = [
     "default-src 'none'",
     `script-src ${hashOf('script', html)}`,
@@ -20,6 +47,20 @@ export async function loadPage(file: string, directives: readonly string[] = [])
     ...directives,
   ].join('; ')
   return { html, policy }
+}
+
+export function sendPage(reply: FastifyReply, { html, policy }: Page): FastifyReply {
+  return reply.type('text/html; charset=utf-8').header('content-security-policy', policy).send(html)
+}
+
+/** Inside the frame the page's policy would stop a link, so each opens a tab of its own. */
+export function openLinksOutside(html: string): string {
+  const base = '<base target="_blank">'
+  // after the doctype, or the browser would fall into quirks mode
+  const place = /<head(?:\s[^<>]*)?>/i.exec(html) ?? /^\s*<!doctype[^<>]*>/i.exec(html)
+  if (!place) return base + html
+  const at = place.index + place[0].length
+  return html.slice(0, at) + base + html.slice(at)
 }
 
 function hashOf(tag: 'script' | 'style', html: string): string {

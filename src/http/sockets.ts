@@ -8,6 +8,7 @@ import { failureAnswer } from '../contract.ts'
 import { MailerError } from '../errors.ts'
 import { logFailure } from './failure.ts'
 import type { Log } from '../log.ts'
+import { STATUS_CODES } from './node-http.ts'
 import type { Meter } from '../meter.ts'
 
 export interface SocketParts {
@@ -21,9 +22,6 @@ export interface Sockets {
   /** Before any other hook: a service that stops takes no request. */
   watch(app: FastifyInstance): void
 }
-
-// not imported: that loads Node's fetch as well (nodemailer.ts)
-const { STATUS_CODES } = process.getBuiltinModule('node:http')
 
 /** How long a stop waits for the rest of a request. */
 const uploadGraceMs = 1_000

@@ -2,7 +2,7 @@
 import type { FastifyInstance } from 'fastify'
 import packageJson from '../../../package.json' with { type: 'json' }
 import { openApi } from '../api-description.ts'
-import { loadPage } from '../page.ts'
+import { loadPage, pageHeaders, sendPage, servedPage } from '../page.ts'
 
 export interface OpenApiOptions {
   readonly withPage: boolean
@@ -12,15 +12,6 @@ export async function openApiRoutes(app: FastifyInstance, { withPage }: OpenApiO
   const description = openApi(packageJson.version)
   app.get('/openapi.json', () => description)
   if (!withPage) return
-  const page = await loadPage('docs.html', ["connect-src 'self'"])
-  app.get('/docs', (_request, reply) =>
-    reply
-      .type('text/html; charset=utf-8')
-      .headers({
-        'content-security-policy': page.policy,
-        'x-content-type-options': 'nosniff',
-        'referrer-policy': 'no-referrer',
-      })
-      .send(page.html),
-  )
+  const page = await loadPage('docs.html', servedPage)
+  app.get('/docs', (_request, reply) => sendPage(reply.headers(pageHeaders), page))
 }

@@ -19,7 +19,7 @@ import { tryRender, detailOf, galleryOf, type GalleryEntry } from '../../mails/p
 import { sampleClaims } from '../../mails/sample.ts'
 import { joinBody, type Message, type Receipt } from '../../message.ts'
 import { adminGate } from '../admin-gate.ts'
-import { loadPage } from '../page.ts'
+import { foreignFrame, loadPage, openLinksOutside, pageHeaders, sendPage, servedPage } from '../page.ts'
 
 export interface PreviewRoutesOptions {
   /** Asked anew for each request, so a catalogue that follows its files is shown as it is. */
@@ -38,14 +38,6 @@ interface OneMail {
 
 const maxBody = 64 * 1024
 const oneMail = '/preview/mails/:app/:kind/:locale'
-const served = ["connect-src 'self'", "frame-ancestors 'none'"]
-const framePolicy = [
-  'sandbox allow-popups allow-popups-to-escape-sandbox',
-  "default-src 'none'",
-  "style-src 'unsafe-inline'",
-  'img-src data:',
-  "frame-ancestors 'self'",
-].join('; ')
 
 const claimsSchema = z.record(z.string().max(64), z.union([z.string(), z.number(), z.null()]))
 const bodySchema = z.strictObject({ claims: claimsSchema })
@@ -54,26 +46,18 @@ const loginSchema = z.strictObject({ token: z.string().min(1).max(1_000) })
 /** Fastify plugin. What it throws are `MailerError`s for the app's error handler. */
 export async function previewRoutes(app: FastifyInstance, options: PreviewRoutesOptions) {
   const { catalogue, buildMime, sendToInbox, adminToken, now = Date.now } = options
-  const page = await loadPage('preview.html', [...served, "frame-src 'self'", "form-action 'self'"])
+  const page = await loadPage('preview.html', [...servedPage, "frame-src 'self'", "form-action 'self'"])
   const listed = galleryShelf(now)
   const oneBody = { bodyLimit: maxBody }
 
   app.addHook('onRequest', async (request, reply) => {
-    reply.headers({
-      'cache-control': 'no-store',
-      'x-content-type-options': 'nosniff',
-      // Not `no-referrer`: with that, browsers send `Origin: null` where the check below needs the real one.
-      'referrer-policy': 'same-origin',
-      'content-security-policy': "default-src 'none'; frame-ancestors 'none'",
-    })
+    // with `no-referrer`, browsers send `Origin: null` where the check below needs the real one
+    reply.headers({ ...pageHeaders, 'referrer-policy': 'same-origin' })
     if (request.method === 'POST') refuseForeign(request)
   })
   if (adminToken !== undefined) await guard(app, adminToken, now)
 
-  app.get('/preview', async (_request, reply) => {
-    reply.type('text/html; charset=utf-8').header('content-security-policy', page.policy)
-    return page.html
-  })
+  app.get('/preview', async (_request, reply) => sendPage(reply, page))
 
   app.get('/preview/mails', async () => ({
     ...listed(catalogue),
@@ -131,8 +115,8 @@ export async function previewRoutes(app: FastifyInstance, options: PreviewRoutes
 
   async function answerHtml(mail: MailTemplate, claims: object, reply: FastifyReply) {
     const { message, fault } = tryRender(mail, claims, identity())
-    reply.headers({ 'content-security-policy': framePolicy, 'referrer-policy': 'no-referrer' })
-    if (message) return reply.type('text/html; charset=utf-8').send(openOutside(joinBody(message.html)))
+    reply.headers(foreignFrame)
+    if (message) return reply.type('text/html; charset=utf-8').send(openLinksOutside(joinBody(message.html)))
     return reply.code(fault.status).type('text/plain; charset=utf-8').send(`${fault.msg}\n${fault.hint}`)
   }
 }
@@ -140,15 +124,14 @@ export async function previewRoutes(app: FastifyInstance, options: PreviewRoutes
 /** Puts everything behind the admin token; whoever asks for the page without it gets the way in. */
 async function guard(app: FastifyInstance, adminToken: string, now: () => number) {
   const gate = adminGate(adminToken, now)
-  const login = await loadPage('preview-login.html', [...served, "form-action 'none'"])
+  const login = await loadPage('preview-login.html', [...servedPage, "form-action 'none'"])
 
   app.addHook('onRequest', async (request, reply) => {
     const { url } = request.routeOptions
     if (gate.isOpen(request) || url === '/preview/login') return undefined
     reply.code(401).header('www-authenticate', 'Bearer')
     if (url !== '/preview') throw new MailerError('token_signature', { reason: 'admin token' })
-    reply.type('text/html; charset=utf-8').header('content-security-policy', login.policy)
-    return reply.send(login.html)
+    return sendPage(reply, login)
   })
 
   app.post('/preview/login', { bodyLimit: 4_096 }, async (request, reply) => {
@@ -208,11 +191,6 @@ function readForm(body: unknown) {
   } catch (error) {
     throw error instanceof MailerError ? error : new MailerError('bad_request', { reason: 'body' })
   }
-}
-
-/** Lets links open in a tab of their own: inside the frame the page's policy would stop them. */
-function openOutside(html: string): string {
-  return html.replace(/<head>/i, '$&<base target="_blank">')
 }
 
 function randomId(): string {

@@ -117,7 +117,7 @@ test('the HTML view is locked up: no scripts, no network, an origin of its own',
   const answer = await app.inject(`/inbox/messages/${id}/html`)
   expect(answer.headers['content-type']).toBe('text/html; charset=utf-8')
   expect(answer.headers['content-security-policy']).toBe(
-    "sandbox allow-popups allow-popups-to-escape-sandbox; default-src 'none'; style-src 'unsafe-inline'; img-src data:",
+    "sandbox allow-popups allow-popups-to-escape-sandbox; default-src 'none'; style-src 'unsafe-inline'; img-src data:; frame-ancestors 'self'",
   )
 })
 
@@ -190,7 +190,7 @@ test('the hint stands on the page as text, made anew for each page when it is a 
   let count = 0
   const { app } = await inboxApp({ hint: () => `curl '<b>$&' # ${++count}` })
   expect((await app.inject('/inbox')).body).toContain(
-    '<code id="hint">curl &#39;&#60;b&#62;$&#38;&#39; # 1</code>',
+    '<code id="hint">curl &#39;&lt;b&gt;$&amp;&#39; # 1</code>',
   )
   expect((await app.inject('/inbox')).body).toContain('# 2</code>')
 })
