@@ -5,7 +5,7 @@
  * literals or single-label domains, because every one of them has been read differently by some mail program.
  */
 import { domainToASCII, domainToUnicode } from 'node:url'
-import { MailerError } from './errors.ts'
+import { invalidClaim } from './errors.ts'
 
 const maxAddress = 254
 const maxLocal = 64
@@ -33,7 +33,7 @@ export function checkAddress(value: string, claim = 'user_email'): string {
     domain !== undefined &&
     isMailDomain(domain) &&
     address.length <= maxAddress
-  if (!right) throw new MailerError('claims_invalid', { claim, reason: 'address' })
+  if (!right) throw invalidClaim(claim, 'address')
   return address
 }
 

@@ -2,7 +2,7 @@
  * Owns the wire: the claims of a token, the shape of an answer, and the one table from failure code to answer.
  */
 import { z } from 'zod'
-import { type FailureCode, MailerError } from './errors.ts'
+import { claimReasons, type FailureCode, MailerError } from './errors.ts'
 
 /** `null` and `""` mean absent everywhere in a token. */
 const absent = (value: unknown) => (value === null || value === '' ? undefined : value)
@@ -45,7 +45,7 @@ export const failures = {
     status: 422,
     error: 1,
     msg: 'Problem with token',
-    meaning: 'a claim is missing or wrong; `msg` names it',
+    meaning: 'a claim is missing or wrong; `claim` names it and `reason` says why',
   },
   mail_unknown: { status: 404, error: 1, msg: 'Unknown mail', meaning: 'there is no such app or kind' },
   not_found: { status: 404, error: 1, msg: 'Not found', meaning: 'no such path' },
@@ -94,6 +94,12 @@ export const answerSchema = z.object({
   msg: z.string().describe('a fixed sentence for people'),
   code: z.enum(['sent', 'queued', ...failureCodes]).describe('what programs decide by'),
   id: z.string().optional().describe('when a mail exists: its name under `/deliveries`'),
+  claim: z.string().optional().describe('with `claims_invalid`: the claim that is missing or wrong'),
+  reason: z.enum(claimReasons).optional().describe('with `claims_invalid`: what is wrong with it'),
+  claims: z
+    .array(z.string())
+    .optional()
+    .describe('with `claims_invalid`: all such claims, where several are'),
 })
 export type Answer = Readonly<z.infer<typeof answerSchema>>
 
@@ -115,10 +121,23 @@ export const deliverySchema = answerSchema.extend({
 
 /** The answer to anything thrown. What is not a `MailerError` is a bug of ours, and says nothing. */
 export function failureAnswer(error: unknown): { status: number; answer: Answer } {
-  const { code, claim, id } = error instanceof MailerError ? error : new MailerError('internal')
+  const failure = error instanceof MailerError ? error : new MailerError('internal')
+  const { code, id } = failure
   const { status, error: wire, msg } = failures[code]
-  const named = code === 'claims_invalid' && claim !== undefined ? `${msg}: ${claim}` : msg
-  return { status, answer: { error: wire, msg: named, code, ...(id !== undefined && { id }) } }
+  const answer = { error: wire, msg, code, ...(id !== undefined && { id }) }
+  return { status, answer: code === 'claims_invalid' ? { ...answer, ...claimFault(failure, msg) } : answer }
+}
+
+/** Names and fixed words only: no value of a claim leaves with an answer. */
+function claimFault({ claim, reason, claims }: MailerError, msg: string): Partial<Answer> {
+  if (claim === undefined) return {}
+  const known = claimReasons.find((each) => each === reason)
+  return {
+    msg: `${msg}: ${claim}`,
+    claim,
+    ...(known && { reason: known }),
+    ...(claims && { claims: [...claims] }),
+  }
 }
 
 export const appPattern = /^[a-z][a-z0-9]{0,31}$/

@@ -18,6 +18,19 @@ export type FailureCode =
   | 'store_unavailable'
   | 'internal'
 
+/** What can be wrong with one claim, on the wire and in the log. */
+export const claimReasons = [
+  'missing',
+  'type',
+  'length',
+  'control',
+  'address',
+  'key',
+  'link',
+  'size',
+] as const
+export type ClaimReason = (typeof claimReasons)[number]
+
 /**
  * What every part throws when it can say why. `claim` names the claim at fault (never its value);
  * `reason` is a short fixed word for the log; `cause` is foreign and reaches neither the wire nor the log as text.
@@ -27,6 +40,8 @@ export class MailerError extends Error {
   readonly code: FailureCode
   readonly claim: string | undefined
   readonly reason: string | undefined
+  /** All claims at fault, where there are several. */
+  readonly claims: readonly string[] | undefined
   /** With `rate_limited`: seconds until a mail may be sent again. */
   readonly retryAfterS: number | undefined
   /** Of the mail that exists all the same, and is dead. */
@@ -34,13 +49,25 @@ export class MailerError extends Error {
 
   constructor(
     code: FailureCode,
-    details: { claim?: string; reason?: string; retryAfterS?: number; id?: string; cause?: unknown } = {},
+    details: {
+      claim?: string
+      reason?: string
+      claims?: readonly string[]
+      retryAfterS?: number
+      id?: string
+      cause?: unknown
+    } = {},
   ) {
     super(code, { cause: details.cause })
     this.code = code
     this.claim = details.claim
     this.reason = details.reason
+    this.claims = details.claims
     this.retryAfterS = details.retryAfterS
     this.id = details.id
   }
+}
+
+export function invalidClaim(claim: string, reason: ClaimReason): MailerError {
+  return new MailerError('claims_invalid', { claim, reason })
 }

@@ -1,6 +1,6 @@
 /** Owns which links a mail may carry: the caller's URL and link token, joined by plain concatenation. */
 import { isMailDomain } from './address.ts'
-import { MailerError } from './errors.ts'
+import { invalidClaim } from './errors.ts'
 
 export interface LinkRules {
   /** Allows `http:` and hosts such as `localhost`, for development. */
@@ -20,11 +20,10 @@ const tokenCharacters = /^[A-Za-z0-9._~-]+$/
  */
 export function joinLink(base: string, token: string, rules: LinkRules): string {
   const origin = originOf(base, rules)
-  if (origin === undefined)
-    throw new MailerError('claims_invalid', { claim: 'email_link_url', reason: 'link' })
+  if (origin === undefined) throw invalidClaim('email_link_url', 'link')
   const link = base + token
   const right = tokenCharacters.test(token) && link.length <= maxLink && originOf(link, rules) === origin
-  if (!right) throw new MailerError('claims_invalid', { claim: 'email_link_token', reason: 'link' })
+  if (!right) throw invalidClaim('email_link_token', 'link')
   return link
 }
 

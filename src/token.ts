@@ -2,9 +2,10 @@
 import { isUtf8 } from 'node:buffer'
 import { createSecretKey, type KeyObject } from 'node:crypto'
 import jwt from 'jsonwebtoken'
+import type { z } from 'zod'
 import { checkAddress } from './address.ts'
 import { type Claims, claimsSchema } from './contract.ts'
-import { MailerError } from './errors.ts'
+import { type ClaimReason, MailerError } from './errors.ts'
 
 const toleranceS = 60
 
@@ -42,14 +43,19 @@ export function claimsOfSealed(token: string): Claims {
   return readClaims(plainClaims(token, jwt.decode(token)))
 }
 
-/** Throws `claims_invalid` naming the first claim that is missing or wrong. */
+/** Throws `claims_invalid` naming the claims that are missing or of the wrong type, else the address that is no address. */
 export function readClaims(payload: unknown): Claims {
   const parsed = claimsSchema.safeParse(payload)
-  if (!parsed.success) {
-    const claim = String(parsed.error.issues[0]?.path[0] ?? 'user_email')
-    throw new MailerError('claims_invalid', { claim, reason: 'type' })
-  }
+  if (!parsed.success) throw wrongClaims(parsed.error, payload)
   return { ...parsed.data, user_email: checkAddress(parsed.data.user_email) }
+}
+
+function wrongClaims({ issues }: z.ZodError, payload: unknown): MailerError {
+  const claims = [...new Set(issues.map(({ path: [name] }) => String(name ?? 'user_email')))]
+  const [claim = 'user_email'] = claims
+  const value: unknown = Object(payload)[claim]
+  const reason: ClaimReason = value === undefined || value === null || value === '' ? 'missing' : 'type'
+  return new MailerError('claims_invalid', { claim, reason, ...(claims.length > 1 && { claims }) })
 }
 
 interface VerifiedSignature {

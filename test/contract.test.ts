@@ -2,6 +2,7 @@ import { readFileSync } from 'node:fs'
 import { describe, expect, it } from 'vitest'
 import { failureAnswer, failures } from '../src/contract.ts'
 import { MailerError } from '../src/errors.ts'
+import { readClaims } from '../src/token.ts'
 
 const readme = readFileSync(new URL('../README.md', import.meta.url), 'utf8')
 const rows = [
@@ -33,8 +34,36 @@ describe('an answer', () => {
     })
     expect(failureAnswer(thrown)).toEqual({
       status: 422,
-      answer: { error: 1, msg: 'Problem with token: user_email', code: 'claims_invalid' },
+      answer: {
+        error: 1,
+        msg: 'Problem with token: user_email',
+        code: 'claims_invalid',
+        claim: 'user_email',
+        reason: 'address',
+      },
     })
+  })
+
+  it('names every claim that is missing or of the wrong type, and no value', () => {
+    const refused = (payload: object) => {
+      try {
+        return readClaims(payload)
+      } catch (error) {
+        return failureAnswer(error).answer
+      }
+    }
+    const msg = 'Problem with token: user_email'
+    const first = { error: 1, msg, code: 'claims_invalid', claim: 'user_email' }
+    const claims = ['user_email', 'user_name']
+    expect(refused({ user_name: { given: 'value' } })).toEqual({ ...first, reason: 'missing', claims })
+    expect(refused({ user_email: 7, user_name: 7 })).toEqual({ ...first, reason: 'type', claims })
+    expect(refused({ user_email: null })).toEqual({ ...first, reason: 'missing' })
+    expect(refused({ user_email: 'value' })).toEqual({ ...first, reason: 'address' })
+  })
+
+  it('gives no reason to a failure that names no claim', () => {
+    const { answer } = failureAnswer(new MailerError('token_malformed', { claim: 'exp', reason: 'type' }))
+    expect(answer).toEqual({ error: 1, msg: 'Problem with token', code: 'token_malformed' })
   })
 
   it('to a bug says nothing about it', () => {

@@ -1,10 +1,12 @@
 """Send mails through jwt-mailer, and take their links back. Copy it into your project: needs PyJWT and requests."""
+import logging
 import time
 import uuid
 
 import jwt
 import requests
 
+log = logging.getLogger(__name__)
 PASSING = {"unreachable", "store_unavailable", "relay_unavailable", "internal"}
 
 
@@ -42,6 +44,8 @@ class Mailer:
         try:  # the mailer answers within 25 seconds; what requests raises may quote the token, so it ends here
             reply = requests.post(self.route + "/" + kind, json={"token": token}, timeout=30, allow_redirects=False)
             answer = reply.json()
+            if answer["code"] == "claims_invalid":
+                log.warning("the mailer refuses a claim: %s (%s)", answer.get("claim"), answer.get("reason"))
             return str(answer["code"]), answer.get("id")
         except (requests.RequestException, ValueError, KeyError, TypeError):
             return "unreachable", None

@@ -1,5 +1,5 @@
 /** Owns what comes back from the service: bounded, checked, and turned into a value. */
-import type { FailureCode } from '../errors.ts'
+import type { ClaimReason, FailureCode } from '../errors.ts'
 
 /**
  * Why there is no mail: a code of the service, or one of the client's own.
@@ -18,8 +18,10 @@ export interface ClientFailure {
   readonly retryable: boolean
   /** With `rate_limited`: seconds until another mail may be sent. */
   readonly retryAfterS?: number
-  /** With `claims_invalid`: which claim is missing or wrong. */
+  /** With `claims_invalid`: which claim is missing or wrong, why, and all of them where there are several. */
   readonly claim?: string
+  readonly reason?: ClaimReason
+  readonly claims?: readonly string[]
   /** With `refused` and `expired`, where the mail is known: what `status` takes. */
   readonly id?: string
 }
@@ -55,6 +57,17 @@ const serviceCodes = {
   internal: true,
 } satisfies Record<FailureCode, true>
 
+const claimReasons = {
+  missing: true,
+  type: true,
+  length: true,
+  control: true,
+  address: true,
+  key: true,
+  link: true,
+  size: true,
+} satisfies Record<ClaimReason, true>
+
 export function failure(code: ClientFailureCode): ClientFailure {
   return { ok: false, code, retryable: passing.has(code) }
 }
@@ -74,7 +87,12 @@ export async function readAnswer(response: Response): Promise<Accepting | Client
   if (answer['error'] === 0 && response.ok) return { ok: true, fields: answer }
   const code = answer['code']
   if (!isServiceCode(code)) return failure('bad_answer')
-  return { ...failure(code), ...retryAfter(response), ...claimIn(code, answer['msg']), ...idIn(answer) }
+  return {
+    ...failure(code),
+    ...retryAfter(response),
+    ...(code === 'claims_invalid' && claimsIn(answer)),
+    ...idIn(answer),
+  }
 }
 
 async function readBounded({ body }: Response): Promise<string> {
@@ -112,8 +130,14 @@ function idIn({ id }: Record<string, unknown>): { id?: string } {
   return typeof id === 'string' ? { id } : {}
 }
 
-/** `Problem with token: user_email` */
-function claimIn(code: FailureCode, msg: unknown): { claim?: string } {
-  const [, claim] = /: ([a-z][a-z0-9_]*)$/.exec(String(msg)) ?? []
-  return code === 'claims_invalid' && claim !== undefined ? { claim } : {}
+function claimsIn({ claim, reason, claims }: Record<string, unknown>): Partial<ClientFailure> {
+  return {
+    ...(typeof claim === 'string' && { claim }),
+    ...(isClaimReason(reason) && { reason }),
+    ...(Array.isArray(claims) && { claims: claims.map(String) }),
+  }
+}
+
+function isClaimReason(reason: unknown): reason is ClaimReason {
+  return typeof reason === 'string' && Object.hasOwn(claimReasons, reason)
 }

@@ -3,7 +3,7 @@
  */
 import { z } from 'zod'
 import type { Claims } from '../contract.ts'
-import { MailerError } from '../errors.ts'
+import { invalidClaim } from '../errors.ts'
 import { joinLink, type LinkRules } from '../link.ts'
 import { cleanText } from './values.ts'
 
@@ -156,7 +156,7 @@ export function readClaim(rule: ClaimRule, claims: Claims): string {
   const value = Object.hasOwn(claims, rule.name) ? claims[rule.name] : undefined
   const text = value === undefined || value === null ? '' : textOf(rule, value)
   if (text !== '') return text
-  if (rule.default === undefined) throw invalid(rule.name, 'missing')
+  if (rule.default === undefined) throw invalidClaim(rule.name, 'missing')
   return rule.default
 }
 
@@ -164,10 +164,10 @@ function textOf(rule: ClaimRule, value: unknown): string {
   // identifiers come as numbers or as texts, depending on the caller's database
   if (Number.isSafeInteger(value)) return String(value)
   if (value === '') return ''
-  if (rule.type !== 'text' || typeof value !== 'string') throw invalid(rule.name, 'type')
-  if (value.length > rule.max) throw invalid(rule.name, 'length')
+  if (rule.type !== 'text' || typeof value !== 'string') throw invalidClaim(rule.name, 'type')
+  if (value.length > rule.max) throw invalidClaim(rule.name, 'length')
   const text = cleanText(value)
-  if (text === undefined) throw invalid(rule.name, 'control')
+  if (text === undefined) throw invalidClaim(rule.name, 'control')
   return text
 }
 
@@ -182,16 +182,16 @@ export function readKey(rule: ClaimRule, claims: Claims): string {
   const sent = claims.user_aut_key_or_otp ? 'user_aut_key_or_otp' : 'user_aut_key'
   const key = claims[sent]
   if (!key && !rule.required) return ''
-  if (!key) throw invalid(rule.name, 'missing')
-  if (!keyPattern.test(key) || keyLikeLink.test(key)) throw invalid(sent, 'key')
+  if (!key) throw invalidClaim(rule.name, 'missing')
+  if (!keyPattern.test(key) || keyLikeLink.test(key)) throw invalidClaim(sent, 'key')
   return key
 }
 
 /** The joined link, byte for byte. */
 export function readLink(claims: Claims, rules: LinkRules): string {
   const { email_link_url: base, email_link_token: token } = claims
-  if (!base) throw invalid('email_link_url', 'missing')
-  if (!token) throw invalid('email_link_token', 'missing')
+  if (!base) throw invalidClaim('email_link_url', 'missing')
+  if (!token) throw invalidClaim('email_link_token', 'missing')
   return joinLink(base, token, rules)
 }
 
@@ -207,8 +207,4 @@ export function linkExpiry(token: string): number | undefined {
   } catch {
     return undefined
   }
-}
-
-function invalid(claim: string, reason: string): MailerError {
-  return new MailerError('claims_invalid', { claim, reason })
 }

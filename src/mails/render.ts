@@ -1,6 +1,6 @@
 /** Owns how the claims of one token fill a mail. Nothing is parsed here: values go into slots, harmless for each part. */
 import type { Claims } from '../contract.ts'
-import { MailerError } from '../errors.ts'
+import { invalidClaim } from '../errors.ts'
 import type { Body, Message } from '../message.ts'
 import type { MailTemplate } from './catalogue.ts'
 import { linkExpiry, readClaim, readKey, readLink, type Source } from './claims.ts'
@@ -47,8 +47,7 @@ export function draftMail(mail: MailTemplate, claims: Claims): (identity: Messag
   )
   const htmlValues = program.expressions.map((expression, index) => htmlValue(expression, textValues[index]!))
   const html = fillBody(program.html, htmlValues, plain)
-  if (lengthOf(html) > maxHtml)
-    throw new MailerError('claims_invalid', { claim: longest(mail, given), reason: 'size' })
+  if (lengthOf(html) > maxHtml) throw invalidClaim(longest(mail, given), 'size')
   const to = { name: headerText(fill(program.toName, plain, plain), maxName), address: claims.user_email }
   const subject = headerText(fill(program.subject, plain, plain), maxSubject)
   return ({ id, date }) => ({

@@ -105,6 +105,7 @@ describe('a refusal', () => {
       code: 'claims_invalid',
       retryable: false,
       claim: 'user_aut_key_or_otp',
+      reason: 'missing',
     })
     expect(logLines().filter(({ code }) => code === 'claims_invalid')).toHaveLength(1)
   })

@@ -162,6 +162,7 @@ describe('every answer is our JSON', () => {
       'claims_invalid',
       1,
       'Problem with token: user_email',
+      { claim: 'user_email', reason: 'missing' },
     ],
     [
       'a missing key',
@@ -170,6 +171,7 @@ describe('every answer is our JSON', () => {
       'claims_invalid',
       1,
       'Problem with token: user_aut_key_or_otp',
+      { claim: 'user_aut_key_or_otp', reason: 'missing' },
     ],
     [
       'a missing link',
@@ -178,6 +180,7 @@ describe('every answer is our JSON', () => {
       'claims_invalid',
       1,
       'Problem with token: email_link_url',
+      { claim: 'email_link_url', reason: 'missing' },
     ],
     [
       'a missing link token',
@@ -186,6 +189,7 @@ describe('every answer is our JSON', () => {
       'claims_invalid',
       1,
       'Problem with token: email_link_token',
+      { claim: 'email_link_token', reason: 'missing' },
     ],
     [
       'a hostile link',
@@ -194,6 +198,7 @@ describe('every answer is our JSON', () => {
       'claims_invalid',
       1,
       'Problem with token: email_link_url',
+      { claim: 'email_link_url', reason: 'link' },
     ],
     ['an unknown kind', `/emailservice/nosuch/${token}`, 404, 'mail_unknown', 1, 'Unknown mail'],
     ['an unknown app', `/emailservice-nosuch/${token}`, 404, 'mail_unknown', 1, 'Unknown mail'],
@@ -209,11 +214,11 @@ describe('every answer is our JSON', () => {
     ['a trailing slash', `/emailservice/confirmation/${token}/`, 404, 'not_found', 1, 'Not found'],
     ['a bad escape', '/emailservice/%zz', 400, 'bad_request', 1, 'Bad request'],
     ['a token too long for a URL', `/emailservice/${'a'.repeat(13_000)}`, 414, 'too_large', 1, 'Too large'],
-  ])('%s', async (_title, url, status, code, error, msg) => {
+  ])('%s', async (_title, url, status, code, error, msg, named?) => {
     const { app, relay } = await testApp()
     const response = await app.inject(url)
     expect(response.statusCode).toBe(status)
-    expect(response.json()).toEqual({ error, msg, code })
+    expect(response.json()).toEqual({ error, msg, code, ...named })
     expect(response.headers).toMatchObject({
       'cache-control': 'no-store',
       'content-type': 'application/json; charset=utf-8',
