@@ -1,5 +1,4 @@
 /** Owns the service's beginning: environment → parts → listening. */
-import { fileURLToPath } from 'node:url'
 import { buildApp } from './http/app.ts'
 import { relayLog, retrier } from './delivery/retry.ts'
 import { ConfigError, problemLine } from './config/config-error.ts'
@@ -8,8 +7,9 @@ import { type Config, readConfig } from './config/config.ts'
 import { type DeliverParts, deliverer } from './delivery/deliver.ts'
 import { shutDownInOrder } from './shutdown.ts'
 import { describeError, type Log, openLog } from './log.ts'
-import { CatalogueError, loadCatalogue } from './mails/catalogue.ts'
+import { catalogueOptions, loadCatalogue } from './mails/catalogue.ts'
 import { liveCatalogue } from './mails/live.ts'
+import { CatalogueError, formatProblem } from './mails/problem.ts'
 import { mimeBuilder } from './mime/mime.ts'
 import { openMetrics } from './metrics.ts'
 import { OutboxError } from './outbox/reconnect.ts'
@@ -21,8 +21,6 @@ import type { Inbox } from './dev/inbox-server.ts'
 import { relayTransport } from './transport/relays.ts'
 import type { SmtpOptions } from './transport/smtp.ts'
 import { localUrl, sampleCommand, welcome } from './dev/banner.ts'
-
-const builtInMails = fileURLToPath(new URL('../mails', import.meta.url))
 
 /** How fast time passes and how long things may take. A test hurries; the service itself never does. */
 export interface Pace {
@@ -48,13 +46,7 @@ export async function start(config: Config, log: Log, pace: Pace = {}): Promise<
   // what it rejects with is heard below
   opening.catch(() => undefined)
   const readCatalogue = config.production ? loadCatalogue : liveCatalogue
-  const catalogue = readCatalogue({
-    dir: config.mailsDir ?? builtInMails,
-    appName: config.appName,
-    senderName: config.sender.name,
-    senderAddress: config.sender.address,
-    allowHttpLinks: config.allowHttpLinks,
-  })
+  const catalogue = readCatalogue(catalogueOptions(config))
   const inbox = config.relays.length > 0 ? undefined : await openOwnInbox()
   const buildMime = await mimeBuilder()
   const relays = inbox ? [inboxRelay(inbox.port)] : config.relays
@@ -135,7 +127,8 @@ export async function main(pace?: Pace): Promise<void> {
 
 /** What a person can do something about is told in a sentence; the rest is a bug and shows where it is, not what it held. */
 function startFailure(error: unknown): string {
-  const told = [ConfigError, CatalogueError, OutboxError].some((kind) => error instanceof kind)
+  if (error instanceof CatalogueError) return error.problems.map(formatProblem).join('\n')
+  const told = [ConfigError, OutboxError].some((kind) => error instanceof kind)
   if (error instanceof Error && told) return error.message
   const { code, port }: { code?: string; port?: number } = Object(error)
   if (code === 'EADDRINUSE') return `Cannot start: port ${port} is taken. Set PORT to a free one.`

@@ -1,6 +1,6 @@
 /** The command as a person or a pre-commit hook calls it: a process of its own, its output and its exit code. */
 import { spawnSync } from 'node:child_process'
-import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { cpSync, existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join, resolve } from 'node:path'
 import PostalMime from 'postal-mime'
 import { describe, expect, test } from 'vitest'
@@ -143,6 +143,19 @@ describe('check', () => {
       message: expect.stringMatching(/^`usr_name` is not declared/),
     })
     expect(JSON.parse(run(['check', '--json']).stdout)).toMatchObject({ ok: true, mails: 35, problems: [] })
+  })
+
+  test('keeps file, line and message apart where the folder is called like a problem', () => {
+    const cwd = temporaryFolder()
+    const dir = 'mails:7: a folder'
+    cpSync(spoiledMails('default/reset.fr.md', '{{ user_name }}', '{{ usr_name }}'), join(cwd, dir), {
+      recursive: true,
+    })
+    expect(JSON.parse(run(['check', dir, '--json'], { cwd }).stdout)).toHaveProperty('problems[0]', {
+      file: `${dir}/default/reset.fr.md`,
+      line: lineOf(join(cwd, dir, 'default/reset.fr.md'), '{{ usr_name }}'),
+      message: expect.stringMatching(/^`usr_name` is not declared/),
+    })
   })
 
   test('colours nothing when its output is not a terminal', () => {

@@ -2,7 +2,8 @@
 import { type ExitCode, type Terminal } from './terminal.ts'
 import { lintCatalogue } from '../mails/lint.ts'
 import { galleryOf } from '../mails/preview.ts'
-import { mailsFolder, placedProblem, readMails, type Problem } from './mails.ts'
+import type { Problem } from '../mails/problem.ts'
+import { mailsFolder, problemsFromHere, readMails } from './mails.ts'
 
 export interface CheckOptions {
   readonly dir: string | undefined
@@ -13,9 +14,8 @@ export interface CheckOptions {
 export function checkMails(options: CheckOptions, terminal: Terminal): ExitCode {
   const dir = mailsFolder(options.dir)
   const { catalogue, problems } = readMails({ dir })
-  const found = catalogue ? [...adviceOn(dir, galleryOf(catalogue, Date.now()))] : problems
+  const listed = catalogue ? problemsFromHere(dir, adviceOn(dir, galleryOf(catalogue, Date.now()))) : problems
   const mails = catalogue?.mails.length
-  const listed = found.map((line) => placedProblem(dir, line))
   if (options.json)
     terminal.out(JSON.stringify({ ok: listed.length === 0, dir, mails: mails ?? null, problems: listed }))
   else tell(dir, mails, listed, terminal)
@@ -23,9 +23,11 @@ export function checkMails(options: CheckOptions, terminal: Terminal): ExitCode 
 }
 
 /** Samples that do not make a mail leave nothing to lint. */
-function adviceOn(dir: string, gallery: ReturnType<typeof galleryOf>): readonly string[] {
+function adviceOn(dir: string, gallery: ReturnType<typeof galleryOf>): readonly Problem[] {
   const faulty = gallery.flatMap(({ file, fault }) =>
-    fault ? [`${file}:1: the samples are refused: ${fault.claim ?? fault.msg}. ${fault.hint}`] : [],
+    fault
+      ? [{ file, line: 1, message: `the samples are refused: ${fault.claim ?? fault.msg}. ${fault.hint}` }]
+      : [],
   )
   return faulty.length > 0 ? faulty : lintCatalogue(dir)
 }

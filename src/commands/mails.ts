@@ -1,18 +1,10 @@
 /** Owns how a command comes to its mails: which folder is meant, what is in it, and where a problem lies from here. */
 import { statSync } from 'node:fs'
 import path from 'node:path'
-import { fileURLToPath } from 'node:url'
 import { CommandError } from './terminal.ts'
-import { CatalogueError, loadCatalogue, type Catalogue } from '../mails/catalogue.ts'
-
-/** `file` is relative to where the command was called, as editors and terminals want it. */
-export interface Problem {
-  readonly file: string
-  readonly line: number
-  readonly message: string
-}
-
-const builtInMails = fileURLToPath(new URL('../../mails', import.meta.url))
+import { builtInMails } from '../mails/built-in.ts'
+import { loadCatalogue, type Catalogue } from '../mails/catalogue.ts'
+import { CatalogueError, type Problem } from '../mails/problem.ts'
 
 /** The folder, relative to here when it lies below. Throws a `CommandError` when there is none. */
 export function mailsFolder(given: string | undefined): string {
@@ -23,10 +15,10 @@ export function mailsFolder(given: string | undefined): string {
   return near === '' ? '.' : near.startsWith('..') ? dir : near
 }
 
-/** Either the catalogue or what is wrong with it, never both. */
+/** Either the catalogue or its problems, never both. Their files are named as they are reached from here. */
 export function readMails(options: { dir: string; appName?: string | undefined }): {
   catalogue: Catalogue | undefined
-  problems: readonly string[]
+  problems: readonly Problem[]
 } {
   const sender = { senderName: options.appName || 'Example', senderAddress: 'noreply@example.com' }
   try {
@@ -39,13 +31,14 @@ export function readMails(options: { dir: string; appName?: string | undefined }
     return { catalogue, problems: [] }
   } catch (error) {
     if (!(error instanceof CatalogueError)) throw error
-    return { catalogue: undefined, problems: error.problems }
+    return { catalogue: undefined, problems: problemsFromHere(options.dir, error.problems) }
   }
 }
 
-/** `file:line: sentence` of the catalogue, whose files are relative to its folder. */
-export function placedProblem(dir: string, problem: string): Problem {
-  const [, file = dir, line = '1', message = problem] = /^(.+?):(\d+): (.*)$/s.exec(problem) ?? []
-  const placed = file === dir || path.isAbsolute(file) ? file : path.join(dir, file)
-  return { file: placed, line: Number(line), message }
+/** Problems of the catalogue in `dir`, with their files as they are reached from here: editors and terminals want it so. */
+export function problemsFromHere(dir: string, problems: readonly Problem[]): Problem[] {
+  return problems.map((problem) => {
+    const { file } = problem
+    return { ...problem, file: file === dir || path.isAbsolute(file) ? file : path.join(dir, file) }
+  })
 }

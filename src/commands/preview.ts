@@ -10,7 +10,8 @@ import { mimeBuilder } from '../mime/mime.ts'
 import { detailOf, galleryOf, type PreviewParts } from '../mails/preview.ts'
 import { sampleClaims } from '../mails/sample.ts'
 import { loadPage } from '../http/page.ts'
-import { mailsFolder, placedProblem, readMails } from './mails.ts'
+import { formatProblem } from '../mails/problem.ts'
+import { mailsFolder, problemsFromHere, readMails } from './mails.ts'
 
 export interface WritePreviewsOptions {
   readonly out: string
@@ -26,7 +27,7 @@ export async function writePreviews(options: WritePreviewsOptions, terminal: Ter
   const date = new Date()
   const gallery = catalogue ? galleryOf(catalogue, date.getTime()) : []
   const refused = gallery.flatMap(({ file, fault }) =>
-    fault ? [`${file}:1: ${fault.msg}. ${fault.hint}`] : [],
+    fault ? [{ file, line: 1, message: `${fault.msg}. ${fault.hint}` }] : [],
   )
   const index = path.join(options.out, 'index.html')
   if (catalogue) {
@@ -34,9 +35,8 @@ export async function writePreviews(options: WritePreviewsOptions, terminal: Ter
     const details = await writeMails(catalogue.mails, options.out, parts)
     writeFileSync(index, await indexPage({ mails: gallery, problems: [], details }))
   }
-  const listed = [...problems, ...refused].map((line) => placedProblem(dir, line))
-  for (const { file, line, message } of options.json ? [] : listed)
-    terminal.err(`${file}:${line}: ${message}`)
+  const listed = [...problems, ...problemsFromHere(dir, refused)]
+  for (const problem of options.json ? [] : listed) terminal.err(formatProblem(problem))
   if (options.json)
     terminal.out(JSON.stringify({ ok: listed.length === 0, index, mails: gallery.length, problems: listed }))
   else if (catalogue) terminal.out(`${gallery.length} mails: open ${index}`)

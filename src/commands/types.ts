@@ -1,6 +1,7 @@
 /** Owns `jwt-mailer types`: what each mail asks of its caller, written as TypeScript for `createMailer`. */
 import type { Command } from 'commander'
-import { mailsFolder, placedProblem, readMails } from './mails.ts'
+import { formatProblem } from '../mails/problem.ts'
+import { mailsFolder, readMails } from './mails.ts'
 import { CommandError, type ExitCode, type Terminal } from './terminal.ts'
 import type { MailTemplate } from '../mails/catalogue.ts'
 import type { ClaimRule } from '../mails/claims.ts'
@@ -29,10 +30,7 @@ export function typesCommand(program: Command, finish: (code: ExitCode) => void,
     .action((dir: string | undefined) => {
       const folder = mailsFolder(dir ?? process.env['MAILS_DIR'])
       const { catalogue, problems } = readMails({ dir: folder })
-      for (const problem of problems) {
-        const { file, line, message } = placedProblem(folder, problem)
-        terminal.err(`${file}:${line}: ${message}`)
-      }
+      for (const problem of problems) terminal.err(formatProblem(problem))
       if (catalogue) terminal.out(typesOf(catalogue.mails))
       finish(catalogue ? 0 : 1)
     })

@@ -1,5 +1,4 @@
 /** Owns what a deployment consists of: which checks there are for this environment, and in which order they are told. */
-import { fileURLToPath } from 'node:url'
 import type { RelayConfig } from '../relay-config.ts'
 import type { Config } from '../config/config.ts'
 import type { Catalogue } from '../mails/catalogue.ts'
@@ -20,7 +19,6 @@ import { examineSmtpRelay } from './relay/smtp-relay.ts'
 import { examineStore, postgresClock } from './store.ts'
 import { sendTestMail } from './relay/test-mail.ts'
 
-const builtInMails = fileURLToPath(new URL('../../mails', import.meta.url))
 /** More domains or senders than this are a sample, so that no relay is flooded with questions. */
 const maxSenders = 5
 
@@ -55,7 +53,7 @@ function notExamined(): Finding {
 }
 
 async function examineParts(config: Config, options: DeploymentOptions): Promise<Finding[]> {
-  const { catalogue, findings } = examineMails(config, config.mailsDir ?? builtInMails)
+  const { catalogue, findings } = examineMails(config)
   const senders = sendersOf(config, catalogue)
   const checks = [
     ...relayChecks(config, senders, options),

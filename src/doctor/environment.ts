@@ -2,7 +2,8 @@
 import { type Config, readConfig } from '../config/config.ts'
 import { ConfigError, type ConfigProblem } from '../config/config-error.ts'
 import { isSecretName } from '../config/secret-names.ts'
-import { type Catalogue, CatalogueError, loadCatalogue } from '../mails/catalogue.ts'
+import { type Catalogue, catalogueOptions, loadCatalogue } from '../mails/catalogue.ts'
+import { CatalogueError, formatProblem } from '../mails/problem.ts'
 import { about, type Finding } from './finding.ts'
 
 const neededNode = 24
@@ -80,23 +81,15 @@ function examineSecret(name: string, secret: string, env: NodeJS.ProcessEnv): Fi
 }
 
 /** The catalogue, or what is wrong with it. */
-export function examineMails(
-  config: Config,
-  dir: string,
-): { catalogue: Catalogue | undefined; findings: Finding[] } {
+export function examineMails(config: Config): { catalogue: Catalogue | undefined; findings: Finding[] } {
   const { ok, bad } = about('mails')
   try {
-    const catalogue = loadCatalogue({
-      dir,
-      appName: config.appName,
-      senderName: config.sender.name,
-      senderAddress: config.sender.address,
-      allowHttpLinks: config.allowHttpLinks,
-    })
+    const catalogue = loadCatalogue(catalogueOptions(config))
     return { catalogue, findings: [ok(`${catalogue.mails.length} mails compile`)] }
   } catch (error) {
     if (!(error instanceof CatalogueError)) throw error
     const todo = 'Mend the file; jwt-mailer check tells the same without a deployment.'
-    return { catalogue: undefined, findings: error.problems.slice(0, 20).map((line) => bad(line, todo)) }
+    const first = error.problems.slice(0, 20)
+    return { catalogue: undefined, findings: first.map((problem) => bad(formatProblem(problem), todo)) }
   }
 }

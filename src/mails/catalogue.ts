@@ -2,13 +2,12 @@
 import { MailerError } from '../errors.ts'
 import type { LinkRules } from '../link.ts'
 import type { Mailbox } from '../message.ts'
+import { builtInMails } from './built-in.ts'
 import { contractOf, type ClaimRule } from './claims.ts'
 import { compileMail, type Program } from './compile/compile.ts'
 import { readFolder, readText, type AppFolder, type MailFile } from './folder.ts'
 import { directionOf, localeCandidates, timeFormat } from './locale.ts'
-import { CatalogueError, problemList, type Problems } from './source.ts'
-
-export { CatalogueError } from './source.ts'
+import { CatalogueError, problemList, type Problems } from './problem.ts'
 
 /** One kind of one app in one locale, compiled. */
 export interface MailTemplate {
@@ -45,6 +44,19 @@ export interface CatalogueOptions {
   readonly senderName: string
   readonly senderAddress: string
   readonly allowHttpLinks: boolean
+}
+
+/** What the service's configuration says about its mails. */
+export interface CatalogueConfig {
+  readonly mailsDir: string | undefined
+  readonly appName: string | undefined
+  readonly sender: Mailbox
+  readonly allowHttpLinks: boolean
+}
+
+export function catalogueOptions(config: CatalogueConfig): CatalogueOptions {
+  const { mailsDir = builtInMails, appName, sender, allowHttpLinks } = config
+  return { dir: mailsDir, appName, senderName: sender.name, senderAddress: sender.address, allowHttpLinks }
 }
 
 /** Throws one CatalogueError with everything that is wrong. */

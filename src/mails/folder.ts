@@ -9,12 +9,13 @@
 import { appPattern } from '../contract.ts'
 import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs'
 import path from 'node:path'
-import { fileURLToPath } from 'node:url'
+import { builtInLayout } from './built-in.ts'
 import { appSchema, type AppSettings } from './app-settings.ts'
 import { parseLayout, type Layout } from './compile/layout.ts'
 import { isLocale } from './locale.ts'
 import { paletteOf, type Palette } from './compile/palette.ts'
-import { parseSettings, type Problems } from './source.ts'
+import type { Problems } from './problem.ts'
+import { parseSettings } from './source.ts'
 
 /** One app as its files describe it. */
 export interface AppFolder {
@@ -32,11 +33,10 @@ export interface MailFile {
   readonly file: string
 }
 
-const builtInLayout = fileURLToPath(new URL('../../mails/layout.html', import.meta.url))
 const mailPattern = /^([a-z][a-z0-9_-]{0,63})\.([A-Za-z0-9-]{2,35})\.md$/
 
 export function readFolder(dir: string, problems: Problems): AppFolder[] {
-  const names = listFolder(dir, problems).filter((name) => !name.startsWith('.') && isFolder(dir, name))
+  const names = listFolder(dir, '', problems).filter((name) => !name.startsWith('.') && isFolder(dir, name))
   const own = existsSync(path.join(dir, 'layout.html'))
   const layout = readLayout(dir, own ? 'layout.html' : builtInLayout, problems)
   if (names.length === 0 && problems.found.length === 0)
@@ -87,7 +87,7 @@ function mailFiles(dir: string, app: string, settings: AppSettings, problems: Pr
 }
 
 function listMails(dir: string, app: string, problems: Problems): MailFile[] {
-  return listFolder(path.join(dir, app), problems)
+  return listFolder(dir, app, problems)
     .filter((name) => name.endsWith('.md'))
     .flatMap((name) => {
       const file = `${app}/${name}`
@@ -118,11 +118,12 @@ function readLayout(dir: string, file: string, problems: Problems): Layout | und
   return html === undefined ? undefined : parseLayout(html, file, problems)
 }
 
-function listFolder(folder: string, problems: Problems): string[] {
+/** `name` is a folder in `dir`; `''` is `dir` itself. */
+function listFolder(dir: string, name: string, problems: Problems): string[] {
   try {
-    return readdirSync(folder).toSorted()
+    return readdirSync(path.join(dir, name)).toSorted()
   } catch (error) {
-    problems.add(folder, 1, reasonOf(error))
+    problems.add(name || dir, 1, reasonOf(error))
     return []
   }
 }

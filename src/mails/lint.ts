@@ -1,18 +1,18 @@
 /** Owns the advice on a catalogue that compiles: what `check` prints beside what would stop the start. */
 import { readText } from './folder.ts'
-import { CatalogueError, loadCatalogue, type Catalogue, type MailTemplate } from './catalogue.ts'
+import { loadCatalogue, type Catalogue, type MailTemplate } from './catalogue.ts'
 import { readLink } from './claims.ts'
 import { joinBody } from '../message.ts'
 import { renderMail } from './render.ts'
 import { sampleClaims } from './sample.ts'
-import { problemList, type Problems } from './source.ts'
+import { CatalogueError, type Problem, problemList, type Problems } from './problem.ts'
 import { textWidth } from './compile/text.ts'
 
 /** Gmail clips at 102 KiB; a notice of this size is already a burden. */
 const maxHtmlBytes = 12 * 1024
 
-/** Everything that is wrong or unfinished in the catalogue in `dir`: `file:line: sentence`, none when it is fine. */
-export function lintCatalogue(dir: string, now: number = Date.now()): readonly string[] {
+/** Everything that is wrong or unfinished in the catalogue in `dir`. */
+export function lintCatalogue(dir: string, now: number = Date.now()): readonly Problem[] {
   try {
     return adviceOn(loadCatalogue({ dir, ...someSender, allowHttpLinks: true }), dir, now)
   } catch (error) {
@@ -23,7 +23,7 @@ export function lintCatalogue(dir: string, now: number = Date.now()): readonly s
 
 const someSender = { senderName: 'Sender', senderAddress: 'noreply@example.com' }
 
-function adviceOn({ mails }: Catalogue, dir: string, now: number): readonly string[] {
+function adviceOn({ mails }: Catalogue, dir: string, now: number): readonly Problem[] {
   const problems = problemList()
   checkLocales(mails, problems)
   for (const mail of mails) {

@@ -1,11 +1,12 @@
 /** Owns a catalogue that follows its files while somebody writes mails. A broken edit never replaces what works. */
 import { readdirSync, statSync } from 'node:fs'
 import path from 'node:path'
-import { CatalogueError, loadCatalogue, type Catalogue, type CatalogueOptions } from './catalogue.ts'
+import { loadCatalogue, type Catalogue, type CatalogueOptions } from './catalogue.ts'
+import { CatalogueError, type Problem } from './problem.ts'
 
 export interface LiveCatalogue extends Catalogue {
   /** What is wrong with the files as they are now; empty when `mails` is what they say. */
-  readonly problems: readonly string[]
+  readonly problems: readonly Problem[]
 }
 
 /** Looks at the files at most this often, and only when it is asked for something. */
@@ -14,7 +15,7 @@ const checkEveryMs = 250
 /** Throws like `loadCatalogue` at first. It needs no closing: it looks when it is used, which also works where no watcher does. */
 export function liveCatalogue(options: CatalogueOptions, now: () => number = Date.now): LiveCatalogue {
   let current = loadCatalogue(options)
-  let problems: readonly string[] = []
+  let problems: readonly Problem[] = []
   let seen = fingerprint(options.dir)
   let looked = now()
 

@@ -4,34 +4,7 @@
  */
 import { isNode, LineCounter, parseDocument, visit, type Document } from 'yaml'
 import type { z } from 'zod'
-
-/** Collects what is wrong, so that one start tells everything. */
-export interface Problems {
-  readonly found: string[]
-  add(file: string, line: number, sentence: string): void
-}
-
-export function problemList(): Problems {
-  const found: string[] = []
-  return {
-    found,
-    add(file, line, words) {
-      const problem = `${file}:${line}: ${words}`
-      if (!found.includes(problem)) found.push(problem)
-    },
-  }
-}
-
-/** Thrown by `loadCatalogue`: each problem reads `file:line: sentence`. */
-export class CatalogueError extends Error {
-  override readonly name = 'CatalogueError'
-  readonly problems: readonly string[]
-
-  constructor(problems: readonly string[]) {
-    super(problems.join('\n'))
-    this.problems = problems
-  }
-}
+import type { Problems } from './problem.ts'
 
 export interface Parsed<T> {
   readonly value: T

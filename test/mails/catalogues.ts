@@ -6,11 +6,11 @@ import { onTestFinished } from 'vitest'
 import type { Claims } from '../../src/contract.ts'
 import {
   type Catalogue,
-  CatalogueError,
   type CatalogueOptions,
   loadCatalogue,
   type MailTemplate,
 } from '../../src/mails/catalogue.ts'
+import { CatalogueError, formatProblem } from '../../src/mails/problem.ts'
 import { renderMail } from '../../src/mails/render.ts'
 import { sampleClaims } from '../../src/mails/sample.ts'
 import { joinBody, type Message } from '../../src/message.ts'
@@ -84,13 +84,17 @@ export function mailOf(body: string, front = '', locale = 'en'): MailTemplate {
   return load(files).find('default', undefined, undefined)
 }
 
-/** What a start would say about these files. */
+/** What a start would say about these files, each problem as a line. */
 export function problemsOf(files: Record<string, string>): readonly string[] {
+  return problemsIn(writeFolder(files))
+}
+
+export function problemsIn(dir: string): readonly string[] {
   try {
-    load(files)
+    loadCatalogue({ dir, ...sender })
     return []
   } catch (error) {
-    if (error instanceof CatalogueError) return error.problems
+    if (error instanceof CatalogueError) return error.problems.map(formatProblem)
     throw error
   }
 }

@@ -38,7 +38,11 @@ test('a broken edit says what is wrong and leaves the last good mail, until it i
   later()
   expect(text()).toContain('First.')
   expect(catalogue.problems).toEqual([
-    expect.stringMatching(/^default\/confirmation\.en\.md:7: `nmae` is not declared/),
+    {
+      file: 'default/confirmation.en.md',
+      line: 7,
+      message: expect.stringMatching(/^`nmae` is not declared/),
+    },
   ])
   writeFile(dir, 'default/confirmation.en.md', mailSource('Mended.'))
   later()

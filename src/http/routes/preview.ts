@@ -16,6 +16,7 @@ import { MailerError } from '../../errors.ts'
 import type { Catalogue, MailTemplate } from '../../mails/catalogue.ts'
 import type { BuildMime } from '../../mime/mime.ts'
 import { tryRender, detailOf, galleryOf, type GalleryEntry } from '../../mails/preview.ts'
+import { formatProblem, type Problem } from '../../mails/problem.ts'
 import { sampleClaims } from '../../mails/sample.ts'
 import { joinBody, type Message, type Receipt } from '../../message.ts'
 import { adminGate } from '../admin-gate.ts'
@@ -23,7 +24,7 @@ import { foreignFrame, loadPage, openLinksOutside, pageHeaders, sendPage, served
 
 export interface PreviewRoutesOptions {
   /** Asked anew for each request, so a catalogue that follows its files is shown as it is. */
-  readonly catalogue: Catalogue & { readonly problems?: readonly string[] }
+  readonly catalogue: Catalogue & { readonly problems?: readonly Problem[] }
   readonly buildMime: BuildMime
   /** Only where mails end in the inbox: previews never reach a real relay. */
   readonly sendToInbox?: ((message: Message) => Promise<Receipt>) | undefined
@@ -61,7 +62,7 @@ export async function previewRoutes(app: FastifyInstance, options: PreviewRoutes
 
   app.get('/preview/mails', async () => ({
     ...listed(catalogue),
-    problems: catalogue.problems ?? [],
+    problems: (catalogue.problems ?? []).map(formatProblem),
     inbox: sendToInbox !== undefined,
     guarded: adminToken !== undefined,
   }))

@@ -2,7 +2,7 @@
 import { font } from './html.ts'
 import { dark, light, type Palette } from './palette.ts'
 import type { Part } from './placeholders.ts'
-import type { Problems } from '../source.ts'
+import type { Problems } from '../problem.ts'
 import { escapeHtml } from '../values.ts'
 
 export interface Layout {

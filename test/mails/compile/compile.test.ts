@@ -1,5 +1,6 @@
 import { expect, test } from 'vitest'
 import { lintCatalogue } from '../../../src/mails/lint.ts'
+import { formatProblem } from '../../../src/mails/problem.ts'
 import {
   builtInDir,
   mailOf,
@@ -207,7 +208,7 @@ test('what a start would let pass is still advised on', () => {
     'default/confirmation.it.md': mailSource('{{ name }}', 'claims:\n  name: { sample: Ada }\n'),
     'default/reset.en.md': mailSource('word '.repeat(3000)),
   })
-  expect(lintCatalogue(dir)).toEqual([
+  expect(lintCatalogue(dir).map(formatProblem)).toEqual([
     'default/reset.en.md:1: `reset` is missing in `it`: write reset.it.md',
     'default/confirmation.en.md:5: `name` has no sample for previews and tests',
     expect.stringMatching(
@@ -221,6 +222,10 @@ test('what a start would let pass is still advised on', () => {
 
 test('advice on a catalogue that does not start is what the start would say', () => {
   expect(lintCatalogue(writeFolder({ 'default/confirmation.en.md': 'Hello' }))).toEqual([
-    'default/confirmation.en.md:1: a mail begins with its front matter: a line `---`, the settings, and a line `---`',
+    {
+      file: 'default/confirmation.en.md',
+      line: 1,
+      message: 'a mail begins with its front matter: a line `---`, the settings, and a line `---`',
+    },
   ])
 })
