@@ -1,23 +1,18 @@
 /**
  * Owns the processes of the bench and the questions they ask each other: a parent `ask`s, a child answers.
- * Every child can say what it used (`usage`, `collected`); it ends when its parent does.
+ * Every child answers `usage` with what it has used, and ends when its parent ends.
  */
 import { type ChildProcess, type StdioOptions, spawn } from 'node:child_process'
 import { readFileSync } from 'node:fs'
 import { monitorEventLoopDelay } from 'node:perf_hooks'
-import { setFlagsFromString } from 'node:v8'
-import { runInNewContext } from 'node:vm'
 
-const MIB = 1024 * 1024
 const LOOK_MS = 2
 
 /** What a process has used since its start. CPU covers all its threads, user and system. */
 export interface Usage {
   readonly cpuUs: number
-  readonly rssMiB: number
   readonly peakMiB: number
-  readonly heapMiB: number
-  /** 99 of 100 turns of the event loop since the question before were held up for no longer; where `watchLoop` looks. */
+  /** The delay that 99 of 100 turns of the event loop stayed below since the last question; only after `watchLoop`. */
   readonly loopP99Ms?: number
 }
 
@@ -44,7 +39,7 @@ export interface Child {
 
 /** In a child: answer what the parent asks. */
 export function answer(handlers: Handlers = {}): void {
-  const all: Handlers = { usage, collected, ...handlers }
+  const all: Handlers = { usage, ...handlers }
   process.on('message', (question: Question) => void handle(all, question))
   process.once('disconnect', () => process.kill(process.pid, 'SIGTERM'))
   // The channel alone must not keep a service alive that wants to end.
@@ -121,22 +116,12 @@ export function watchLoop(): void {
 
 function usage(): Usage {
   const { user, system } = process.cpuUsage()
-  const { rss, heapUsed } = process.memoryUsage()
-  const used = { cpuUs: user + system, rssMiB: rss / MIB, peakMiB: peakMiB(), heapMiB: heapUsed / MIB }
+  const used = { cpuUs: user + system, peakMiB: peakMiB() }
   if (!loop) return used
   // what is recorded is the time between two looks
   const loopP99Ms = Math.max(0, loop.percentile(99) / 1e6 - LOOK_MS)
   loop.reset()
   return { ...used, loopP99Ms }
-}
-
-/** The same after a full garbage collection, so that what is left is what is held. */
-function collected(): Usage {
-  setFlagsFromString('--expose-gc')
-  const collect: () => void = runInNewContext('gc')
-  collect()
-  collect()
-  return usage()
 }
 
 /** VmHWM, because `maxRSS` of a spawned process begins with the memory of its parent. */

@@ -23,12 +23,11 @@ export interface Measurement extends Case {
   readonly p99Ms: number
   /** CPU of the sender per accepted mail. */
   readonly cpuUs: number
-  /** Highest resident memory of the sender so far, and memory at the end. */
+  /** Highest resident memory of the sender so far. */
   readonly peakMiB: number
-  readonly rssMiB: number
   /** How long the event loop was held up, of services only. */
   readonly loopP99Ms: number
-  /** Share of one core, so that one sees who was the bottleneck; `others` is whatever else the machine did. */
+  /** Share of one core, which shows the bottleneck; `others` is everything else that the machine did. */
   readonly busy: Readonly<Record<'sender' | 'load' | 'sink' | 'others', number>>
 }
 
@@ -115,7 +114,6 @@ function summarize(row: Case & { round: number }, result: Result, costs: Costs):
     p99Ms,
     cpuUs: sender / accepted,
     peakMiB: after[0]?.peakMiB ?? 0,
-    rssMiB: after[0]?.rssMiB ?? 0,
     loopP99Ms: after[0]?.loopP99Ms ?? Number.NaN,
     busy: {
       sender: busy(sender),

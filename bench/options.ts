@@ -14,9 +14,6 @@ export interface Options {
   readonly service: string | undefined
   readonly env: Record<string, string>
   readonly serviceEnv: Record<string, string>
-  readonly long: boolean
-  readonly profile: string | undefined
-  readonly json: boolean
   readonly strict: boolean
 }
 
@@ -60,7 +57,6 @@ export function readOptions(argv: string[]): Options {
       'Measures the service beside pooled nodemailer and a raw SMTP client, in one interleaved run.',
     )
     .option('--quick', 'about half a minute: 3 rounds of 1 s (otherwise 5 of 3 s)', false)
-    .option('--long', 'also 100,000 mails through a fresh service: does anything grow?', false)
     .option('--rounds <n>', 'rounds; each case runs once in each, in rotated order', count)
     .option('--seconds <n>', 'how long each case runs in each round', positive)
     .option(
@@ -90,8 +86,6 @@ export function readOptions(argv: string[]): Options {
     .option('--service <dir>', 'also (d): the service of another checkout, treated like (a)')
     .option('--env <KEY=VALUE>', 'extra environment of (a); may be repeated', pair, {})
     .option('--service-env <KEY=VALUE>', 'extra environment of (d); may be repeated', pair, {})
-    .option('--profile <dir>', 'write a CPU profile of (a) there and show where its time goes')
-    .option('--json', 'print everything as JSON instead of the table', false)
     .option('--strict', 'exit with 1 when an expectation does not hold', false)
     .parse(argv, { from: 'user' })
   const { quick, ...given } = command.opts<Given>()

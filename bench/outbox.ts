@@ -18,6 +18,16 @@ import { sqliteEngine } from '../src/outbox/store/sqlite.ts'
 import { startPostgres } from '../test/support/postgres.ts'
 import { count, list, number, oneOf, positive } from './options.ts'
 
+const helpOnFigures = `
+Figures of a line with callers (one accept and one settle is one mail):
+  perSecond                 mails in a second
+  p50Ms, p99Ms              how long accept takes
+  loopP99Ms, loopMaxMs      how long the event loop is held up
+  cpuUsPerMail              CPU of the whole process
+  threadUsPerMail           CPU of the thread that would answer requests
+Figures of a line without callers: how long each other verb takes, and the memory at the end.
+
+Postgres is started for the run, so its programs have to be installed.`
 const options = new Command('bench/outbox.ts')
   .description('Measures the outbox alone, a line of JSON for each number of callers and of rows.')
   .option('--engine <list>', 'of sqlite, postgres', list(oneOf('sqlite', 'postgres')), ['sqlite', 'postgres'])
@@ -25,6 +35,7 @@ const options = new Command('bench/outbox.ts')
   .option('--seconds <n>', 'how long each number of callers is measured', positive, 3)
   .option('--rows <list>', 'settled mails that the store already holds', list(number), [0])
   .option('--dir <path>', 'where the SQLite file is put', tmpdir())
+  .addHelpText('after', helpOnFigures)
   .parse()
   .opts<{ engine: Engine['name'][]; callers: number[]; seconds: number; rows: number[]; dir: string }>()
 const silent = { info() {}, warn() {}, error: (...what: unknown[]) => console.error(...what) }

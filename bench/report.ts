@@ -17,22 +17,11 @@ export interface Expectation {
   readonly holds: boolean | undefined
 }
 
-/** The service after each 10,000 mails of the long run. */
-export interface Stretch {
-  readonly mails: number
-  readonly rate: number
-  readonly p50Ms: number
-  readonly p99Ms: number
-  readonly heapMiB: number
-  readonly rssMiB: number
-}
-
 export interface Findings {
   readonly cases: readonly Case[]
   readonly measurements: readonly Measurement[]
   readonly connections: number
   readonly tally: Tally
-  readonly stretches: readonly Stretch[]
 }
 
 type Figure = 'rate' | 'p50Ms' | 'p99Ms' | 'cpuUs' | 'peakMiB' | 'loopP99Ms'
@@ -120,7 +109,6 @@ export function checkExpectations(findings: Findings): Expectation[] {
       value: crowds.length > 0 ? `${round(peak)} MiB` : 'not measured',
       holds: crowds.length > 0 ? peak <= 200 : undefined,
     },
-    ...checkGrowth(findings.stretches),
   ]
 }
 
@@ -133,36 +121,9 @@ function arrival(measurements: readonly Measurement[], tally: Tally): Expectatio
   return { what: 'each accepted mail arrived exactly once', value, holds }
 }
 
-/** 100 bytes a mail would be 9 MiB over the long run; more than that is kept for each mail. */
-function checkGrowth(stretches: readonly Stretch[]): Expectation[] {
-  const [first] = stretches
-  const last = stretches.at(-1)
-  if (!first || !last || first === last) return []
-  const bytesPerMail = ((last.heapMiB - first.heapMiB) * 1024 * 1024) / (last.mails - first.mails)
-  const change = (figure: 'rssMiB' | 'p50Ms' | 'p99Ms') => `${round(first[figure])} → ${round(last[figure])}`
-  const range = `from ${first.mails} to ${last.mails} mails`
-  return [
-    {
-      what: `live heap ${range} grows by less than 100 bytes a mail`,
-      value: `${round(first.heapMiB)} → ${round(last.heapMiB)} MiB`,
-      holds: bytesPerMail < 100,
-    },
-    {
-      what: `resident memory ${range} at most × 1.25`,
-      value: `${change('rssMiB')} MiB`,
-      holds: last.rssMiB <= first.rssMiB * 1.25,
-    },
-    {
-      what: `latency ${range} at most × 1.25 (p50), × 1.5 (p99)`,
-      value: `${change('p50Ms')} ms, ${change('p99Ms')} ms`,
-      holds: last.p50Ms <= first.p50Ms * 1.25 && last.p99Ms <= first.p99Ms * 1.5,
-    },
-  ]
-}
-
 /** Everything for a person to read. */
 export function printTable(findings: Findings, expectations: readonly Expectation[]): string {
-  const { measurements, stretches } = findings
+  const { measurements } = findings
   return [
     table(
       ['', 'callers', 'RTT ms', 'mails/s', 'p50 ms', 'p99 ms', 'CPU µs/mail', 'loop p99 ms', 'peak MiB'],
@@ -172,7 +133,6 @@ export function printTable(findings: Findings, expectations: readonly Expectatio
     busiest(measurements),
     '\nRatios within a round',
     table(['', 'callers', 'RTT ms', 'throughput', 'CPU per mail'], ratioRows(findings)),
-    ...(stretches.length > 0 ? ['\nLong run of a fresh service', stretchTable(stretches)] : []),
     '\nExpectations',
     ...expectations.map(
       ({ what, value, holds }) => ` ${holds ? '✓' : holds === false ? '✗' : '-'} ${what}: ${value}`,
@@ -214,13 +174,6 @@ function busiest(measurements: readonly Measurement[]): string {
   const forServices = services.length > 0 ? ` (${most('sink', services)} with the service)` : ''
   const ours = `Of one core the sink used at most ${most('sink', measurements)}${forServices}${load}.`
   return `${ours} Programs outside the bench used up to ${most('others', measurements)} (should be near 0).`
-}
-
-function stretchTable(stretches: readonly Stretch[]): string {
-  const rows = stretches.map((row) =>
-    [row.mails, ...[row.rate, row.p50Ms, row.p99Ms, row.heapMiB, row.rssMiB].map(round)].map(String),
-  )
-  return table(['mails', 'mails/s', 'p50 ms', 'p99 ms', 'live heap MiB', 'RSS MiB'], rows)
 }
 
 function table(head: string[], rows: string[][]): string {

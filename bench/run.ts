@@ -1,19 +1,18 @@
 /**
- * Owns one run of the bench: starts the sink and the senders, lets them take turns, shows what came out.
+ * Owns one run of the bench: starts the sink and the senders, lets them take turns, prints the result.
  * Results go to stdout, progress to stderr.
  */
 import { randomBytes } from 'node:crypto'
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
-import { availableParallelism, cpus, tmpdir } from 'node:os'
+import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import { makeCertificate } from './certificate.ts'
-import type { Child, Usage } from './ipc.ts'
+import type { Child } from './ipc.ts'
 import { casesOf, type Measurement, measurer, rotated } from './measure.ts'
 import { type Options, readOptions } from './options.ts'
-import { readSelfTimes } from './profile.ts'
-import { checkExpectations, type Findings, printTable, type Stretch } from './report.ts'
+import { checkExpectations, type Findings, printTable } from './report.ts'
 import { type RelayTarget, readSample, standInSample } from './sample.ts'
 import {
   type Sender,
@@ -22,16 +21,12 @@ import {
   startLoad,
   startService,
   startSink,
-  type Surroundings,
+  type RunContext,
 } from './senders.ts'
 import type { Tally } from './sink.ts'
 
 const ROOT = fileURLToPath(new URL('..', import.meta.url)).replace(/\/$/, '')
-const STRETCH = 10_000
-const STRETCHES = 10
 const tell = (text: string) => process.stderr.write(`${text}\n`)
-
-type Measure = ReturnType<typeof measurer>['measure']
 
 async function run(options: Options, dir: string, children: Child[]): Promise<Findings> {
   const started = <T extends Child | Sender>(what: T): T => {
@@ -43,24 +38,20 @@ async function run(options: Options, dir: string, children: Child[]): Promise<Fi
   const { connections } = options
   const sink = started(startSink(certificate, user, password))
   const relayPort = await sink.ask<number>('port')
-  const around: Surroundings = { dir, certificate, relayPort, user, password, connections, secret }
+  const around: RunContext = { dir, certificate, relayPort, user, password, connections, secret }
   const { measure, claimed } = measurer(sink, connections)
   const cases = casesOf(options)
   const senders = await startSenders()
   await warmUp()
   const measurements = await takeTurns()
-  const stretches = options.long && options.only.includes('a') ? await longRun() : []
-  return { cases, measurements, connections, tally: await settledTally(), stretches }
+  return { cases, measurements, connections, tally: await settledTally() }
 
   async function startSenders(): Promise<Sender[]> {
-    const { only, service, profile } = options
+    const { only, service } = options
     const found: Sender[] = []
     const load = started(startLoad(secret))
     if (only.includes('a')) {
-      const nodeArgs = profile ? ['--cpu-prof', `--cpu-prof-dir=${resolve(profile)}`] : []
-      found.push(
-        started(await startService(around, { id: 'a', root: ROOT, load, env: options.env, nodeArgs })),
-      )
+      found.push(started(await startService(around, { id: 'a', root: ROOT, load, env: options.env })))
     }
     if (service !== undefined) {
       const root = resolve(service)
@@ -114,19 +105,6 @@ async function run(options: Options, dir: string, children: Child[]): Promise<Fi
     return found
   }
 
-  /** A fresh service, so that the first stretch has no history. */
-  async function longRun(): Promise<Stretch[]> {
-    const load = started(startLoad(secret))
-    const service = started(await startService(around, { id: 'a', root: ROOT, load, env: options.env }))
-    const [callers = 32] = options.callers
-    const found: Stretch[] = []
-    for (let i = 1; i <= STRETCHES; i++) {
-      found.push(await stretch(measure, service, callers, i))
-      tell(`long run: ${i * STRETCH} of ${STRETCHES * STRETCH} mails`)
-    }
-    return found
-  }
-
   /** Waits up to 15 s for mails that were accepted but not yet sent, and a second for any that come twice. */
   async function settledTally(): Promise<Tally> {
     await sleep(1000)
@@ -135,24 +113,6 @@ async function run(options: Options, dir: string, children: Child[]): Promise<Fi
       const tally = await sink.ask<Tally>('tally', claimed)
       if (tally.missing === 0 || performance.now() > end) return tally
       await sleep(500)
-    }
-  }
-}
-
-async function stretch(measure: Measure, service: Sender, callers: number, i: number): Promise<Stretch> {
-  const item = { sender: service.id, callers, rttMs: 0 }
-  const { rate, p50Ms, p99Ms } = await measure(service, item, 120, 0, STRETCH)
-  await sleep(500)
-  const { heapMiB, rssMiB } = await service.measured.ask<Usage>('collected')
-  return { mails: i * STRETCH, rate, p50Ms, p99Ms, heapMiB, rssMiB }
-}
-
-function showProfile(dir: string): void {
-  const { functions, places } = readSelfTimes(dir, ROOT)
-  for (const list of [functions.slice(0, 25), places.slice(0, 12)]) {
-    tell('')
-    for (const { where, ms, share } of list) {
-      tell(`${(share * 100).toFixed(1).padStart(5)} %  ${ms.toFixed(0).padStart(6)} ms  ${where}`)
     }
   }
 }
@@ -171,11 +131,8 @@ async function main(options: Options): Promise<void> {
     const findings = await run(options, dir, children)
     await clean()
     const expectations = checkExpectations(findings)
-    const machine = { cores: availableParallelism(), cpu: cpus()[0]?.model ?? '', node: process.version }
-    if (options.json)
-      process.stdout.write(`${JSON.stringify({ machine, options, ...findings, expectations })}\n`)
-    else process.stdout.write(`${printTable(findings, expectations)}\n`)
-    if (options.profile) showProfile(resolve(options.profile))
+    process.stdout.write(`${printTable(findings, expectations)}
+`)
     if (options.strict && expectations.some(({ holds }) => holds === false)) process.exitCode = 1
   } finally {
     await clean()

@@ -31,7 +31,7 @@ export interface Sender {
 }
 
 /** What every service of a run shares. */
-export interface Surroundings {
+export interface RunContext {
   /** Scratch space of the run. */
   readonly dir: string
   readonly certificate: Certificate
@@ -70,8 +70,8 @@ export async function startService(...how: Parameters<typeof startOnce>): Promis
 }
 
 async function startOnce(
-  around: Surroundings,
-  options: { id: 'a' | 'd'; root: string; load: Child; env: Record<string, string>; nodeArgs?: string[] },
+  around: RunContext,
+  options: { id: 'a' | 'd'; root: string; load: Child; env: Record<string, string> },
 ): Promise<Sender> {
   const { id, root, load } = options
   const port = await freePort()
@@ -93,7 +93,7 @@ async function startOnce(
     DATA_DIR: dataDir,
     ...options.env,
   }
-  const args = [...(options.nodeArgs ?? []), '--import', here('probe.ts'), ...startArgs(root)]
+  const args = ['--import', here('probe.ts'), ...startArgs(root)]
   const measured = startNode(args, { cwd: root, env, log: openSync(logFile, 'a') })
   try {
     await answering(measured, port)
