@@ -1,22 +1,14 @@
 /** Owns how the claims of one token fill a mail. Nothing is parsed here: values go into slots, harmless for each part. */
 import type { Claims } from '../contract.ts'
 import { invalidClaim } from '../errors.ts'
+import { escapeHtml } from '../escape-html.ts'
 import type { Body, Message } from '../message.ts'
 import type { MailTemplate } from './catalogue.ts'
 import { linkExpiry, readClaim, readKey, readLink, type Source } from './claims.ts'
 import type { Expression } from './compile/names.ts'
 import { fill, fillBody } from './compile/placeholders.ts'
 import { fillText } from './compile/text.ts'
-import {
-  cleanText,
-  defuseLinks,
-  escapeHtml,
-  foldLines,
-  formatMoney,
-  isAddress,
-  isolate,
-  shorten,
-} from './values.ts'
+import { cleanText, defuseLinks, foldLines, formatMoney, isAddress, isolate, shorten } from './values.ts'
 
 /** Gmail clips a mail at 102 KiB, and a mail of that size is no notice any more. */
 const maxHtml = 100_000

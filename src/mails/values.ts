@@ -72,19 +72,6 @@ export function isolate(value: string, direction: 'ltr' | 'rtl'): string {
     .join('\n')
 }
 
-const entities: Record<string, string> = {
-  '&': '&amp;',
-  '<': '&lt;',
-  '>': '&gt;',
-  '"': '&quot;',
-  "'": '&#39;',
-}
-
-/** Safe as HTML text and inside a quoted attribute. */
-export function escapeHtml(value: string): string {
-  return /[&<>"']/.test(value) ? value.replace(/[&<>"']/g, (character) => entities[character]!) : value
-}
-
 /** `123456` and `EUR` make `1234.56 EUR`: two decimals, no grouping, as machines and people of any language read it. */
 export function formatMoney(cents: string, currency: string): string {
   const sign = cents.startsWith('-') ? '-' : ''

@@ -7,7 +7,7 @@ import type { FastifyInstance } from 'fastify'
 import { MailerError } from '../../errors.ts'
 import type { Inbox, InboxMail } from '../../dev/inbox-server.ts'
 import { readMail, summarizeMail } from './inbox-mail.ts'
-import { escapeHtml } from '../../mails/values.ts'
+import { escapeHtml } from '../../escape-html.ts'
 import { foreignFrame, loadPage, openLinksOutside, pageHeaders, sendPage, servedPage } from '../page.ts'
 
 export interface InboxRoutesOptions {

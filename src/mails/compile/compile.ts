@@ -15,7 +15,7 @@ import { isLiteral, templateOf, type Part, type Slots } from './placeholders.ts'
 import type { Problems } from '../problem.ts'
 import { parseSettings, type Parsed } from '../source.ts'
 import { textOf, type TextBlock } from './text.ts'
-import { escapeHtml } from '../values.ts'
+import { escapeHtml } from '../../escape-html.ts'
 
 const line = z
   .string({ error: 'is needed, as a text' })

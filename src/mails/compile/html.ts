@@ -2,7 +2,7 @@
 import type { Block, Fact, Href, Inline } from './blocks.ts'
 import { light, type Palette } from './palette.ts'
 import type { Part } from './placeholders.ts'
-import { escapeHtml } from '../values.ts'
+import { escapeHtml } from '../../escape-html.ts'
 
 export interface HtmlStyle {
   readonly palette: Palette

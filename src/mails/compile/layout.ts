@@ -3,7 +3,7 @@ import { font } from './html.ts'
 import { dark, light, type Palette } from './palette.ts'
 import type { Part } from './placeholders.ts'
 import type { Problems } from '../problem.ts'
-import { escapeHtml } from '../values.ts'
+import { escapeHtml } from '../../escape-html.ts'
 
 export interface Layout {
   readonly file: string
