@@ -7,7 +7,7 @@ import { z } from 'zod'
 import type { Block, Inline } from './blocks.ts'
 import { contractSchema, sourcesOf, type Source } from '../claims.ts'
 import { footerHtml, htmlOf } from './html.ts'
-import { markdownReader } from './markdown.ts'
+import { readBody, readLine } from './markdown.ts'
 import { fillLayout, type Layout } from './layout.ts'
 import { nameTable, type Expression } from './names.ts'
 import type { Palette } from './palette.ts'
@@ -89,12 +89,12 @@ function compileParts(
   const sources = sourcesOf(value.claims)
   const constants = { 'app.name': setting.appName, sender_name: setting.senderName, locale: setting.locale }
   const names = nameTable(sources, constants, report)
-  const reader = markdownReader(names, report)
+  const reader = { names, report, tags: [] }
 
-  const subject = reader.readLine(value.subject, lineOf('subject'))
-  const preheader = reader.readLine(value.preheader, lineOf('preheader'))
-  const toName = reader.readLine(value.to_name ?? setting.toName, lineOf('to_name'))
-  const blocks = reader.readBody(body, bodyLine)
+  const subject = readLine(reader, value.subject, lineOf('subject'))
+  const preheader = readLine(reader, value.preheader, lineOf('preheader'))
+  const toName = readLine(reader, value.to_name ?? setting.toName, lineOf('to_name'))
+  const blocks = readBody(reader, body, bodyLine)
   checkBlocks(blocks, (sentence) => report(bodyLine, sentence))
   for (const name of Object.keys(value.claims)) {
     if (!names.isUsed(name)) report(lineOf('claims', name), `\`${name}\` is declared and never used`)

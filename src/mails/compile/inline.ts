@@ -1,0 +1,141 @@
+/** Owns reading the words inside a block: text, emphasis, code, links, and the placeholders and conditions among them. */
+import type { MarkedToken, Token, Tokens } from 'marked'
+import type { Inline } from './blocks.ts'
+import type { Names, Report } from './names.ts'
+import { marks, type Tag, tagAt, treeWriter, type Writer } from './placeholders.ts'
+
+/** What reading one file needs, from its front matter to its last line. */
+export interface MarkdownReader {
+  readonly names: Names
+  readonly report: Report
+  /** The tags found so far; a mark in the text is an index of this list. */
+  readonly tags: Tag[]
+}
+
+/** The line of the file on which this piece of Markdown stands. */
+export type LineOf = (raw: string) => number
+
+/** `whole`: these are all the words of their block. */
+export function readInline(
+  reader: MarkdownReader,
+  tokens: readonly Token[],
+  lineOf: LineOf,
+  whole = false,
+): Inline[] {
+  const out = treeWriter<Inline>((branch) => branch)
+  const raw = tokens.map((token) => token.raw).join('')
+  // one value and nothing else: the place where its line breaks mean something
+  const alone = whole && raw.trim().length === 1 && marks.test(raw)
+  for (const token of markedTokens(tokens)) writeInline(reader, token, out, lineOf, alone)
+  return closeBranches(reader, out)
+}
+
+function writeInline(
+  reader: MarkdownReader,
+  token: MarkedToken,
+  out: Writer<Inline>,
+  lineOf: LineOf,
+  alone: boolean,
+): void {
+  switch (token.type) {
+    case 'text':
+      reportEntity(reader, token.raw, lineOf)
+      writeWords(reader, token.text, out, alone)
+      return
+    case 'escape':
+      out.add(token.text)
+      return
+    case 'strong':
+    case 'em':
+      out.add({ kind: token.type, inner: readInline(reader, token.tokens, lineOf) })
+      return
+    case 'codespan':
+      out.add({ kind: 'code', inner: readCode(reader, token.text) })
+      return
+    case 'br':
+      out.add({ kind: 'break' })
+      return
+    case 'link':
+      out.add(readLink(reader, token, lineOf))
+      return
+    default:
+      reportForbidden(reader, token, lineOf)
+  }
+}
+
+function reportEntity({ report }: MarkdownReader, raw: string, lineOf: LineOf): void {
+  const entity = /&(?:#\w+|[a-z]\w+);/i.exec(raw)
+  if (entity) report(lineOf(raw), `write the character itself instead of ${entity[0]}`)
+}
+
+function readCode(reader: MarkdownReader, text: string): Inline[] {
+  const out = treeWriter<Inline>((branch) => branch)
+  writeWords(reader, text, out, false)
+  return closeBranches(reader, out)
+}
+
+function readLink(reader: MarkdownReader, token: Tokens.Link, lineOf: LineOf): Inline {
+  const { names, report, tags } = reader
+  const tag = token.href.length === 1 ? tagAt(token.href, tags) : undefined
+  const isLink = tag?.kind === 'value' && tag.name === 'link'
+  if (!isLink && (marks.test(token.href) || !/^(https:\/\/|mailto:)[^\s<>"]+$/.test(token.href)))
+    report(
+      lineOf(token.raw),
+      'a link leads to {{ link }}, or to a fixed address that begins with https:// or mailto:',
+    )
+  const href = isLink ? names.slot('link', undefined, false, tag.line) : token.href
+  const inner = readInline(reader, token.tokens, lineOf)
+  return { kind: 'link', href, bare: token.text === token.href, hint: token.title ?? '', inner }
+}
+
+/** `alone`: the text is one placeholder and all of its block, so that line breaks in the value are kept. */
+export function writeWords(reader: MarkdownReader, text: string, out: Writer<Inline>, alone: boolean): void {
+  const { names, tags } = reader
+  for (const piece of text.replaceAll('\n', ' ').split(/([\uE000-\uF8FF])/)) {
+    const tag = marks.test(piece) ? tagAt(piece, tags) : undefined
+    if (piece === '') continue
+    if (!tag) out.add(piece)
+    else if (tag.kind === 'value')
+      out.add(names.constant(tag.name) ?? names.slot(tag.name, tag.money, alone, tag.line))
+    else writeBranch(reader, tag, out)
+  }
+}
+
+/** Opens, turns or closes the branch of a condition. */
+export function writeBranch<T>(
+  { names, report }: MarkdownReader,
+  tag: Exclude<Tag, { kind: 'value' }>,
+  out: Writer<T>,
+): void {
+  if (tag.kind === 'if') out.open(names.test(tag.name, tag.line), tag.negate, tag.line)
+  else if (!(tag.kind === 'else' ? out.turn() : out.close()))
+    report(tag.line, 'there is no {% if %} open here')
+}
+
+/** A branch that was opened in a block or an element ends with it, and is a problem when it is still open there. */
+export function closeBranches<T>({ report }: MarkdownReader, out: Writer<T>): T[] {
+  for (let line = out.openedAt(); line !== undefined; line = out.openedAt()) {
+    report(
+      line,
+      'an {% if %} must end where it began: in the same paragraph, item, emphasis or list of blocks',
+    )
+    out.close()
+  }
+  return out.root
+}
+
+const plainNames: Record<string, string> = {
+  html: 'HTML cannot stand in a mail: write Markdown, the layout does the rest',
+  code: 'a code block cannot stand in a mail: a paragraph that is only a `code span` becomes the code box',
+  image: 'an image cannot stand in a mail: nothing is loaded from elsewhere',
+  del: 'struck-out text cannot stand in a mail',
+}
+
+export function reportForbidden({ report }: MarkdownReader, token: MarkedToken, lineOf: LineOf): void {
+  report(lineOf(token.raw), plainNames[token.type] ?? `${token.type} cannot stand in a mail`)
+}
+
+/** marked adds tokens of other kinds only for extensions, and there are none. */
+export function markedTokens(tokens: readonly Token[]): MarkedToken[] {
+  return tokens.filter((token): token is MarkedToken => token.type !== '')
+}
