@@ -3,7 +3,7 @@ import { type ExitCode, type Terminal } from './terminal.ts'
 import { lintCatalogue } from '../mails/lint.ts'
 import { galleryOf } from '../mails/preview.ts'
 import type { Problem } from '../mails/problem.ts'
-import { mailsFolder, problemsFromHere, readMails } from './mails.ts'
+import { mailsFolder, problemsFromHere, readMails } from './mail-folder.ts'
 
 export interface CheckOptions {
   readonly dir: string | undefined

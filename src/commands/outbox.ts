@@ -37,8 +37,8 @@ export function outboxCommand(
     .addHelpText('after', help)
   const desk: Desk = {
     async open(work) {
-      const { inOutbox } = await import('./in-outbox.ts')
-      finish(await inOutbox(env, work))
+      const { withOutbox } = await import('./with-outbox.ts')
+      finish(await withOutbox(env, work))
     },
     say({ json }, value, lines) {
       for (const line of json ? [JSON.stringify(value)] : lines) terminal.out(line)

@@ -11,7 +11,7 @@ import { detailOf, galleryOf, type PreviewParts } from '../mails/preview.ts'
 import { sampleClaims } from '../mails/sample.ts'
 import { loadPage } from '../http/page.ts'
 import { formatProblem } from '../mails/problem.ts'
-import { mailsFolder, problemsFromHere, readMails } from './mails.ts'
+import { mailsFolder, problemsFromHere, readMails } from './mail-folder.ts'
 
 export interface WritePreviewsOptions {
   readonly out: string

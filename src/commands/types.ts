@@ -1,7 +1,7 @@
 /** Owns `jwt-mailer types`: what each mail asks of its caller, written as TypeScript for `createMailer`. */
 import type { Command } from 'commander'
 import { formatProblem } from '../mails/problem.ts'
-import { mailsFolder, readMails } from './mails.ts'
+import { mailsFolder, readMails } from './mail-folder.ts'
 import { CommandError, type ExitCode, type Terminal } from './terminal.ts'
 import type { MailTemplate } from '../mails/catalogue.ts'
 import type { ClaimRule } from '../mails/claims.ts'
