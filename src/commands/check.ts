@@ -1,50 +1,26 @@
-/** Owns `jwt-mailer check`: what is wrong or unfinished in a folder of mails, as lines or as JSON. */
-import { type ExitCode, type Terminal } from './terminal.ts'
-import { lintCatalogue } from '../mails/lint.ts'
-import { galleryOf } from '../mails/preview.ts'
-import type { Problem } from '../mails/problem.ts'
-import { mailsFolder, problemsFromHere, readMails } from './mail-folder.ts'
+/** Owns `jwt-mailer check`: its arguments and its help. The check itself is in check-mails.ts. */
+import type { AddCommand } from './terminal.ts'
 
-export interface CheckOptions {
-  readonly dir: string | undefined
-  readonly json: boolean
-}
+const help = `
+Exit codes: 0 no problem · 1 problems were found · 2 the command could not run
 
-/** 1 when anything was found. */
-export function checkMails(options: CheckOptions, terminal: Terminal): ExitCode {
-  const dir = mailsFolder(options.dir)
-  const { catalogue, problems } = readMails({ dir })
-  const listed = catalogue ? problemsFromHere(dir, adviceOn(dir, galleryOf(catalogue, Date.now()))) : problems
-  const mails = catalogue?.mails.length
-  if (options.json)
-    terminal.out(JSON.stringify({ ok: listed.length === 0, dir, mails: mails ?? null, problems: listed }))
-  else tell(dir, mails, listed, terminal)
-  return listed.length === 0 ? 0 : 1
-}
+Examples:
+  $ jwt-mailer check mails
+  $ jwt-mailer check mails --json | jq -r '.problems[].message'
+  $ echo 'npx jwt-mailer check mails' > .git/hooks/pre-commit && chmod +x .git/hooks/pre-commit`
 
-/** Samples that do not make a mail leave nothing to lint. */
-function adviceOn(dir: string, gallery: ReturnType<typeof galleryOf>): readonly Problem[] {
-  const faulty = gallery.flatMap(({ file, fault }) =>
-    fault
-      ? [{ file, line: 1, message: `the samples are refused: ${fault.claim ?? fault.msg}. ${fault.hint}` }]
-      : [],
-  )
-  return faulty.length > 0 ? faulty : lintCatalogue(dir)
-}
-
-function tell(
-  dir: string,
-  mails: number | undefined,
-  problems: readonly Problem[],
-  terminal: Terminal,
-): void {
-  for (const { file, line, message } of problems)
-    terminal.out(`${terminal.paint('bold', `${file}:${line}:`)} ${message}`)
-  const where = mails === undefined ? dir : `${count(mails, 'mail')} in ${dir}`
-  if (problems.length === 0) terminal.out(terminal.paint('green', `${where}: no problem`))
-  else terminal.out(terminal.paint('red', `${where}: ${count(problems.length, 'problem')}`))
-}
-
-function count(number: number, word: string): string {
-  return `${number} ${word}${number === 1 ? '' : 's'}`
+export const addCheck: AddCommand = (program, { terminal, env, finish }) => {
+  program
+    .command('check')
+    .summary('compile and lint a folder of mails')
+    .description(
+      'Compiles and lints every mail of a folder. Prints one line per problem: file:line: message. Made for a pre-commit hook or CI.',
+    )
+    .argument('[dir]', 'the folder of mails (default: MAILS_DIR, else the built-in mails)')
+    .option('--json', 'print one JSON object')
+    .addHelpText('after', help)
+    .action(async (dir: string | undefined, { json = false }: { json?: boolean }) => {
+      const { checkMails } = await import('./check-mails.ts')
+      finish(checkMails({ dir: dir ?? env['MAILS_DIR'], json }, terminal))
+    })
 }

@@ -1,21 +1,12 @@
-/** Owns `jwt-mailer send`: one mail through a running service, followed until it is sent. */
-import { setTimeout as pause } from 'node:timers/promises'
-import { type Command, Option } from 'commander'
-import type { Accepted, ClientFailure, Mailer, Status } from '../client/index.ts'
-import { failures } from '../contract.ts'
-import { describeMail, flagOf, mailHelp, mailOf, type MailFlags } from './mail-options.ts'
-import { CommandError, type ExitCode, type Terminal } from './terminal.ts'
+/** Owns `jwt-mailer send`: its flags and its help. The mail is sent by send-mail.ts. */
+import { InvalidArgumentError } from 'commander'
+import { addMailFlags, mailHelp, urlOption } from './mail-options.ts'
+import type { SendFlags } from './send-mail.ts'
+import type { AddCommand } from './terminal.ts'
 
-interface SendFlags extends MailFlags {
-  readonly url: string
-  readonly wait?: boolean
-  readonly timeout: string
-  readonly json?: boolean
-}
-
-const pollMs = 1_000
+const maxWaitS = 86_400
 const help = `
-Exit codes: 0 accepted; with --wait, sent · 1 refused or given up; with --wait, also still unsent · 2 the command could not be carried out
+Exit codes: 0 accepted; with --wait, sent · 1 refused or given up; with --wait, also still unsent · 2 the command could not run, or the service cannot be reached
 ${mailHelp}
 
 Examples:
@@ -23,98 +14,25 @@ Examples:
   $ jwt-mailer send --kind resetkey --to ada@example.com --key 493027 --wait
   $ jwt-mailer send --claims claims.json --json | jq -r .id`
 
-export function sendCommand(program: Command, finish: (code: ExitCode) => void, terminal: Terminal): void {
+export const addSend: AddCommand = (program, io) => {
   const command = program
     .command('send')
-    .summary('send a mail through a running service')
-    .description('Mints a token and sends it, as a caller does; shows what became of the mail.')
-  describeMail(command)
-    .addOption(
-      new Option('--url <url>', 'where the service listens')
-        .env('JWT_MAILER_URL')
-        .default('http://localhost:8080'),
-    )
-    .option('--wait', 'follow a queued mail until it is sent or given up')
-    .option('--timeout <seconds>', 'how long to wait for that', '300')
-    .option('--json', 'one JSON object instead of lines')
+    .summary('send one mail through a running service')
+    .description('Signs a token, sends it to the service as an app does, and prints the status of the mail.')
+  addMailFlags(command)
+    .addOption(urlOption(io.env, 'where the service listens'))
+    .option('--wait', 'wait until a queued mail is sent or given up')
+    .option('--timeout <seconds>', 'how long to wait, at most a day', readSeconds, 300)
+    .option('--json', 'print one JSON object')
     .addHelpText('after', help)
-    .action(async (flags: SendFlags) => finish(await send(flags, terminal)))
+    .action(async (flags: SendFlags) => {
+      const { sendMail } = await import('./send-mail.ts')
+      io.finish(await sendMail(flags, io))
+    })
 }
 
-async function send(flags: SendFlags, terminal: Terminal): Promise<ExitCode> {
-  const waitS = Number(flags.timeout)
-  if (!(waitS > 0)) throw new CommandError('--timeout must be a number of seconds')
-  const { secret, expiresInS, ...mail } = mailOf(flags, process.env)
-  const { createMailer } = await import('../client/index.ts')
-  const mailer = asked(() => createMailer({ url: flags.url, secret, app: flags.app, expiresInS }))
-  const answer = await mailer.send(flags.kind, mail)
-  if (!answer.ok) return tellFailure(answer, flags, terminal)
-  const state =
-    flags.wait && answer.state === 'queued' ? await follow(mailer, answer, waitS, terminal) : undefined
-  if (state && !state.ok) return tellFailure(state, flags, terminal)
-  return tell(state ?? answer, flags, terminal)
-}
-
-/** What the client throws is about what stands on the command line. */
-function asked<T>(make: () => T): T {
-  try {
-    return make()
-  } catch (error) {
-    throw error instanceof TypeError ? new CommandError(error.message) : error
-  }
-}
-
-async function follow(
-  mailer: Mailer,
-  { id }: Accepted,
-  waitS: number,
-  terminal: Terminal,
-): Promise<Status | ClientFailure> {
-  const started = Date.now()
-  for (;;) {
-    const status = await mailer.status(id)
-    const passedS = Math.round((Date.now() - started) / 1000)
-    const over = passedS >= waitS || !status.ok || status.state === 'sent' || status.state === 'dead'
-    const tries = status.ok ? `${status.attempts} ${status.attempts === 1 ? 'try' : 'tries'}` : ''
-    terminal.progress?.(over || !status.ok ? '' : `${status.state}, ${tries}, ${passedS} s`)
-    if (over) return status
-    await pause(pollMs)
-  }
-}
-
-function tell(answer: Accepted | Status, { json, wait }: SendFlags, terminal: Terminal): ExitCode {
-  const { id, state } = answer
-  const detail = 'detail' in answer && answer.detail ? ` (${answer.detail})` : ''
-  if (json) terminal.out(JSON.stringify(answer))
-  else terminal.out(`${terminal.paint(state === 'dead' ? 'red' : 'green', state)}${detail}  ${id}`)
-  return state === 'sent' || (!wait && state !== 'dead') ? 0 : 1
-}
-
-function tellFailure(answer: ClientFailure, { json, url }: SendFlags, terminal: Terminal): ExitCode {
-  const { code, claim, retryAfterS } = answer
-  if (json) terminal.out(JSON.stringify(answer))
-  else {
-    const facts = [claim, claim && flagOf(claim), retryAfterS && `again in ${retryAfterS} s`]
-      .filter(Boolean)
-      .join(', ')
-    terminal.err(`${terminal.paint('red', code)}${facts && ` (${facts})`}: ${meaningOf(code, url)}`)
-  }
-  return Object.hasOwn(failures, code) ? 1 : 2
-}
-
-function meaningOf(code: ClientFailure['code'], url: string): string {
-  switch (code) {
-    case 'unreachable':
-      return `nobody answers at ${url}: is the service running? JWT_MAILER_URL or --url says where`
-    case 'timeout':
-      return `no answer from ${url} in time`
-    case 'bad_answer':
-      return `what answers at ${url} is no jwt-mailer`
-    case 'aborted':
-      return 'aborted'
-    case 'claims_invalid':
-      return 'a claim is missing or wrong; "jwt-mailer types" shows what each mail needs'
-    default:
-      return failures[code].meaning.replaceAll('`', '')
-  }
+function readSeconds(text: string): number {
+  const seconds = Number(text)
+  if (seconds > 0 && seconds <= maxWaitS) return seconds
+  throw new InvalidArgumentError(`It must be a number of seconds, at most ${maxWaitS}.`)
 }

@@ -2,37 +2,37 @@
 import { spawn } from 'node:child_process'
 import { existsSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
-import { type Command, InvalidArgumentError } from 'commander'
-import type { ExitCode } from './terminal.ts'
+import { InvalidArgumentError } from 'commander'
+import type { AddCommand } from './terminal.ts'
 
-/** As in package.json, Procfile and Dockerfile, where it is said why. */
+/** The same flags as in package.json, Procfile and Dockerfile; docs/decisions.md says why. */
 const heap = ['--max-semi-space-size=8', '--max-old-space-size=192']
 const signals = ['SIGTERM', 'SIGINT', 'SIGHUP'] as const
 const help = `
-Exit codes: 0 ended as it was told · 1 could not start, or crashed: the reason was told · 2 the command could not be carried out
+Exit codes: 0 stopped by a signal · 1 could not start, or crashed: the log says why · 2 the command could not run
 
 Examples:
-  $ jwt-mailer serve                            with an inbox of its own: nothing leaves this machine
+  $ jwt-mailer serve                            with a local inbox: no mail leaves this machine
   $ jwt-mailer serve --port 9000 --mails my-mails
-  $ NODE_ENV=production jwt-mailer serve        as an operator does; needs a secret and a relay`
+  $ NODE_ENV=production jwt-mailer serve        needs a secret and a relay`
 
-export function serveCommand(program: Command, finish: (code: ExitCode) => void): void {
+export const addServe: AddCommand = (program, { env, finish }) => {
   program
     .command('serve')
     .summary('start the service')
     .description(
-      'Starts the service in the foreground, as npm start does. All is set by environment variables, which a file .env in this folder can hold.',
+      'Starts the service in the foreground, as npm start does. Environment variables configure it; a file .env in this folder can hold them.',
     )
-    .option('--port <number>', 'where to listen (default: PORT, else 8080)', readPort)
+    .option('--port <number>', 'the port to listen on (default: PORT, else 8080)', readPort)
     .option('--mails <dir>', 'the folder of mails (default: MAILS_DIR, else the built-in mails)')
     .addHelpText('after', help)
     .action(async ({ port, mails }: { port?: string; mails?: string }) => {
       const given = { ...(port && { PORT: port }), ...(mails && { MAILS_DIR: mails }) }
-      finish((await serve({ ...process.env, ...given })) === 0 ? 0 : 1)
+      finish((await serve({ ...env, ...given })) === 0 ? 0 : 1)
     })
 }
 
-/** In a process of its own, because the heap's flags can be given to a new one only. Resolves with its exit code. */
+/** Starts a process of its own, because a running one cannot take the heap flags. Resolves with its exit code. */
 function serve(env: NodeJS.ProcessEnv): Promise<number | null> {
   const source = fileURLToPath(new URL('../server.ts', import.meta.url))
   const server = existsSync(source) ? source : source.replace(/\.ts$/, '.js')
@@ -41,7 +41,7 @@ function serve(env: NodeJS.ProcessEnv): Promise<number | null> {
     env,
     stdio: 'inherit',
   })
-  // whoever stops the command means the service
+  // a signal to the command is meant for the service
   const pass = (signal: NodeJS.Signals) => void child.kill(signal)
   for (const signal of signals) process.on(signal, pass)
   return new Promise((resolve, reject) => {

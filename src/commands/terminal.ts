@@ -1,21 +1,36 @@
-/** Owns what every command shares: where it speaks, how it ends, and what it throws when it cannot be carried out. */
+/** Owns what all commands share: their signature, how they print, how they end, and the error of one that cannot run. */
+import type { Command } from 'commander'
 
-/** 0: all is well. 1: the command found something wrong. 2: it could not be carried out at all. */
+/** 0: all is well. 1: the command found a problem. 2: the command could not run. */
 export type ExitCode = 0 | 1 | 2
 
-/** Where a command speaks. Results go out, complaints go to err; both take whole lines. */
+/** Where a command prints: results to `out`, errors to `err`, in whole lines. */
 export interface Terminal {
   out(line: string): void
   err(line: string): void
-  /** Coloured on a terminal only, and never with NO_COLOR. */
+  /** Adds colour on a terminal only, and never with NO_COLOR. */
   paint(style: 'red' | 'green' | 'yellow' | 'bold', text: string): string
   /** How wide a table may be. */
   readonly columns?: number | undefined
-  /** Shows what is being waited for, over what it showed before; absent where nobody watches. */
+  /** Replaces the progress line on a terminal; an empty text removes it. Absent where stderr is no terminal. */
   readonly progress?: ((text: string) => void) | undefined
 }
 
-/** Thrown by a command that cannot be carried out: a sentence for whoever called it. */
+/** What the action of a command works with. */
+export interface CommandIo {
+  readonly terminal: Terminal
+  readonly env: NodeJS.ProcessEnv
+  /** Sets the exit code; without a call it is 0. */
+  readonly finish: (code: ExitCode) => void
+}
+
+/**
+ * Adds one command to the program: its words, flags and help. Runs for every call of `jwt-mailer`, so a command file
+ * imports commander and leaves only; the action imports what it needs.
+ */
+export type AddCommand = (program: Command, io: CommandIo) => void
+
+/** Ends a command with exit code 2. The message is a sentence for the person who called it. */
 export class CommandError extends Error {
   override readonly name = 'CommandError'
 }

@@ -1,89 +1,29 @@
-/** Owns `jwt-mailer types`: what each mail asks of its caller, written as TypeScript for `createMailer`. */
-import type { Command } from 'commander'
-import { formatProblem } from '../mails/problem.ts'
-import { mailsFolder, readMails } from './mail-folder.ts'
-import { CommandError, type ExitCode, type Terminal } from './terminal.ts'
-import type { MailTemplate } from '../mails/catalogue.ts'
-import type { ClaimRule } from '../mails/claims.ts'
+/** Owns `jwt-mailer types`: its arguments and its help. The TypeScript is written by mail-types.ts. */
+import type { AddCommand } from './terminal.ts'
 
 const help = `
-Exit codes: 0 written · 1 the mails have problems: see jwt-mailer check · 2 the command could not be carried out
+Exit codes: 0 written · 1 the mails have problems: see jwt-mailer check · 2 the command could not run
 
 Examples:
   $ jwt-mailer types > mails.d.ts
   $ jwt-mailer types my-mails > src/mails.d.ts
 
-In the application, where a missing claim, a wrong kind or an unknown app is now an error of the compiler:
+In the application, where a missing claim, a wrong kind or an unknown app is now a compiler error:
   import { createMailer } from 'jwt-mailer/client'
   import type { Mails } from './mails.d.ts'
   const mailer = createMailer<Mails['default']>({ url, secret })`
 
-export function typesCommand(program: Command, finish: (code: ExitCode) => void, terminal: Terminal): void {
+export const addTypes: AddCommand = (program, { terminal, env, finish }) => {
   program
     .command('types')
-    .summary('what the mails ask of their callers, as TypeScript')
+    .summary('print what the mails need from their callers, as TypeScript')
     .description(
-      'Writes the interface `Mails` to standard output: every app, its kinds, and what each of them needs. Give it to createMailer of jwt-mailer/client.',
+      'Prints the interface `Mails`: every app, its kinds, and what each kind needs. Pass it to createMailer of jwt-mailer/client.',
     )
     .argument('[dir]', 'the folder of mails (default: MAILS_DIR, else the built-in mails)')
     .addHelpText('after', help)
-    .action((dir: string | undefined) => {
-      const folder = mailsFolder(dir ?? process.env['MAILS_DIR'])
-      const { catalogue, problems } = readMails({ dir: folder })
-      for (const problem of problems) terminal.err(formatProblem(problem))
-      if (catalogue) terminal.out(typesOf(catalogue.mails))
-      finish(catalogue ? 0 : 1)
+    .action(async (dir: string | undefined) => {
+      const { printMailTypes } = await import('./mail-types.ts')
+      finish(printMailTypes(dir ?? env['MAILS_DIR'], terminal))
     })
 }
-
-/** Mails of one app and kind ask for the same in every locale; the catalogue sees to it. */
-export function typesOf(mails: readonly MailTemplate[]): string {
-  if (mails.length === 0) throw new CommandError('there are no mails in the folder')
-  const apps = Map.groupBy(mails, ({ app }) => app)
-  const lines = [...apps].map(([app, ofApp]) => {
-    const kinds = Map.groupBy(ofApp, ({ kind }) => kind)
-    return `  ${name(app)}: {\n${[...kinds].map(([kind, [mail]]) => `    ${name(kind)}: ${contentOf(mail!)}`).join('\n')}\n  }`
-  })
-  return `// Written by "jwt-mailer types": what each mail asks of its caller. Write it anew when a mail changes.
-interface Link {
-  readonly url: string
-  readonly token: string
-}
-
-export interface Mails {
-${lines.join('\n')}
-}`
-}
-
-function contentOf({ contract, showsLink, showsKey }: MailTemplate): string {
-  const claims = contract.filter(({ name: claim }) => !ownOption.has(claim))
-  const key = contract.find(({ name: claim }) => claim === 'user_aut_key_or_otp')
-  const addressee = contract.find(({ name: claim }) => claim === 'user_name')
-  const fields = [
-    showsLink ? 'link: Link' : 'link?: never',
-    showsKey && key ? `accessKey${mark(key)}: string` : 'accessKey?: never',
-    addressee?.required ? 'name: string' : 'name?: string',
-    'locale?: string',
-    ...dataOf(claims),
-  ]
-  return `{ ${fields.join('; ')} }`
-}
-
-const ownOption = new Set([
-  'user_email',
-  'email_link_url',
-  'email_link_token',
-  'user_aut_key_or_otp',
-  'user_name',
-])
-
-function dataOf(claims: readonly ClaimRule[]): string[] {
-  if (claims.length === 0) return []
-  const needed = claims.some(({ required }) => required)
-  const fields = claims.map((claim) => `${name(claim.name)}${mark(claim)}: ${typeOf(claim)}`)
-  return [`data${needed ? '' : '?'}: { ${fields.join('; ')} }`]
-}
-
-const mark = ({ required }: ClaimRule) => (required ? '' : '?')
-const typeOf = ({ type }: ClaimRule) => (type === 'text' ? 'string | number' : 'number')
-const name = (text: string) => (/^[a-z_]\w*$/i.test(text) ? text : JSON.stringify(text))

@@ -13,7 +13,10 @@ import { CommandError } from './terminal.ts'
 const silent = { info() {}, warn() {}, error() {} }
 
 /** Whatever keeps `work` from being done is thrown as a `CommandError`. */
-export async function withOutbox<T>(env: NodeJS.ProcessEnv, work: (outbox: Outbox) => Promise<T>): Promise<T> {
+export async function withOutbox<T>(
+  env: NodeJS.ProcessEnv,
+  work: (outbox: Outbox) => Promise<T>,
+): Promise<T> {
   const config = readOrComplain(env)
   refuseToMakeFile(config)
   const outbox = await openOutbox({

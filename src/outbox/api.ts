@@ -1,6 +1,6 @@
 /** Owns the words the outbox is spoken to with: what goes in, what comes back, and the verbs. */
 import { z } from 'zod'
-import type { MailState } from './store/operation.ts'
+import { type MailState, mailStates } from './store/operation.ts'
 import type { MailStatus } from './waiters.ts'
 
 export interface NewMail {
@@ -39,7 +39,7 @@ export interface Due extends Lease {
   readonly token: string
 }
 
-const stateSchema = z.enum(['sending', 'queued', 'sent', 'dead'])
+const stateSchema = z.enum(mailStates)
 
 export const storedMailSchema = z.object({
   id: z.string(),

@@ -4,7 +4,8 @@
  */
 import type { SqlRow } from './statement.ts'
 
-export type MailState = 'sending' | 'queued' | 'sent' | 'dead'
+export const mailStates = ['sending', 'queued', 'sent', 'dead'] as const
+export type MailState = (typeof mailStates)[number]
 
 export interface AcceptOperation {
   readonly op: 'accept'

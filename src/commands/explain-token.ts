@@ -1,0 +1,114 @@
+/** Owns the explanation of a token: what it says, which secret signed it, what the service would answer. Masks what is private. */
+import { readFileSync } from 'node:fs'
+import jwt from 'jsonwebtoken'
+import { failureAnswer } from '../contract.ts'
+import { MailerError } from '../errors.ts'
+import { tokenKey, verifyToken } from '../token.ts'
+import { CommandError, type CommandIo, type ExitCode } from './terminal.ts'
+
+const masked = new Set(['user_email', 'user_aut_key', 'user_aut_key_or_otp', 'email_link_token'])
+const times = new Set(['iat', 'nbf', 'exp'])
+
+/** `given` is the token, or `-` for standard input. 1 when the service would refuse it, or no secret is set. */
+export function explainToken(
+  given: string,
+  json: boolean,
+  { terminal, env }: Pick<CommandIo, 'terminal' | 'env'>,
+): ExitCode {
+  const token = (given === '-' ? readFileSync(0, 'utf8') : given).trim()
+  const decoded = jwt.decode(token, { complete: true })
+  if (!decoded || typeof decoded.payload === 'string')
+    throw new CommandError('this is no token: three parts with dots between them, the first two JSON')
+  const claims = Object.entries(decoded.payload).map(([name, value]) => [name, shown(name, value)] as const)
+  const secrets = secretsIn(env)
+  const signer = secrets.find(([, secret]) => opens(token, secret))?.[0]
+  const verdict = signer === undefined && secrets.length === 0 ? undefined : verdictOn(token, secrets)
+  if (json) {
+    const { header } = decoded
+    terminal.out(
+      JSON.stringify({ header, claims: Object.fromEntries(claims), signer: signer ?? null, ...verdict }),
+    )
+  } else {
+    terminal.out(`${terminal.paint('bold', 'header')}  ${harmless(JSON.stringify(decoded.header))}`)
+    for (const claim of claims) terminal.out(claim.map(harmless).join(': '))
+    terminal.out(signer ? `signed with ${signer}` : signerMissing(secrets.length))
+    if (verdict) terminal.out(terminal.paint(verdict.code === 'ok' ? 'green' : 'red', verdict.says))
+  }
+  return verdict?.code === 'ok' ? 0 : 1
+}
+
+// oxlint-disable-next-line no-control-regex -- this pattern removes control characters
+const controls = /[\x00-\x1f\x7f-\x9f]/g
+
+/** Escapes control characters: a token is foreign text and could carry commands for the terminal. */
+function harmless(text: string): string {
+  return text.replace(controls, (control) => `\\x${control.charCodeAt(0).toString(16).padStart(2, '0')}`)
+}
+
+function signerMissing(count: number): string {
+  return count === 0
+    ? 'not verified: set JWT_MAILER_SECRET, or JWT_MAILER_SECRET_<APP>'
+    : 'signed with none of the secrets in the environment'
+}
+
+/** Each secret of the environment with the name of its variable. */
+function secretsIn(env: NodeJS.ProcessEnv): [string, string][] {
+  return Object.entries(env).flatMap(([name, value]) =>
+    name.startsWith('JWT_MAILER_SECRET') && value ? [[name, value]] : [],
+  )
+}
+
+function opens(token: string, secret: string): boolean {
+  try {
+    jwt.verify(token, tokenKey(secret), {
+      algorithms: ['HS256'],
+      ignoreExpiration: true,
+      ignoreNotBefore: true,
+    })
+    return true
+  } catch {
+    return false
+  }
+}
+
+/** What the service would answer from the token alone, before it reads the mail template. */
+function verdictOn(token: string, secrets: readonly (readonly [string, string])[]) {
+  try {
+    verifyToken(
+      token,
+      secrets.map(([, secret]) => tokenKey(secret)),
+    )
+    return { code: 'ok', says: 'good: the service would go on to the mail' }
+  } catch (error) {
+    if (!(error instanceof MailerError)) throw error
+    const { answer } = failureAnswer(error)
+    return { code: answer.code, says: `the service would answer ${answer.code}: ${answer.msg}` }
+  }
+}
+
+function shown(name: string, value: unknown): string {
+  if (times.has(name) && typeof value === 'number') return `${value} (${inWords(value * 1000, Date.now())})`
+  const text = typeof value === 'string' ? value : JSON.stringify(value)
+  if (!masked.has(name)) return text
+  const at = text.lastIndexOf('@')
+  return name === 'user_email' && at > 0
+    ? `${text[0]}***${text.slice(at)}`
+    : `*** (${text.length} characters)`
+}
+
+const units = [
+  [86_400, 'day'],
+  [3_600, 'hour'],
+  [60, 'minute'],
+  [1, 'second'],
+] as const
+
+function inWords(time: number, now: number): string {
+  const date = new Date(time)
+  if (Number.isNaN(date.getTime())) return 'no time at all'
+  const seconds = Math.round(Math.abs(time - now) / 1000)
+  const [size, unit] = units.find(([each]) => seconds >= each) ?? [1, 'second']
+  const count = Math.floor(seconds / size)
+  const span = `${count} ${unit}${count === 1 ? '' : 's'}`
+  return `${date.toISOString().replace('.000', '')}, ${time > now ? `in ${span}` : `${span} ago`}`
+}

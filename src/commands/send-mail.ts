@@ -1,0 +1,94 @@
+/** Owns the sending of one mail through a running service: the call, the wait until it is sent, and what is printed. */
+import { setTimeout as pause } from 'node:timers/promises'
+import { type Accepted, type ClientFailure, createMailer, type Mailer, type Status } from '../client/index.ts'
+import { failures } from '../contract.ts'
+import { flagOf, mailFromFlags, type MailFlags } from './mail-options.ts'
+import { CommandError, type CommandIo, type ExitCode, type Terminal } from './terminal.ts'
+
+export interface SendFlags extends MailFlags {
+  readonly url: string
+  readonly wait?: boolean
+  /** Seconds. */
+  readonly timeout: number
+  readonly json?: boolean
+}
+
+const pollMs = 1_000
+
+/** 1 when the service refuses the mail or gives it up, or when it is still unsent after the wait. */
+export async function sendMail(
+  flags: SendFlags,
+  { terminal, env }: Pick<CommandIo, 'terminal' | 'env'>,
+): Promise<ExitCode> {
+  const { secret, expiresInS, ...mail } = await mailFromFlags(flags, env)
+  const mailer = orCommandError(() => createMailer({ url: flags.url, secret, app: flags.app, expiresInS }))
+  const answer = await mailer.send(flags.kind, mail)
+  if (!answer.ok) return printFailure(answer, flags, terminal)
+  if (!flags.wait || answer.state !== 'queued') return printState(answer, flags, terminal)
+  const status = await follow(mailer, answer, flags.timeout, terminal)
+  return status.ok ? printState(status, flags, terminal) : printFailure(status, flags, terminal)
+}
+
+/** The client throws a TypeError when an option is wrong, and its options are flags here. */
+function orCommandError<T>(make: () => T): T {
+  try {
+    return make()
+  } catch (error) {
+    throw error instanceof TypeError ? new CommandError(error.message) : error
+  }
+}
+
+async function follow(
+  mailer: Mailer,
+  { id }: Accepted,
+  waitS: number,
+  terminal: Terminal,
+): Promise<Status | ClientFailure> {
+  const started = Date.now()
+  for (;;) {
+    const status = await mailer.status(id)
+    const passedS = Math.round((Date.now() - started) / 1000)
+    const over = passedS >= waitS || !status.ok || status.state === 'sent' || status.state === 'dead'
+    const tries = status.ok ? `${status.attempts} ${status.attempts === 1 ? 'try' : 'tries'}` : ''
+    terminal.progress?.(over || !status.ok ? '' : `${status.state}, ${tries}, ${passedS} s`)
+    if (over) return status
+    await pause(pollMs)
+  }
+}
+
+function printState(answer: Accepted | Status, { json, wait }: SendFlags, terminal: Terminal): ExitCode {
+  const { id, state } = answer
+  const detail = 'detail' in answer && answer.detail ? ` (${answer.detail})` : ''
+  if (json) terminal.out(JSON.stringify(answer))
+  else terminal.out(`${terminal.paint(state === 'dead' ? 'red' : 'green', state)}${detail}  ${id}`)
+  return state === 'sent' || (!wait && state !== 'dead') ? 0 : 1
+}
+
+function printFailure(answer: ClientFailure, { json, url }: SendFlags, terminal: Terminal): ExitCode {
+  const { code, claim, retryAfterS } = answer
+  if (json) terminal.out(JSON.stringify(answer))
+  else {
+    const facts = [claim, claim && flagOf(claim), retryAfterS && `again in ${retryAfterS} s`]
+      .filter(Boolean)
+      .join(', ')
+    terminal.err(`${terminal.paint('red', code)}${facts && ` (${facts})`}: ${meaningOf(code, url)}`)
+  }
+  return Object.hasOwn(failures, code) ? 1 : 2
+}
+
+function meaningOf(code: ClientFailure['code'], url: string): string {
+  switch (code) {
+    case 'unreachable':
+      return `nothing listens at ${url}: is the service running? Set JWT_MAILER_URL or --url`
+    case 'timeout':
+      return `no answer from ${url} in time`
+    case 'bad_answer':
+      return `the server at ${url} is not a jwt-mailer`
+    case 'aborted':
+      return 'aborted'
+    case 'claims_invalid':
+      return 'a claim is missing or wrong; "jwt-mailer types" shows what each mail needs'
+    default:
+      return failures[code].meaning.replaceAll('`', '')
+  }
+}
