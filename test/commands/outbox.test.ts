@@ -1,30 +1,24 @@
 /** The outbox as an operator sees it, on both stores: what the command says, writes as JSON, and ends with. */
-import { Command } from 'commander'
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
-import { CommandError } from '../../src/commands/terminal.ts'
-import { outboxCommand } from '../../src/commands/outbox.ts'
+import { runCommand } from '../../src/cli.ts'
 import { testApp, type TestApp } from '../support/app.ts'
 import { engines, type ServiceStore, type ServiceStores } from '../support/store.ts'
 import { sampleClaims, secret, signToken } from '../support/tokens.ts'
 
 interface Ran {
-  readonly code: number | undefined
+  readonly code: number
   readonly out: string
   readonly err: string
 }
 
 async function run(env: NodeJS.ProcessEnv, ...words: string[]): Promise<Ran> {
-  let [out, err, code]: [string, string, number | undefined] = ['', '', undefined]
-  const program = new Command('jwt-mailer')
-    .exitOverride()
-    .configureOutput({ writeOut: (text) => (out += text), writeErr: (text) => (err += text) })
+  let [out, err] = ['', '']
   const terminal = {
     out: (line: string) => void (out += `${line}\n`),
     err: (line: string) => void (err += `${line}\n`),
     paint: (_style: string, text: string) => text,
   }
-  outboxCommand(program, (result) => (code = result), terminal, env)
-  await program.parseAsync(['outbox', ...words], { from: 'user' })
+  const code = await runCommand(['outbox', ...words], terminal, env)
   return { code, out, err }
 }
 
@@ -143,10 +137,10 @@ describe.each(engines)('an outbox on $engine', ({ missing, startStores }) => {
     expect(out).not.toMatch(/ada|example\.com/)
   })
 
-  it('puts one dead mail back in line, and a service sends it', async () => {
+  it('queues one dead mail again, and a service sends it', async () => {
     const { dead } = await oneOfEach()
     await send('another')
-    expect(await outbox('requeue', dead)).toEqual({ code: 0, out: '1 mail is back in line.\n', err: '' })
+    expect(await outbox('requeue', dead)).toEqual({ code: 0, out: '1 mail is queued again.\n', err: '' })
     expect(await json('show', dead)).toMatchObject({ state: 'queued', attempts: 0, done: null })
     const other = await testApp({ engine: store.engine(), pump: { everyMs: 20 } })
     await expect.poll(() => json('show', dead)).toMatchObject({ state: 'sent' })
@@ -154,18 +148,18 @@ describe.each(engines)('an outbox on $engine', ({ missing, startStores }) => {
     expect(other.relay.mails).toHaveLength(2)
   })
 
-  it('puts all dead mails back in line', async () => {
+  it('queues all dead mails again', async () => {
     await oneOfEach()
     await send('another')
     await expect.poll(() => json('stats')).toMatchObject({ dead: 2 })
     expect(await outbox('requeue', '--all-dead')).toMatchObject({
       code: 0,
-      out: '2 mails are back in line.\n',
+      out: '2 mails are queued again.\n',
     })
     expect(await json('stats')).toMatchObject({ queued: 3, dead: 0 })
   })
 
-  it('deletes what nobody needs any more', async () => {
+  it('deletes mails that are kept no longer', async () => {
     await oneOfEach()
     await store.rows(`update outbox_mail set due = 1 where state = 'sent'`)
     expect(await json('purge')).toEqual({ purged: 1 })
@@ -198,9 +192,11 @@ describe('an outbox that cannot be reached', () => {
     ],
     ['no configuration', { JWT_MAILER_SECRET: ' ' }, /JWT_MAILER_SECRET: is empty/],
   ])('is told in a sentence: %s', async (_title, env, sentence) => {
-    const failure = await run({ ...base, ...env }, 'stats').catch((error: unknown) => error)
-    expect(failure).toBeInstanceOf(CommandError)
-    expect(String(failure)).toMatch(sentence)
+    const { code, out, err } = await run({ ...base, ...env }, 'stats')
+    expect({ code, out }).toEqual({ code: 2, out: '' })
+    expect(err).toMatch(/^jwt-mailer: /)
+    expect(err).toMatch(sentence)
+    expect(err).not.toMatch(/^\s+at /m)
   })
 })
 
@@ -213,7 +209,8 @@ describe('a wrong word', () => {
     [['show'], /missing required argument 'id'/],
     [['sent'], /unknown command 'sent'/],
   ])('is not taken for another: %j', async (words, sentence) => {
-    const failure = await run(base, ...words).catch((error: unknown) => error)
-    expect(String(failure)).toMatch(sentence)
+    const { code, err } = await run(base, ...words)
+    expect(code).toBe(2)
+    expect(err).toMatch(sentence)
   })
 })

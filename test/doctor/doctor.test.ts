@@ -1,6 +1,5 @@
-import { Command } from 'commander'
 import { describe, expect, it } from 'vitest'
-import { doctorCommand } from '../../src/commands/doctor.ts'
+import { runCommand } from '../../src/cli.ts'
 import { redactor } from '../../src/doctor/redact.ts'
 import {
   certificate,
@@ -17,24 +16,13 @@ import {
 /** Calls `jwt-mailer doctor` with these words in this environment. */
 async function doctor(env: NodeJS.ProcessEnv, ...words: string[]) {
   const out: string[] = []
-  const codes: number[] = []
   const terminal = {
     out: (line: string) => void out.push(line),
+    err: (line: string) => void out.push(line),
     paint: (_style: string, text: string) => text,
   }
-  const program = new Command('jwt-mailer')
-    .exitOverride()
-    .configureOutput({ writeErr: (text) => out.push(text), writeOut: (text) => out.push(text) })
-  const command = doctorCommand((code) => codes.push(code), terminal, {
-    env,
-    columns: 100,
-    onProgress: () => {},
-  })
-  program.addCommand(command.copyInheritedSettings(program))
-  await program
-    .parseAsync(['doctor', ...words], { from: 'user' })
-    .catch((error: { exitCode: number }) => codes.push(error.exitCode))
-  return { out: out.join('\n'), codes }
+  const code = await runCommand(['doctor', ...words], terminal, env)
+  return { out: out.join('\n'), code }
 }
 
 describe('jwt-mailer doctor', () => {
@@ -72,15 +60,8 @@ describe('jwt-mailer doctor', () => {
 
   it('ends with 0 when nothing is ✗, and says so in JSON as well', async () => {
     const { options } = await deployment()
-    const { out, codes } = await doctor(
-      options.env,
-      '--json',
-      '--dns',
-      options.dns,
-      '--dkim-selector',
-      'key1',
-    )
-    expect(codes).toEqual([0])
+    const { out, code } = await doctor(options.env, '--json', '--dns', options.dns, '--dkim-selector', 'key1')
+    expect(code).toBe(0)
     const { ok, findings } = JSON.parse(out)
     expect(ok).toBe(true)
     expect(findings).toContainEqual({ area: 'relay mailertogo', level: 'ok', says: 'login accepted (PLAIN)' })
@@ -88,8 +69,8 @@ describe('jwt-mailer doctor', () => {
 
   it('ends with 1 when something is ✗', async () => {
     const { options } = await deployment({ env: { MAILERTOGO_SMTP_PASSWORD: 'wrong-password' } })
-    const { out, codes } = await doctor(options.env, '--dns', options.dns, '--dkim-selector', 'key1')
-    expect(codes).toEqual([1])
+    const { out, code } = await doctor(options.env, '--dns', options.dns, '--dkim-selector', 'key1')
+    expect(code).toBe(1)
     expect(out).toContain('✗                           login refused: 535')
     expect(out).not.toContain('wrong-password')
     expect(out).toMatch(/1 ✗ to mend, \d ! to look at$/)
@@ -104,9 +85,9 @@ describe('jwt-mailer doctor', () => {
         'It must be the part before ._domainkey, such as s1.',
       ],
     ] as const) {
-      const { out, codes } = await doctor({}, ...words)
+      const { out, code } = await doctor({}, ...words)
       expect(out).toContain(sentence)
-      expect(codes).toEqual([1])
+      expect(code).toBe(2)
       expect(out).not.toContain('✓')
     }
   })
@@ -124,8 +105,8 @@ describe('jwt-mailer doctor', () => {
       },
     })
     const started = Date.now()
-    const { codes } = await doctor(options.env, '--dns', options.dns, '--dkim-selector', 'key1')
-    expect(codes).toEqual([1])
+    const { code } = await doctor(options.env, '--dns', options.dns, '--dkim-selector', 'key1')
+    expect(code).toBe(1)
     expect(Date.now() - started).toBeLessThan(25_000)
   }, 35_000)
 })

@@ -490,7 +490,7 @@ test('a session has a new name at every login, and the old one is worth nothing'
 })
 
 test('the types of its mails are those of its mails, and the README shows the file that talks to the mailer', async () => {
-  const { typesOf } = await import('../../src/commands/types.ts')
+  const { typesOf } = await import('../../src/commands/mail-types.ts')
   const { loadCatalogue } = await import('../../src/mails/catalogue.ts')
   const folder = resolve(project, 'examples/signup')
   const sender = { senderName: 'Example', senderAddress: 'noreply@example.com', allowHttpLinks: true }

@@ -1,0 +1,80 @@
+/** `jwt-mailer send`: one mail through a real service, to a relay that says what the test tells it to. */
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { freePort } from '../support/port.ts'
+import { scriptedRelay, type ScriptedRelay } from '../support/relay.ts'
+import { type Service, startService } from '../support/service.ts'
+import { secret } from '../support/tokens.ts'
+import { mailWords } from './mail-words.ts'
+import { runBeside } from './program.ts'
+
+const runSend = (words: readonly string[], url?: string) =>
+  runBeside(['send', ...words], { JWT_MAILER_SECRET: secret, ...(url && { JWT_MAILER_URL: url }) })
+
+describe('jwt-mailer send', () => {
+  let relay: ScriptedRelay
+  let service: Service
+  let slow = false
+  beforeAll(async () => {
+    relay = await scriptedRelay({ MAIL: () => (slow ? '451 later' : '250 ok') })
+    service = await startService({
+      mode: 'production',
+      env: {
+        JWT_MAILER_SECRET: secret,
+        SMTP_URL: `smtp://user:pass@127.0.0.1:${relay.port}?tls=off`,
+        MAIL_FROM: 'noreply@example.com',
+      },
+    })
+  })
+  afterAll(async () => {
+    await service.stop()
+    await relay.close()
+  })
+  const send = (...words: string[]) => runSend(words, service.url)
+
+  test('sends a mail and says so', async () => {
+    const { status, stdout } = await send(...mailWords)
+    expect(stdout).toMatch(/^sent {2}[\w-]+\n$/)
+    expect(status).toBe(0)
+    expect(relay.mails).toHaveLength(1)
+  })
+
+  test('tells a refusal with the claim at fault and what it means', async () => {
+    const { status, stdout, stderr } = await send('--to', 'ada@example.com')
+    expect({ status, stdout }).toEqual({ status: 1, stdout: '' })
+    expect(stderr).toMatch(/^claims_invalid \(email_link_url, --link-url\): /)
+    expect(JSON.parse((await send('--to', 'ada@example.com', '--json')).stdout)).toMatchObject({
+      ok: false,
+      code: 'claims_invalid',
+      claim: 'email_link_url',
+    })
+  })
+
+  test('follows a queued mail until it is sent', async () => {
+    slow = true
+    const sending = send(...mailWords, '--wait', '--json')
+    await expect
+      .poll(() => relay.commands.filter((command) => command.startsWith('MAIL')).length)
+      .toBeGreaterThan(1)
+    slow = false
+    const { status, stdout } = await sending
+    expect(JSON.parse(stdout)).toMatchObject({ ok: true, state: 'sent', attempts: 2 })
+    expect(status).toBe(0)
+  }, 90_000)
+
+  test('stops waiting when it has waited long enough, and the mail is still queued', async () => {
+    slow = true
+    const { status, stdout } = await send(...mailWords, '--wait', '--timeout', '1', '--json')
+    slow = false
+    expect(JSON.parse(stdout)).toMatchObject({ ok: true, state: 'queued' })
+    expect(status).toBe(1)
+  })
+
+  test('names the address where nothing listens', async () => {
+    const url = `http://127.0.0.1:${await freePort()}`
+    const { status, stderr } = await runSend([...mailWords, '--url', url])
+    expect(status).toBe(2)
+    expect(stderr).toContain(`nothing listens at ${url}`)
+    const wrong = await runSend([...mailWords, '--url', 'localhost'])
+    expect(wrong.stderr).toMatch(/^jwt-mailer: url must be where the mailer listens/)
+  })
+})

@@ -1,0 +1,33 @@
+/** `jwt-mailer types`: the interface it prints. That a compiler takes it is shown with the package and the example. */
+import { describe, expect, test } from 'vitest'
+import { temporaryFolder, varianceMails } from '../support/preview.ts'
+import { run, spoiledMails } from './program.ts'
+
+describe('jwt-mailer types', () => {
+  test('prints each app and kind once, of the built-in mails and of a folder', () => {
+    const built = run(['types'])
+    expect(built).toMatchObject({ status: 0, stderr: '' })
+    expect(built.stdout).toMatch(/^export interface Mails \{\n {2}default: \{$/m)
+    expect(built.stdout.match(/^ {4}resetkey: /gm)).toHaveLength(1)
+    const variance = run(['types', varianceMails])
+    expect(variance).toMatchObject({ status: 0, stderr: '' })
+    expect(variance.stdout).toMatch(/^ {4}quote_ready: \{ link: Link; /m)
+    expect(run(['types'], { env: { MAILS_DIR: varianceMails } }).stdout).toBe(variance.stdout)
+  })
+
+  test('prints the problems of broken mails instead, and ends with 1', () => {
+    const { status, stdout, stderr } = run([
+      'types',
+      spoiledMails('default/reset.fr.md', '{{ user_name }}', '{{ usr_name }}'),
+    ])
+    expect({ status, stdout }).toEqual({ status: 1, stdout: '' })
+    expect(stderr).toMatch(/reset\.fr\.md:\d+: `usr_name` is not declared/)
+  })
+
+  test('ends with 2 where there are no mails', () => {
+    expect(run(['types', 'nowhere'])).toMatchObject({ status: 2, stdout: '' })
+    const empty = run(['types', temporaryFolder()])
+    expect(empty.stdout).toBe('')
+    expect(empty.status).not.toBe(0)
+  })
+})
