@@ -17,8 +17,9 @@ const olderNode = ['/usr/bin/node', '/usr/local/bin/node'].find(
 
 describe('jwt-mailer', () => {
   test('explains each command, its exit codes, and how it is called', () => {
-    for (const command of ['', ...commands]) {
-      const { status, stdout } = run([...(command ? [command] : []), '--help'])
+    const ofOutbox = ['stats', 'list', 'show', 'requeue', 'purge'].map((name) => ['outbox', name])
+    for (const words of [[], ...commands.map((command) => [command]), ...ofOutbox]) {
+      const { status, stdout } = run([...words, '--help'])
       expect(status).toBe(0)
       expect(stdout).toMatch(/^Usage: jwt-mailer/)
       expect(stdout).toMatch(/Exit codes: 0 .+ 1 .+ 2 /)

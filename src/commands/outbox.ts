@@ -8,14 +8,18 @@ interface Json {
   readonly json?: boolean
 }
 
-const help = `
+/** `examples` are what stands behind `jwt-mailer outbox`. */
+const help = (...examples: string[]) => `
 Exit codes: 0 done · 1 there is no such mail · 2 the command could not run
 
 Examples:
-  $ jwt-mailer outbox stats
-  $ jwt-mailer outbox list --state dead --json | jq -r '.mails[] | select(.detail == "expired") | .id'
-  $ jwt-mailer outbox requeue --all-dead
-  $ jwt-mailer outbox show -- -Qx0...          an ID that begins with a dash`
+${examples.map((example) => `  $ jwt-mailer outbox ${example}`).join('\n')}`
+const examples = {
+  stats: 'stats',
+  list: `list --state dead --json | jq -r '.mails[] | select(.detail == "expired") | .id'`,
+  show: 'show -- -Qx0...          an ID that begins with a dash',
+  requeue: 'requeue --all-dead',
+}
 
 export const addOutbox: AddCommand = (program, { terminal, env, finish }) => {
   const command = program
@@ -24,7 +28,7 @@ export const addOutbox: AddCommand = (program, { terminal, env, finish }) => {
     .description(
       'Reads and changes the outbox of the service, with the environment of the service, also while the service runs. Shows no recipient: the outbox does not store one in clear.',
     )
-    .addHelpText('after', help)
+    .addHelpText('after', help(...Object.values(examples)))
   const context: OutboxCommandContext = {
     async withOutbox(work) {
       const { withOutbox } = await import('./with-outbox.ts')
@@ -56,6 +60,7 @@ function addStats(command: Command, { withOutbox, print }: OutboxCommandContext)
     .command('stats')
     .summary('count the mails of each state')
     .addOption(json())
+    .addHelpText('after', help(examples.stats, 'stats --json | jq .queued'))
     .action((options: Json) =>
       withOutbox(async (outbox) => {
         const [{ oldest, ...unsent }, sent] = await Promise.all([outbox.stats(), outbox.countSent()])
@@ -75,6 +80,7 @@ function addList(command: Command, { withOutbox, print }: OutboxCommandContext):
     .addOption(new Option('--state <state>', 'which state').choices(mailStates).default('dead'))
     .option('--limit <count>', 'how many at most, 1 to 1000', readCount, 50)
     .addOption(json())
+    .addHelpText('after', help('list', 'list --state queued --limit 10', examples.list))
     .action(({ state, limit, ...options }: Json & { state: MailState; limit: number }) =>
       withOutbox(async (outbox) => {
         const mails = await outbox.list(state, limit)
@@ -91,6 +97,7 @@ function addShow(command: Command, { withOutbox, print, notFound }: OutboxComman
     .summary('show what is stored about one mail')
     .argument('<id>', 'the id from the answer to the caller or from the log')
     .addOption(json())
+    .addHelpText('after', help('show 7Jq4...', examples.show))
     .action((id: string, options: Json) =>
       withOutbox(async (outbox) => {
         const mail = await outbox.find(id)
@@ -113,6 +120,7 @@ function addRequeue(command: Command, { withOutbox, print, notFound }: OutboxCom
     .argument('[id]', 'one mail')
     .option('--all-dead', 'every dead mail')
     .addOption(json())
+    .addHelpText('after', help('requeue 7Jq4...', examples.requeue))
     .action((id: string | undefined, { allDead = false, ...options }: Json & { allDead?: boolean }) => {
       if (allDead === (id !== undefined)) throw new CommandError('requeue needs either an ID or --all-dead')
       return withOutbox(async (outbox) => {
@@ -131,6 +139,7 @@ function addPurge(command: Command, { withOutbox, print }: OutboxCommandContext)
     .command('purge')
     .summary('delete mails that are kept no longer; the service does so every minute')
     .addOption(json())
+    .addHelpText('after', help('purge'))
     .action((options: Json) =>
       withOutbox(async (outbox) => {
         const purged = await outbox.purge()
