@@ -1,6 +1,7 @@
 /** Owns the explanation of a token: what it says, which secret signed it, what the service would answer. Masks what is private. */
 import { readFileSync } from 'node:fs'
 import jwt from 'jsonwebtoken'
+import { isSecretName } from '../config/secret-names.ts'
 import { failureAnswer } from '../contract.ts'
 import { MailerError } from '../errors.ts'
 import { tokenKey, verifyToken } from '../token.ts'
@@ -53,9 +54,7 @@ function signerMissing(count: number): string {
 
 /** Each secret of the environment with the name of its variable. */
 function secretsIn(env: NodeJS.ProcessEnv): [string, string][] {
-  return Object.entries(env).flatMap(([name, value]) =>
-    name.startsWith('JWT_MAILER_SECRET') && value ? [[name, value]] : [],
-  )
+  return Object.entries(env).flatMap(([name, value]) => (isSecretName(name) && value ? [[name, value]] : []))
 }
 
 function opens(token: string, secret: string): boolean {
