@@ -9,7 +9,7 @@ import { join, relative } from 'node:path/posix'
 const entries = ['server.ts', 'cli.ts', 'shutdown.ts', 'start.js', 'jwt-mailer.js', 'healthcheck.ts']
 
 /** What the files of a folder may import besides their own folder and the leaves. */
-const mayImport: Record<string, readonly string[]> = {
+export const mayImport: Record<string, readonly string[]> = {
   config: [],
   mime: [],
   mails: ['mails/compile', 'mime'],

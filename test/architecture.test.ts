@@ -1,0 +1,72 @@
+/** Holds the documents to the files: docs/architecture.md names every file of src, and no link is dead. */
+import { existsSync, globSync, readFileSync } from 'node:fs'
+import { basename, dirname, join } from 'node:path'
+import { describe, expect, test } from 'vitest'
+import { mayImport } from '../imports.config.ts'
+
+const root = join(import.meta.dirname, '..')
+const read = (file: string) => readFileSync(join(root, file), 'utf8')
+const architecture = read('docs/architecture.md')
+const [, folders = ''] = architecture.split('\n## The folders\n')
+/** The text under the heading of each folder; that of src itself stands under two. */
+const rooms = folders.split('\n### ').slice(1)
+
+describe('docs/architecture.md', () => {
+  test('names every file of src once, in the table of its folder', () => {
+    const named = rooms.flatMap((room) =>
+      [...room.matchAll(/^\| \[([^\]]+)\]\(\.\.\/(src\/[^)]+)\) \| ./gm)].map(([, name, path = '']) => {
+        const [, folder = ''] = /^`([^`]+)\/`/.exec(room) ?? []
+        return name === basename(path) && dirname(path) === join('src', folder) ? path : `misplaced: ${path}`
+      }),
+    )
+    const files = globSync('src/**/*.*', { cwd: root })
+    expect(named.toSorted()).toEqual(files.toSorted())
+  })
+
+  test('says of each folder what imports.config.ts says', () => {
+    const said = rooms.flatMap((room) => {
+      const [, folder] = /^`([^`]+)\/`/.exec(room) ?? []
+      const [, imports = ''] = /^Imports: (.+)\.$/m.exec(room) ?? []
+      return folder === undefined || folder === 'client' ? [] : [[folder, imports] as const]
+    })
+    const { client: _, ...rule } = mayImport
+    expect(Object.fromEntries(said)).toEqual(
+      Object.fromEntries(
+        Object.entries(rule).map(([folder, others]) => [
+          folder,
+          ['leaves', ...others.map((other) => `\`${other}/\``)].join(', '),
+        ]),
+      ),
+    )
+  })
+
+  test('links names to files that have them', () => {
+    const links = [...architecture.matchAll(/\[`(\w+)`\]\(\.\.\/(src\/[^)]+)\)/g)]
+    const lost = links.filter(([, name = '', file = '']) => !new RegExp(`\\b${name}\\b`).test(read(file)))
+    expect(links.length).toBeGreaterThan(10)
+    expect(lost.map(([link]) => link)).toEqual([])
+  })
+})
+
+/** As GitHub makes it of a heading. */
+const anchorOf = (heading: string) =>
+  heading
+    .toLowerCase()
+    .replaceAll(/[^\p{L}\p{N} _-]/gu, '')
+    .replaceAll(' ', '-')
+
+const headingsOf = (markdown: string) =>
+  [...markdown.replaceAll(/^```[^]*?^```/gm, '').matchAll(/^#+ (.+)$/gm)].map(([, heading = '']) =>
+    anchorOf(heading),
+  )
+
+const documents = globSync(['README.md', 'docs/*.md', 'bench/*.md', 'examples/*/README.md'], { cwd: root })
+test.each(documents)('%s has no dead link', (file) => {
+  const links = [...read(file).matchAll(/\]\((?!\w+:)([^)#\s]*)(?:#([^)\s]+))?\)/g)]
+  const dead = links.filter(([, path = '', anchor]) => {
+    const target = path === '' ? file : join(dirname(file), path)
+    if (!existsSync(join(root, target))) return true
+    return anchor !== undefined && !headingsOf(read(target)).includes(anchor)
+  })
+  expect(dead.map(([link]) => link)).toEqual([])
+})
