@@ -1,4 +1,5 @@
 /** Owns the one error class of the project and the union of its codes. What a code means on the wire is in contract.ts. */
+import type { Reason } from './message.ts'
 
 export type FailureCode =
   | 'token_malformed'
@@ -31,15 +32,18 @@ export const claimReasons = [
 ] as const
 export type ClaimReason = (typeof claimReasons)[number]
 
+/** Why something is as it is: a reason, what is wrong with a claim, or the code of the failure that is in the way. */
+export type Detail = Reason | ClaimReason | FailureCode
+
 /**
  * What every part throws when it can say why. `claim` names the claim at fault (never its value);
- * `reason` is a short fixed word for the log; `cause` is foreign and reaches neither the wire nor the log as text.
+ * `reason` is for the log; `cause` is foreign and reaches neither the wire nor the log as text.
  */
 export class MailerError extends Error {
   override readonly name = 'MailerError'
   readonly code: FailureCode
   readonly claim: string | undefined
-  readonly reason: string | undefined
+  readonly reason: Detail | undefined
   /** All claims at fault, where there are several. */
   readonly claims: readonly string[] | undefined
   /** With `rate_limited`: seconds until a mail may be sent again. */
@@ -51,7 +55,7 @@ export class MailerError extends Error {
     code: FailureCode,
     details: {
       claim?: string
-      reason?: string
+      reason?: Detail
       claims?: readonly string[]
       retryAfterS?: number
       id?: string

@@ -4,11 +4,88 @@
  *   token      the signed string in the request
  *   claims     what a verified token says
  *   link token the caller's inner token, opaque to us
+ *   template   one kind of mail in one language, compiled
  *   message    one rendered mail for one recipient
+ *   lease      the right of one process to try one stored mail, for a minute
  *   relay      an SMTP server or API we hand mail to
  *   transport  the code that talks to one relay
  *   receipt    what became of one attempt to hand a message to a relay
+ *   settlement what a receipt means for the stored mail: sent, dead, or queued for another try
+ *   status     where a stored mail stands: sending, queued, sent or dead
+ *   reason     the fixed word that says why, in receipts, statuses, failures and the log
  */
+
+/**
+ * A code of the system, of TLS or of a database, such as `ECONNREFUSED` or `57P01`. The type holds capitals and digits
+ * only, so that a misspelt reason of ours does not pass for one.
+ */
+export type SystemCode = Uppercase<string>
+
+/** Why a relay took a mail or did not, or why it cannot be used. docs/relays.md says what each one means. */
+export type RelayReason =
+  | 'accepted'
+  | 'sender'
+  | 'recipient'
+  | 'message'
+  | 'connect'
+  | 'dns'
+  | 'tls'
+  | 'login'
+  | 'login_not_offered'
+  | 'greeting'
+  | 'timeout'
+  | 'protocol'
+  | 'unavailable'
+  | 'too_many'
+  | 'line_full'
+  | 'line_slow'
+  | 'resting'
+  | 'busy'
+  | 'breaker_open'
+  | 'closing'
+
+/** Why the store cannot be used, or did not take an operation. */
+export type StoreReason =
+  | 'starting'
+  | 'closed'
+  | 'down'
+  | 'busy'
+  | 'timeout'
+  | 'thread'
+  | 'schema_newer'
+  | 'unreachable'
+  | 'unknown'
+  | 'too_many'
+  | 'internal'
+  | `sqlite_${number}`
+  | SystemCode
+
+/** Why a stored mail stands as it does, beside what the relays said. */
+export type StatusReason = 'expired' | 'undone' | 'handed_back' | 'unreadable' | 'internal' | 'other'
+
+/** What is wrong with a request or its token; what is wrong with a claim is a `ClaimReason`. */
+export type RequestReason =
+  | 'size'
+  | 'header'
+  | 'payload'
+  | 'malformed'
+  | 'exp'
+  | 'nbf'
+  | 'iat'
+  | 'no key'
+  | 'invalid signature'
+  | 'invalid algorithm'
+  | 'jwt signature is required'
+  | 'no bearer token'
+  | 'admin token'
+  | 'host'
+  | 'http'
+  | 'plain_http'
+  | 'body'
+  | 'origin'
+  | 'prefetch'
+
+export type Reason = RelayReason | StoreReason | StatusReason | RequestReason
 
 /** A display name and one address that has passed `checkAddress` (or the configuration). */
 export interface Mailbox {
@@ -53,12 +130,11 @@ export type Outcome = 'sent' | 'refused' | 'deferred' | 'unsent' | 'unknown'
 export interface Receipt {
   readonly outcome: Outcome
   readonly relay: string
-  /** A fixed word for logs and operators, such as `accepted`, `login`, `tls`, `connect`, `timeout`, `recipient`. */
-  readonly reason: string
+  readonly reason: RelayReason
   /** The SMTP or HTTP status the relay answered, when it answered. Its text quotes addresses and is never kept. */
   readonly reply?: number | undefined
-  /** The system's or TLS's own code, such as `ECONNREFUSED` or `CERT_HAS_EXPIRED`. */
-  readonly cause?: string | undefined
+  /** The code of the system or of TLS, such as `ECONNREFUSED` or `CERT_HAS_EXPIRED`. */
+  readonly cause?: SystemCode | undefined
   /** The relay asked to be left alone for so long. */
   readonly retryAfterMs?: number | undefined
 }
@@ -85,7 +161,7 @@ export interface Transport {
   readonly name: string
   readonly send: (message: Message, terms?: SendTerms) => Promise<Receipt>
   /** Is the relay reachable and are we welcome? May use what recent mail has shown. `undefined`: all well, else the reason. */
-  readonly check: () => Promise<string | undefined>
+  readonly check: () => Promise<RelayReason | undefined>
   /** Where there is a pool: how it is used just now. */
   readonly use?: () => PoolUse
   /** Finishes what is running, gives back what waits, refuses what is new, and closes every connection. */
@@ -109,4 +185,9 @@ export function joinBody(body: Body): string {
   let text = ''
   for (const piece of body) text += typeof piece === 'string' ? piece : piece.literal
   return text
+}
+
+/** Codes only, never sentences: those quote hosts and addresses. */
+export function isSystemCode(value: unknown): value is SystemCode {
+  return typeof value === 'string' && /^[A-Z0-9_]{1,40}$/.test(value)
 }

@@ -1,4 +1,5 @@
 /** Owns the trust in a token: HS256 with our keys, nothing else, and from there to `Claims`. */
+import type { RequestReason } from './message.ts'
 import { isUtf8 } from 'node:buffer'
 import { createSecretKey, type KeyObject } from 'node:crypto'
 import jwt from 'jsonwebtoken'
@@ -99,7 +100,9 @@ function plainClaims(token: string, payload: unknown): Record<string, unknown> {
     throw new MailerError('token_malformed', { reason: 'payload' })
   }
   const claims: Record<string, unknown> = { ...payload }
-  const time = ['exp', 'nbf', 'iat'].find((name) => name in claims && !Number.isFinite(claims[name]))
+  const time = (['exp', 'nbf', 'iat'] as const).find(
+    (name) => name in claims && !Number.isFinite(claims[name]),
+  )
   if (time) throw new MailerError('token_malformed', { reason: time })
   return claims
 }
@@ -113,14 +116,19 @@ function inTime(claims: Record<string, unknown>, now: number): Record<string, un
   return claims
 }
 
+/** Messages of jsonwebtoken. */
+const unsigned = [
+  'invalid signature',
+  'invalid algorithm',
+  'jwt signature is required',
+] as const satisfies RequestReason[]
+
 /** jsonwebtoken tells its failures apart by class and by message only. */
 function asFailure(error: unknown): MailerError {
   if (error instanceof MailerError) return error
   if (error instanceof jwt.TokenExpiredError) return new MailerError('token_expired')
   if (error instanceof jwt.NotBeforeError) return new MailerError('token_not_yet_valid', { reason: 'nbf' })
-  const reason = error instanceof jwt.JsonWebTokenError ? error.message : 'malformed'
-  const unsigned = ['invalid signature', 'invalid algorithm', 'jwt signature is required'].includes(reason)
-  return new MailerError(unsigned ? 'token_signature' : 'token_malformed', {
-    reason: unsigned ? reason : 'malformed',
-  })
+  const reason =
+    error instanceof jwt.JsonWebTokenError ? unsigned.find((message) => message === error.message) : undefined
+  return new MailerError(reason ? 'token_signature' : 'token_malformed', { reason: reason ?? 'malformed' })
 }

@@ -150,11 +150,14 @@ export function deliverer(parts: DeliverParts): Deliver {
   }
 }
 
-function answerStatus({ state, detail = '' }: MailStatus, id: string): Delivered {
+function answerStatus({ state, detail }: MailStatus, id: string): Delivered {
   // the store failed whoever asked first, and there is no such mail any more
   if (detail === 'undone') throw new MailerError('store_unavailable', { reason: detail })
   if (state === 'dead')
-    throw new MailerError(detail === 'expired' ? 'expired' : 'refused', { reason: detail, id })
+    throw new MailerError(detail === 'expired' ? 'expired' : 'refused', {
+      ...(detail && { reason: detail }),
+      id,
+    })
   return { code: state === 'sent' ? 'sent' : 'queued', id }
 }
 

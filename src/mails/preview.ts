@@ -129,10 +129,10 @@ function faultOf(error: unknown, contract: readonly ClaimRule[]): Fault {
   const { claim, reason } =
     error instanceof MailerError ? error : ({ claim: undefined, reason: undefined } as const)
   const rule = contract.find(({ name }) => name === claim)
-  return { status, msg: answer.msg, code: answer.code, claim, hint: hintOf(reason ?? '', rule) }
+  return { status, msg: answer.msg, code: answer.code, claim, hint: hintOf(reason, rule) }
 }
 
-function hintOf(reason: string, rule: ClaimRule | undefined): string {
+function hintOf(reason: MailerError['reason'], rule: ClaimRule | undefined): string {
   switch (reason) {
     case 'missing':
       return 'It is required: a token without it is refused.'

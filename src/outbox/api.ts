@@ -1,5 +1,6 @@
 /** Owns the words the outbox is spoken to with: what goes in, what comes back, and the verbs. */
 import { z } from 'zod'
+import type { Detail } from '../errors.ts'
 import { type MailState, mailStates } from './store/operation.ts'
 import type { MailStatus } from './waiters.ts'
 
@@ -41,6 +42,9 @@ export interface Due extends Lease {
 
 const stateSchema = z.enum(mailStates)
 
+/** Written from a `Detail`. Another version of this program may have known other words. */
+const detailSchema = z.custom<Detail>((value) => typeof value === 'string')
+
 export const storedMailSchema = z.object({
   id: z.string(),
   app: z.string(),
@@ -53,7 +57,7 @@ export const storedMailSchema = z.object({
   created: z.number(),
   /** When it was sent or given up. */
   done: z.number().nullable(),
-  detail: z.string().nullable(),
+  detail: detailSchema.nullable(),
   relay: z.string().nullable(),
 })
 /** A mail as operators and callers may see it: nothing in it identifies the recipient. Times are epoch ms. */
@@ -74,12 +78,12 @@ export type Accepted =
   | { readonly state: 'standing'; readonly mail: StoredMail }
   | { readonly state: 'limited'; readonly retryAfterS: number }
 
-/** What became of an attempt. `detail` is a fixed word or number (`accepted`, `recipient`, `550`), never a relay's text. */
+/** What became of an attempt. `detail` never quotes a relay's text. */
 export type Settlement =
-  | { readonly state: 'sent'; readonly relay: string; readonly detail: string }
+  | { readonly state: 'sent'; readonly relay: string; readonly detail: Detail }
   | {
       readonly state: 'queued'
-      readonly detail: string
+      readonly detail: Detail
       /** No relay was really tried (breaker open): backoff does not grow. */
       readonly uncounted?: boolean
       /** Instead of the backoff. */
@@ -87,7 +91,7 @@ export type Settlement =
       /** The outcome is unknown: only this relay may have the mail for the next 15 minutes. */
       readonly stayWith?: string
     }
-  | { readonly state: 'dead'; readonly detail: string }
+  | { readonly state: 'dead'; readonly detail: Detail }
 
 /** What is counted by state. */
 export const statsSchema = z.array(z.object({ state: stateSchema, n: z.number(), oldest: z.number() }))
@@ -135,7 +139,7 @@ export interface Outbox {
   /** Deletes mails whose window is over and limits nobody counts any more, page by page; how many mails. */
   purge(signal?: AbortSignal): Promise<number>
   /** Why the store cannot be used just now, as a fixed word; `undefined` when all is well. */
-  trouble(): string | undefined
+  trouble(): Detail | undefined
   /** Lets what is under way land, for `graceMs` at most (5 s), and closes the store. */
   close(graceMs?: number): Promise<void>
 }

@@ -2,6 +2,8 @@
  * Owns the promise: what is accepted here is sent once or known to be dead, whoever is killed in between. Composes
  * engine, group commit, seal and limits into the few verbs the request and the pump need.
  */
+import type { Detail } from '../errors.ts'
+import type { StoreReason } from '../message.ts'
 import { randomInt } from 'node:crypto'
 import { pause } from '../timers.ts'
 import { batcher } from './group-commit.ts'
@@ -93,7 +95,7 @@ export async function openOutbox(options: OutboxOptions): Promise<Outbox> {
     }
     const result = await submit(operation).catch((error: unknown) => {
       // Perhaps it was committed and only the answer is lost. The caller hears that nothing will be sent, so see to it.
-      if (isUnavailable(error) && !untried.has(error.reason ?? '')) void land({ op: 'undo', id, leaseId })
+      if (isUnavailable(error) && !neverReachedStore.has(error.reason)) void land({ op: 'undo', id, leaseId })
       throw error
     })
     if (result.outcome === 'owner')
@@ -218,7 +220,7 @@ export async function openOutbox(options: OutboxOptions): Promise<Outbox> {
 }
 
 /** Reasons of a refusal that never reached the store. */
-const untried = new Set(['busy', 'down'])
+const neverReachedStore = new Set<Detail | undefined>(['busy', 'down'] satisfies StoreReason[])
 
 const weigh = (operation: Operation) => (operation.op === 'accept' ? operation.body.length : 0) + 500
 

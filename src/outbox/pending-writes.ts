@@ -2,6 +2,7 @@
  * Owns what must reach the store sooner or later, such as the news of a mail that has left: what the store does not take
  * at the first try is kept in memory and tried until it does.
  */
+import type { StoreReason } from '../message.ts'
 import { pause } from '../timers.ts'
 import type { SqlRow } from './store/statement.ts'
 import { isUnavailable, type ReconnectingStore, type Log } from './reconnect.ts'
@@ -64,7 +65,7 @@ export function pendingWrites({ rowsOf, lifeline, log }: PendingWritesParts): Pe
   }
 
   /** Why an operation cannot be tried again; `undefined` when it can. */
-  function lossOf(error: unknown): string | undefined {
+  function lossOf(error: unknown): StoreReason | undefined {
     if (!isUnavailable(error)) return 'internal'
     if (lifeline.trouble() === 'closed') return 'closed'
     return stranded >= maxStranded ? 'too_many' : undefined

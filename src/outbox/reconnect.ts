@@ -1,6 +1,6 @@
 /** Owns whether the store can be reached: it fails at once while it cannot, and comes back by itself. */
 import type { BaseLogger } from 'pino'
-import { MailerError } from '../errors.ts'
+import { type Detail, MailerError } from '../errors.ts'
 import { pause } from '../timers.ts'
 import type { Engine } from './store/engine.ts'
 import type { Operation, OperationResult } from './store/operation.ts'
@@ -19,7 +19,7 @@ export class OutboxError extends Error {
 export interface ReconnectingStore {
   run(operations: readonly Operation[]): Promise<OperationResult[]>
   /** Why the store cannot be used just now; `undefined` when all is well. */
-  trouble(): string | undefined
+  trouble(): Detail | undefined
   /** Resolves when the store can be used again, and when the lifeline is cut. */
   restored(): Promise<void>
   close(): Promise<void>
@@ -30,7 +30,7 @@ export interface ReconnectingStore {
  * long; rejects, with a sentence for the operator, only when this program is too old for the schema it found.
  */
 export async function reconnectingStore(engine: Engine, log: Log): Promise<ReconnectingStore> {
-  let trouble: string | undefined = 'starting'
+  let trouble: Detail | undefined = 'starting'
   let restoring: Promise<void> | undefined
   const closing = new AbortController()
 
@@ -93,4 +93,5 @@ export async function reconnectingStore(engine: Engine, log: Log): Promise<Recon
 export const isUnavailable = (error: unknown): error is MailerError =>
   error instanceof MailerError && error.code === 'store_unavailable'
 
-const reasonOf = (error: unknown) => (error instanceof MailerError ? error.reason : undefined) ?? 'unknown'
+const reasonOf = (error: unknown): Detail =>
+  (error instanceof MailerError ? error.reason : undefined) ?? 'unknown'

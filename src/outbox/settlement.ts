@@ -1,5 +1,5 @@
 /** Owns what an attempt's end means for the row: when to try again, when to give up, which relay may have the mail next. */
-import type { Receipt } from '../message.ts'
+import type { Receipt, RelayReason } from '../message.ts'
 import type { SettleOperation } from './store/operation.ts'
 import type { Lease, Settlement } from './api.ts'
 
@@ -46,7 +46,7 @@ const backoffFor = (attempts: number, random: () => number) =>
   Math.round(Math.min(backoffMs * 2 ** attempts, hourMs) * (0.5 + random() / 2))
 
 /** Nobody was asked, so the backoff does not grow: it would during an outage. */
-const untried = new Set(['breaker_open', 'resting'])
+const neverReachedRelay = new Set<RelayReason>(['breaker_open', 'resting'])
 
 /** Sent and refused are the end. Everything else is tried again, an unknown outcome first at the same relay. */
 export function settlementOf({ outcome, relay, reason, retryAfterMs }: Receipt): Settlement {
@@ -65,6 +65,6 @@ export function settlementOf({ outcome, relay, reason, retryAfterMs }: Receipt):
     default:
       // we are stopping: nothing was tried, and another replica may have it at once
       if (outcome === 'unsent' && reason === 'closing') return { ...later, uncounted: true, waitMs: 0 }
-      return untried.has(reason) ? { ...later, uncounted: true } : later
+      return neverReachedRelay.has(reason) ? { ...later, uncounted: true } : later
   }
 }

@@ -1,10 +1,11 @@
 /** Owns waiting for what becomes of a mail that somebody else is sending: told at once in this process, polled for others. */
+import type { Detail } from '../errors.ts'
 import { pause } from '../timers.ts'
 import type { MailState } from './store/operation.ts'
 
 export interface MailStatus {
   readonly state: MailState
-  readonly detail?: string | undefined
+  readonly detail?: Detail | undefined
 }
 
 const pollMs = 250

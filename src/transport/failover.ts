@@ -4,7 +4,7 @@
  * A transport around the others, so that whoever sends need not know how many there are. Each relay has a breaker; one
  * deadline stands over all of them together.
  */
-import type { Message, PoolUse, Receipt, SendTerms, Transport } from '../message.ts'
+import type { Message, PoolUse, Receipt, RelayReason, SendTerms, Transport } from '../message.ts'
 import { breaker, type BreakerOptions, type BreakerState } from './breaker.ts'
 
 export interface FailoverOptions {
@@ -20,8 +20,8 @@ export interface FailoverOptions {
 
 export interface RelayHealth {
   readonly relay: string
-  /** Why it cannot be used just now, as a fixed word. */
-  readonly trouble: string | undefined
+  /** Why it cannot be used just now. */
+  readonly trouble: RelayReason | undefined
   readonly breaker: BreakerState
 }
 
@@ -134,7 +134,7 @@ function weigh(one: Receipt, other: Receipt): Receipt {
 }
 
 /** Ends of a mail that never came as far as the relay. */
-const notTheRelay = new Set(['closing', 'line_full', 'line_slow', 'resting'])
+const notTheRelay = new Set<RelayReason>(['closing', 'line_full', 'line_slow', 'resting'])
 
 /** What a receipt says of the way to the relay. A reply about a mail is good news: somebody is there and lets us in. */
 function newsIn({ outcome, reason, reply }: Receipt): 'good' | 'bad' | 'none' {

@@ -1,13 +1,14 @@
 /** Owns what is known of the way to a relay: from the mails of the last half minute, else by asking now and then. */
+import type { RelayReason } from '../message.ts'
 
 const goodForMs = 30_000
 const answerForMs = 5_000
 
 /** `ask` tries the way without a mail. */
-export function reachable(ask: () => Promise<string | undefined>, now = () => performance.now()) {
+export function reachable(ask: () => Promise<RelayReason | undefined>, now = () => performance.now()) {
   let lastGood = -Infinity
   let lastBad = -Infinity
-  let asked: { at: number; answer: Promise<string | undefined> } | undefined
+  let asked: { at: number; answer: Promise<RelayReason | undefined> } | undefined
   const failing = () => lastBad > lastGood
 
   return {

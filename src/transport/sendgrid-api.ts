@@ -1,12 +1,12 @@
 /** Owns the words of SendGrid's Web API, v3: how a message is told, and what an answer means. */
 import type { IncomingMessage } from 'node:http'
 import { automatic, messageId, oneLine } from '../mime/mime.ts'
-import { joinBody, type Message, type Outcome } from '../message.ts'
+import { joinBody, type Message, type Outcome, type RelayReason } from '../message.ts'
 
 const maxRetryAfterMs = 3_600_000
 
 /** What a status says about the mail. 502 and 504 are a gateway's: the API behind it may have taken the mail. */
-export function meaningOf(status: number): { outcome: Outcome; reason: string } {
+export function meaningOf(status: number): { outcome: Outcome; reason: RelayReason } {
   if (status === 202) return { outcome: 'sent', reason: 'accepted' }
   if (status === 400 || status === 413) return { outcome: 'refused', reason: 'message' }
   if (status === 401 || status === 403) return { outcome: 'deferred', reason: 'login' }

@@ -7,7 +7,7 @@
 import type { ClientRequest, IncomingMessage } from 'node:http'
 import { Agent, request } from 'node:https'
 import { TLSSocket } from 'node:tls'
-import type { Message, Outcome, Receipt, SendTerms, Transport } from '../message.ts'
+import type { Message, Outcome, Receipt, RelayReason, SendTerms, Transport } from '../message.ts'
 import { reachable } from './relay-check.ts'
 import { causeOf, reasonOf, type Trouble } from './smtp-reply.ts'
 import { mailOf, meaningOf, waitAskedFor } from './sendgrid-api.ts'
@@ -75,7 +75,7 @@ export function sendgridTransport(options: SendgridOptions): Transport {
   function send(message: Message, terms: SendTerms = {}): Promise<Receipt> {
     const since = now()
     const { endWithinMs = attemptMs, startWithinMs = endWithinMs } = terms
-    const unsent = (reason: string, more: Partial<Receipt> = {}): Promise<Receipt> =>
+    const unsent = (reason: RelayReason, more: Partial<Receipt> = {}): Promise<Receipt> =>
       Promise.resolve({ outcome: 'unsent', relay: name, reason, ...more })
     if (closing) return unsent('closing')
     if (since < restUntil) return unsent('resting', { retryAfterMs: restUntil - since })
@@ -140,17 +140,17 @@ export function sendgridTransport(options: SendgridOptions): Transport {
     }
   }
 
-  function giveUp(job: Job, reason: string): void {
+  function giveUp(job: Job, reason: RelayReason): void {
     finish(job, outcomeOfSilence(job), { reason })
     job.call.destroy()
   }
 
-  function check(): Promise<string | undefined> {
+  function check(): Promise<RelayReason | undefined> {
     return now() < restUntil ? Promise.resolve('resting') : way.check()
   }
 
   /** What the key may do: the cheapest question that needs a valid one, and it sends nothing. */
-  function askScopes(): Promise<string | undefined> {
+  function askScopes(): Promise<RelayReason | undefined> {
     return new Promise((resolve) => {
       const call = request(`${base}/v3/scopes`, { agent, headers: login(), timeout: askMs })
       call.once('timeout', () => call.destroy())
@@ -207,7 +207,7 @@ function discard(answer: IncomingMessage): void {
   answer.on('error', () => undefined)
 }
 
-const badNews = new Set(['connect', 'dns', 'tls', 'timeout', 'login', 'unavailable', 'protocol'])
+const badNews = new Set<RelayReason>(['connect', 'dns', 'tls', 'timeout', 'login', 'unavailable', 'protocol'])
 
 function connectionTrouble(error: Error): Trouble {
   const cause = causeOf(error)

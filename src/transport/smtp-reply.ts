@@ -1,4 +1,5 @@
 /** Owns the reading of nodemailer's SMTP errors: what they say about the relay, and what about the message. */
+import { isSystemCode, type RelayReason, type SystemCode } from '../message.ts'
 
 /** The fields of nodemailer's errors we read. `code` alone does not tell: EENVELOPE is 450 and 550 alike. */
 export interface SmtpError extends Error {
@@ -10,12 +11,12 @@ export interface SmtpError extends Error {
 
 /** Why a relay did not take a mail, in words fit for a log. */
 export interface Trouble {
-  readonly reason: string
+  readonly reason: RelayReason
   readonly reply?: number | undefined
-  readonly cause?: string | undefined
+  readonly cause?: SystemCode | undefined
 }
 
-const stages: Record<string, string> = {
+const stages: Record<string, RelayReason> = {
   'MAIL FROM': 'sender',
   'RCPT TO': 'recipient',
   DATA: 'message',
@@ -40,7 +41,7 @@ export function connectionTrouble(error: SmtpError): Trouble {
   return { reason: connectionReason(error), reply: error.responseCode, cause: causeOf(error) }
 }
 
-function connectionReason(error: SmtpError): string {
+function connectionReason(error: SmtpError): RelayReason {
   const reason = reasonOf(causeOf(error) ?? '')
   if (error.code === 'EAUTH') return 'login'
   if (error.code === 'ETLS' || reason === 'tls') return 'tls'
@@ -53,15 +54,14 @@ function connectionReason(error: SmtpError): string {
 }
 
 /** What a code of the system or of TLS says about a connection. */
-export function reasonOf(cause: string): 'tls' | 'dns' | 'timeout' | 'protocol' | 'connect' {
+export function reasonOf(cause: string): RelayReason {
   if (/CERT|TLS|SSL|SIGN|^EPROTO$/.test(cause)) return 'tls'
   if (cause === 'ENOTFOUND' || cause === 'EAI_AGAIN') return 'dns'
   if (cause.startsWith('HPE_')) return 'protocol'
   return cause === 'ETIMEDOUT' ? 'timeout' : 'connect'
 }
 
-/** Only codes, never sentences: those quote hosts and addresses. */
-export function causeOf(error: SmtpError): string | undefined {
+export function causeOf(error: SmtpError): SystemCode | undefined {
   const code = error.originalCode ?? error.code
-  return code !== undefined && /^[A-Z0-9_]+$/.test(code) ? code : undefined
+  return isSystemCode(code) ? code : undefined
 }

@@ -6,7 +6,7 @@
  * happens to a connection is decided by where all others and all mails stand, and can be followed only side by side.
  */
 import type { BuildMime } from '../mime/mime.ts'
-import type { Message, Outcome, PoolUse, Receipt, SendTerms, Transport } from '../message.ts'
+import type { Message, Outcome, PoolUse, Receipt, RelayReason, SendTerms, Transport } from '../message.ts'
 import { type RelayAddress, RelayConnection } from './smtp-connection.ts'
 import { waitingLine } from './smtp-queue.ts'
 import type { Rate } from '../rate.ts'
@@ -252,7 +252,7 @@ export function smtpTransport(options: SmtpOptions): Transport {
     slot.connection.quit()
   }
 
-  function askByOpening(): Promise<string | undefined> {
+  function askByOpening(): Promise<RelayReason | undefined> {
     if (slots.size >= connections || closing) return Promise.resolve(way.failing() ? 'busy' : undefined)
     return new Promise((resolve) => open((trouble) => resolve(trouble?.reason)))
   }

@@ -248,7 +248,7 @@ for (const { name, skipped, start } of stores)
       test('an attempt that no relay took part in does not count', async () => {
         await outbox.settle(await own(outbox, at('a')), {
           state: 'queued',
-          detail: 'breaker',
+          detail: 'breaker_open',
           uncounted: true,
         })
         expect(await outbox.find('a')).toMatchObject({ attempts: 0, due: now + 5000 })
@@ -346,7 +346,7 @@ for (const { name, skipped, start } of stores)
       test('a detail that is more than a word is not written down', async () => {
         await outbox.settle(await own(outbox, at('a')), {
           state: 'dead',
-          detail: '550 <ada@example.org> unknown',
+          detail: '550 <ADA@EXAMPLE.ORG> UNKNOWN',
         })
         expect(await outbox.find('a')).toMatchObject({ detail: 'other' })
       })

@@ -2,6 +2,7 @@
  * Owns what the outbox may ask of its database, as data: each operation, and what it is answered with. How one is
  * carried out stands in transaction.ts.
  */
+import type { Detail } from '../../errors.ts'
 import type { SqlRow } from './statement.ts'
 
 export const mailStates = ['sending', 'queued', 'sent', 'dead'] as const
@@ -37,7 +38,7 @@ export interface SettleOperation {
   readonly attempts: number
   /** Ignored for `sent`: that row is kept for its window, which the row knows. */
   readonly due: number
-  readonly detail: string
+  readonly detail: Detail
   readonly relay: string | null
   readonly stayUntil: number | null
   readonly now: number

@@ -2,6 +2,7 @@
  * Owns the way to Postgres: a small pool, TLS as the address asks for it, timeouts, and what an error means. Made for
  * PgBouncer in transaction mode as well: no named statements, no session state.
  */
+import { isSystemCode } from '../../message.ts'
 import { DatabaseError, Pool, type PoolClient, type PoolConfig, type QueryConfig, types } from 'pg'
 import { MailerError } from '../../errors.ts'
 import type { SqlRow, SqlValue, Steps } from './statement.ts'
@@ -154,7 +155,7 @@ function gone(cause: unknown): MailerError {
   if (cause instanceof MailerError) return cause
   const code = cause instanceof Error && 'code' in cause ? String(cause.code) : ''
   return new MailerError('store_unavailable', {
-    reason: /^\w{5,40}$/.test(code) ? code : 'unreachable',
+    reason: isSystemCode(code) ? code : 'unreachable',
     cause,
   })
 }

@@ -2,11 +2,12 @@
  * Owns the SQLite file, in a worker thread of its own: a commit waits for the disk, and the event loop must not.
  * Speaks with sqlite.ts only.
  */
+import { isSystemCode } from '../../message.ts'
 import { chmodSync, closeSync, mkdirSync, openSync } from 'node:fs'
 import { dirname } from 'node:path'
 import { DatabaseSync, type StatementSync } from 'node:sqlite'
 import { parentPort } from 'node:worker_threads'
-import { MailerError } from '../../errors.ts'
+import { type Detail, MailerError } from '../../errors.ts'
 import type { SqlRow, Statement, Steps } from './statement.ts'
 import { readsOnly, type Operation, type OperationResult } from './operation.ts'
 import { transact } from './transaction.ts'
@@ -27,7 +28,7 @@ export interface Reply {
 interface Failure {
   /** The database is at fault, not an operation. */
   readonly gone: boolean
-  readonly reason: string
+  readonly reason: Detail
   readonly sentence: string
 }
 
@@ -136,7 +137,7 @@ function failureOf(error: unknown): Failure {
   // Errors of the file system have a code; what has none, or one of Node's own, is a mistake of ours.
   return {
     gone: code !== '' && !code.startsWith('ERR_'),
-    reason: /^\w{1,20}$/.test(code) ? code : 'unknown',
+    reason: isSystemCode(code) ? code : 'unknown',
     sentence,
   }
 }
