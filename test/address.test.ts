@@ -1,6 +1,7 @@
 import { existsSync, readFileSync } from 'node:fs'
 import { describe, expect, it } from 'vitest'
 import { checkAddress } from '../src/address.ts'
+import { titled } from './support/missing.ts'
 
 const accepted = (value: string): string | undefined => {
   try {
@@ -99,7 +100,9 @@ describe('anything else is refused rather than repaired', () => {
 
 const corpus = new URL('../../shared/corpora/isemail-tests.xml', import.meta.url)
 
-describe.skipIf(!existsSync(corpus))('the isemail corpus', () => {
+const noCorpus = existsSync(corpus) ? undefined : 'no ../shared/corpora/isemail-tests.xml'
+
+describe.skipIf(noCorpus !== undefined)(titled('the isemail corpus', noCorpus), () => {
   const xml = existsSync(corpus) ? readFileSync(corpus, 'utf8') : ''
   const tests = [...xml.matchAll(/<test id="(\d+)">([^]*?)<\/test>/g)].map(([, id, body = '']) => ({
     id,

@@ -6,6 +6,7 @@ import { describe, expect, test } from 'vitest'
 import { bin, run } from './commands/program.ts'
 import { temporaryFolder } from './support/preview.ts'
 import { secret } from './support/tokens.ts'
+import { titled } from './support/missing.ts'
 
 const commands = ['serve', 'send', 'token', 'types', 'check', 'preview', 'doctor', 'outbox']
 
@@ -44,11 +45,14 @@ describe('jwt-mailer', () => {
     expect(stderr).not.toMatch(/^\s+at /m)
   })
 
-  test.skipIf(olderNode === undefined)('tells an older Node which one it needs', () => {
-    const { status, stderr } = spawnSync(olderNode!, [bin, 'check'], { encoding: 'utf8', timeout: 60_000 })
-    expect(status).toBe(2)
-    expect(stderr).toMatch(/^jwt-mailer needs Node 24, this is /)
-  })
+  test.skipIf(!olderNode)(
+    titled('tells an older Node which one it needs', olderNode ? undefined : 'no Node older than 24'),
+    () => {
+      const { status, stderr } = spawnSync(olderNode!, [bin, 'check'], { encoding: 'utf8', timeout: 60_000 })
+      expect(status).toBe(2)
+      expect(stderr).toMatch(/^jwt-mailer needs Node 24, this is /)
+    },
+  )
 })
 
 describe('what is loaded', () => {

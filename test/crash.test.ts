@@ -12,6 +12,7 @@ import { startReplica } from './support/replica.ts'
 import type { Service } from './support/service.ts'
 import { engines, type ServiceStore, type ServiceStores } from './support/store.ts'
 import { signToken } from './support/tokens.ts'
+import { titled } from './support/missing.ts'
 
 const hurry = 10
 const leaseMs = 60_000 / hurry
@@ -88,7 +89,7 @@ async function scene(
 }
 
 describe.concurrent.each(engines)('a process on $engine', { timeout: 90_000 }, ({ missing, startStores }) => {
-  if (missing !== undefined) return it.skip(missing, () => undefined)
+  if (missing !== undefined) return it.skip(titled('everything', missing), () => undefined)
 
   let stores: ServiceStores
   beforeAll(async () => {
@@ -306,7 +307,7 @@ describe.concurrent.each(engines)('a process on $engine', { timeout: 90_000 }, (
 
 /** One after the other: they stop the one server that all of them use. */
 describe.each(engines)('a store on $engine', ({ missing, startStores }) => {
-  if (missing !== undefined) return it.skip(missing, () => undefined)
+  if (missing !== undefined) return it.skip(titled('everything', missing), () => undefined)
 
   let stores: ServiceStores
   beforeAll(async () => {

@@ -18,6 +18,14 @@ const read = (name: string) => readFileSync(join(project, name), 'utf8')
 const manifest = z.object({ engines: z.object({ node: z.string() }) }).parse(JSON.parse(read('package.json')))
 const webCommand = /^web: (.+)$/m.exec(read('Procfile'))?.[1] ?? ''
 
+test('every way to start the service bounds the heap by the same flags', () => {
+  const starts = ['package.json', 'Procfile', 'Dockerfile', 'src/commands/serve.ts'].map((name) =>
+    read(name).match(/--max-[a-z-]+=\d+/g),
+  )
+  expect(starts[0]).toHaveLength(2)
+  for (const flags of starts) expect(flags).toEqual(starts[0])
+})
+
 describe('Heroku', () => {
   const appJson = JSON.parse(read('app.json'))
 

@@ -3,13 +3,15 @@ import { execFile } from 'node:child_process'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
 import { describe, expect, it } from 'vitest'
+import { titled } from './support/missing.ts'
 import { postgresMissing } from './support/postgres.ts'
 
 const run = promisify(execFile)
 const cwd = fileURLToPath(new URL('..', import.meta.url))
 
 for (const [engine, missing] of [['sqlite'], ['postgres', postgresMissing()]] as const) {
-  describe.skipIf(missing !== undefined)(`replicas on ${engine} that are killed at random`, () => {
+  const title = titled(`replicas on ${engine} that are killed at random`, missing)
+  describe.skipIf(missing !== undefined)(title, () => {
     it('lose nothing, and send nothing twice but under one Message-ID', { timeout: 240_000 }, async () => {
       const words = ['run', '--silent', 'fuzz:crash', '--', '--seconds', '8', '--engine', engine, '--json']
       const { stdout } = await run('npm', words, { cwd, timeout: 230_000 })

@@ -9,6 +9,7 @@ import { scriptedRelay } from './support/relay.ts'
 import { startService } from './support/service.ts'
 import { engines, type ServiceStore, type ServiceStores } from './support/store.ts'
 import { sampleClaims, secret, signToken } from './support/tokens.ts'
+import { titled } from './support/missing.ts'
 
 const minuteMs = 60_000
 const hourMs = 60 * minuteMs
@@ -50,7 +51,7 @@ const to = (user_email: string, more: Record<string, unknown> = {}) =>
   signToken(sampleClaims({ user_email, ...more }))
 
 describe.each(engines)('with an outbox on $engine', ({ missing, startStores }) => {
-  if (missing !== undefined) return it.skip(missing, () => undefined)
+  if (missing !== undefined) return it.skip(titled('everything', missing), () => undefined)
 
   let stores: ServiceStores
   let store: ServiceStore

@@ -10,6 +10,7 @@ import { freePort } from './support/port.ts'
 import { scriptedRelay, type Script } from './support/relay.ts'
 import { startService } from './support/service.ts'
 import { sampleClaims, secret, signToken } from './support/tokens.ts'
+import { titled } from './support/missing.ts'
 
 const project = resolve(import.meta.dirname, '..')
 const start = resolve(project, 'src/start.js')
@@ -120,7 +121,7 @@ describe('a start that cannot work ends at once with a sentence', () => {
       existsSync(path) &&
       Number(spawnSync(path, ['-p', 'parseInt(process.versions.node)'], { encoding: 'utf8' }).stdout) < 24,
   )
-  it.skipIf(!old)('on a Node that is too old', () => {
+  it.skipIf(!old)(titled('on a Node that is too old', old ? undefined : 'no Node older than 24'), () => {
     const { status, stderr } = spawnSync(old ?? '', [start], { env: plainEnv, encoding: 'utf8' })
     expect(status).toBe(1)
     expect(stderr).toMatch(

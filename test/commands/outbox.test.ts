@@ -4,6 +4,7 @@ import { runCommand } from '../../src/cli.ts'
 import { testApp, type TestApp } from '../support/app.ts'
 import { engines, type ServiceStore, type ServiceStores } from '../support/store.ts'
 import { sampleClaims, secret, signToken } from '../support/tokens.ts'
+import { titled } from '../support/missing.ts'
 
 interface Ran {
   readonly code: number
@@ -30,7 +31,7 @@ const base = {
 }
 
 describe.each(engines)('an outbox on $engine', ({ missing, startStores }) => {
-  if (missing !== undefined) return it.skip(missing, () => undefined)
+  if (missing !== undefined) return it.skip(titled('everything', missing), () => undefined)
 
   let stores: ServiceStores
   let store: ServiceStore

@@ -8,6 +8,7 @@ import { examineStore, postgresClock } from '../../src/doctor/store.ts'
 import { postgresEngine } from '../../src/outbox/store/postgres.ts'
 import { sqliteEngine } from '../../src/outbox/store/sqlite.ts'
 import { postgresMissing, startPostgres, type TestPostgres } from '../support/postgres.ts'
+import { titled } from '../support/missing.ts'
 import { folder, lines, rawServer } from './clinic.ts'
 
 const { signal } = new AbortController()
@@ -36,6 +37,9 @@ async function installedFile(): Promise<string> {
 
 const row = (id: string, state: string) =>
   `insert into outbox_mail values ('${id}', 'a', 'k', 'r', null, '${state}', 1, 1, 1, 1, 1, 1, null, null, null, null)`
+
+const isRoot = process.getuid?.() === 0
+const rootMay = isRoot ? 'root may write everywhere' : undefined
 
 describe('the doctor looks at the outbox in a file', () => {
   it('and leaves it to the service to make it', async () => {
@@ -96,7 +100,7 @@ describe('the doctor looks at the outbox in a file', () => {
     `)
   })
 
-  it.skipIf(process.getuid?.() === 0)('and says when the folder belongs to somebody else', async () => {
+  it.skipIf(isRoot)(titled('and says when the folder belongs to somebody else', rootMay), async () => {
     const dir = folder()
     chmodSync(dir, 0o500)
     expect(await ofFile(dir)).toEqual([
@@ -105,7 +109,10 @@ describe('the doctor looks at the outbox in a file', () => {
   })
 })
 
-describe.skipIf(postgresMissing())('the doctor looks at the outbox in Postgres', () => {
+const noPostgres = postgresMissing()
+const title = titled('the doctor looks at the outbox in Postgres', noPostgres)
+
+describe.skipIf(noPostgres !== undefined)(title, () => {
   let postgres: TestPostgres
   beforeAll(async () => void (postgres = await startPostgres()))
   afterAll(() => postgres.close())

@@ -11,6 +11,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { freePort } from '../support/port.ts'
 import { type Service, startService } from '../support/service.ts'
 import { secret } from '../support/tokens.ts'
+import { required, titled } from '../support/missing.ts'
 
 const run = promisify(execFile)
 const folder = resolve(import.meta.dirname, '../../examples/python')
@@ -22,10 +23,7 @@ const python = ['/usr/bin/python3', 'python3'].find((name) => {
     return false
   }
 })
-if (python === undefined) {
-  if (process.env['REQUIRE_PYTHON']) throw new Error('no python3 with Flask, PyJWT and requests')
-  console.warn('Skipped, the Flask application: no python3 with Flask, PyJWT and requests')
-}
+const missing = required('REQUIRE_PYTHON', python ? undefined : 'no python3 with Flask, PyJWT and requests')
 
 /** Runs lines of Python in the folder of the example. */
 async function say(lines: string): Promise<string> {
@@ -36,7 +34,7 @@ async function say(lines: string): Promise<string> {
   return stdout.trim()
 }
 
-describe.skipIf(python === undefined)('in Python', () => {
+describe.skipIf(missing !== undefined)(titled('in Python', missing), () => {
   let service: Service
   let site = ''
   let stopSite = async () => {}

@@ -5,12 +5,10 @@ import { testApp } from '../support/app.ts'
 import { secret } from '../support/tokens.ts'
 import { varianceDir } from './catalogues.ts'
 import { textOfHtml } from './structure.ts'
+import { required, titled } from '../support/missing.ts'
 
 const python = ['/usr/bin/python3', 'python3'].find(hasPyJwt)
-if (python === undefined) {
-  if (process.env['REQUIRE_PYTHON']) throw new Error('no python3 with PyJWT')
-  console.warn('Skipped, the original apps: no python3 with PyJWT')
-}
+const missing = required('REQUIRE_PYTHON', python ? undefined : 'no python3 with PyJWT')
 
 interface Row {
   readonly path: string
@@ -250,7 +248,7 @@ const longRows = [
 
 const rows = [article, ...authRows, ...notices, ...defaultRows, ...longRows]
 
-describe.skipIf(python === undefined)('what the callers of the original get', () => {
+describe.skipIf(missing !== undefined)(titled('what the callers of the original get', missing), () => {
   const tokens = python === undefined ? [] : signAll(rows.map(({ claims }) => claims))
 
   test.each(rows.map((row, index) => ({ ...row, token: tokens[index] ?? '' })))(

@@ -33,7 +33,7 @@ async function refusal(work: Promise<unknown>): Promise<{ code: string | undefin
 const unavailable = { code: 'store_unavailable', ms: expect.toSatisfy((ms: number) => ms < 100) }
 
 describe.skipIf(restartable !== undefined)(
-  `while Postgres is away${restartable ? ` (${restartable})` : ''}`,
+  `while Postgres is away${restartable ? ` (skipped: ${restartable})` : ''}`,
   () => {
     let postgres: TestPostgres
     const server = () => postgres.server ?? raise()

@@ -11,6 +11,7 @@ import type { Lease, NewMail, Outbox } from '../../src/outbox/api.ts'
 import { postgresEngine } from '../../src/outbox/store/postgres.ts'
 import { sqliteEngine } from '../../src/outbox/store/sqlite.ts'
 import { postgresMissing, startPostgres } from '../support/postgres.ts'
+import { titled } from '../support/missing.ts'
 
 export interface Store {
   /** A new connection to the same store, as another replica would have it. */
@@ -27,7 +28,7 @@ const missing = postgresMissing()
 export const stores = [
   { name: 'SQLite', skipped: false, start: startSqlite },
   {
-    name: missing === undefined ? 'Postgres' : `Postgres (${missing})`,
+    name: titled('Postgres', missing),
     skipped: missing !== undefined,
     start: startOnPostgres,
   },

@@ -1,10 +1,11 @@
 /**
  * Owns the browser of the tests: Debian's Chromium, driven without a download of its own.
- * Where there is none the tests say that they were skipped; with REQUIRE_BROWSER=1 that is a failure instead.
+ * Where there is none the tests are skipped and say so; with REQUIRE_BROWSER=1 that is a failure instead.
  */
 import { existsSync } from 'node:fs'
 import { type Browser, chromium } from 'playwright-core'
 import { test } from 'vitest'
+import { required, titled } from './missing.ts'
 
 const places = [
   process.env.CHROMIUM,
@@ -13,8 +14,7 @@ const places = [
   '/usr/bin/google-chrome',
 ]
 const executablePath = places.find((place) => place && existsSync(place))
-const skipped = !executablePath && process.env.REQUIRE_BROWSER !== '1'
-if (skipped) console.warn('No Chromium here: the browser tests of this file are skipped')
+const missing = required('REQUIRE_BROWSER', executablePath ? undefined : 'no Chromium')
 
 /** Opens Chromium without a window; the caller closes it. Rejects with a sentence when there is none. */
 export async function openBrowser(): Promise<Browser> {
@@ -48,4 +48,9 @@ const withBrowser = test.extend<{ $file: { browser: Browser } }>({
 })
 
 /** Stands in the place of `test`, and hands each test the browser of its file, opened when first needed. */
-export const browserTest = skipped ? withBrowser.skip : withBrowser
+export const browserTest =
+  missing === undefined
+    ? withBrowser
+    : // every test of the file is a plain call, so nothing else of the API is needed
+      (((title: string, ...rest: []) =>
+        withBrowser.skip(titled(title, missing), ...rest)) as typeof withBrowser)

@@ -12,6 +12,7 @@ import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { promisify } from 'node:util'
 import { type Authority, startAuthority } from './authority.ts'
+import { required } from './missing.ts'
 import { freePort } from './port.ts'
 
 const run = promisify(execFile)
@@ -39,8 +40,12 @@ export interface Postfix {
   stop(): Promise<void>
 }
 
-/** Why Postfix cannot run here, or `undefined` when it can. */
+/** Why Postfix cannot run here, or `undefined` when it can. Throws when it is required. */
 export function postfixMissing(): string | undefined {
+  return required('REQUIRE_POSTFIX', absence())
+}
+
+function absence(): string | undefined {
   if (process.getuid?.() !== 0) return 'Postfix needs root to start'
   const programs = [`${daemons}/master`, '/usr/sbin/saslpasswd2', '/usr/bin/openssl']
   const absent = programs.filter((program) => !existsSync(program))

@@ -9,6 +9,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
 import { Client } from 'pg'
+import { required } from './missing.ts'
 import { freePort } from './port.ts'
 
 const run = promisify(execFile)
@@ -28,9 +29,7 @@ export interface TestPostgres {
 /** Why there is no Postgres here, or `undefined` when there is one. Throws when one is required. */
 export function postgresMissing(): string | undefined {
   if (process.env['DATABASE_URL'] || binaries() !== undefined) return undefined
-  const reason = "no Postgres: install Debian's postgresql or set DATABASE_URL"
-  if (process.env['REQUIRE_POSTGRES'] === '1') throw new Error(reason)
-  return reason
+  return required('REQUIRE_POSTGRES', "no Postgres: install Debian's postgresql or set DATABASE_URL")
 }
 
 export interface PostgresOptions {

@@ -24,6 +24,7 @@ import {
   untilTheEnd,
 } from '../clinic.ts'
 import { examineDeployment } from '../../../src/doctor/deployment.ts'
+import { titled } from '../../support/missing.ts'
 
 const noAddon = {
   MAILERTOGO_SMTP_HOST: undefined,
@@ -237,8 +238,10 @@ describe('the doctor looks at a relay that does not want us', () => {
   })
 })
 
+const noPostfix = postfixMissing()
+
 describe('the doctor looks at a relay that is well', () => {
-  it.skipIf(postfixMissing())('and finds a real Postfix so', async () => {
+  it.skipIf(noPostfix !== undefined)(titled('and finds a real Postfix so', noPostfix), async () => {
     const postfix = await startPostfix()
     untilTheEnd(() => postfix.stop())
     trust(readFileSync(postfix.authority.caFile, 'utf8'))

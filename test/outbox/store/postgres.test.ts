@@ -32,7 +32,7 @@ test('other words of the address are kept', () => {
 const missing = postgresMissing()
 
 describe.skipIf(missing !== undefined)(
-  `Postgres with a certificate nobody signed${missing ? ` (${missing})` : ''}`,
+  `Postgres with a certificate nobody signed${missing ? ` (skipped: ${missing})` : ''}`,
   () => {
     let postgres: TestPostgres
     beforeAll(async () => {
@@ -72,7 +72,7 @@ const pgbouncer = '/usr/sbin/pgbouncer'
 const noPool = missing ?? (existsSync(pgbouncer) ? undefined : "no PgBouncer: install Debian's pgbouncer")
 
 describe.skipIf(noPool !== undefined)(
-  `behind PgBouncer in transaction mode${noPool ? ` (${noPool})` : ''}`,
+  `behind PgBouncer in transaction mode${noPool ? ` (skipped: ${noPool})` : ''}`,
   () => {
     let postgres: TestPostgres
     let pool: { url: string; child: ChildProcess; folder: string }
