@@ -1,4 +1,5 @@
 import { defineConfig } from 'vitest/config'
+import LongestFirst from './test/support/longest-first.ts'
 import { testFilesByProject } from './test/support/projects.ts'
 
 const { unit, system, stores } = testFilesByProject()
@@ -9,6 +10,7 @@ export default defineConfig({
     hookTimeout: 60_000,
     // what is polled is there sooner or later; a second is short on a busy machine
     expect: { poll: { timeout: 10_000 } },
+    sequence: { sequencer: LongestFirst },
     // most files wait more than they compute
     maxWorkers: 3,
     reporters: ['default', './test/support/skipped.ts'],

@@ -1,92 +1,14 @@
 /**
- * The crash matrix: real processes on a real store, killed or cut off at a chosen point, before a relay that pauses there.
+ * The crash matrix: real processes on a real store, killed or stopped at a chosen point, before a relay that pauses there.
  * Most of them run with time ten times faster, so that a lease is over after 6 s; one waits the whole minute.
  */
-import { mkdir, rm, writeFile } from 'node:fs/promises'
-import { dirname } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
-import PostalMime from 'postal-mime'
 import { afterAll, beforeAll, describe, expect, it, type TestContext } from 'vitest'
-import { type Act, type Script, scriptedRelay, type ScriptedRelay, type Stage } from './support/relay.ts'
-import { startReplica } from './support/replica.ts'
-import type { Service } from './support/service.ts'
-import { engines, type ServiceStore, type ServiceStores } from './support/store.ts'
-import { signToken } from './support/tokens.ts'
 import { titled } from './support/missing.ts'
-
-const hurry = 10
-const leaseMs = 60_000 / hurry
-const patience = { timeout: 20_000, interval: 100 }
-
-interface Answer {
-  readonly status: number
-  readonly code: string
-  readonly ms: number
-}
-
-/** `undefined` when the service died before it answered. */
-async function ask({ url }: Pick<Service, 'url'>, token = signToken()): Promise<Answer | undefined> {
-  const started = performance.now()
-  const response = await fetch(`${url}/emailservice/${token}`).catch(() => undefined)
-  if (!response) return undefined
-  const { code } = (await response.json()) as { code: string }
-  return { status: response.status, code, ms: performance.now() - started }
-}
-
-/** Pauses the relay the first time it comes to `stage`, until `go`. */
-function pauseAt(stage: Stage, usual: Act) {
-  const reached = Promise.withResolvers<void>()
-  const answer = Promise.withResolvers<Act>()
-  const script: Script = {
-    [stage]: (count: number) => {
-      if (count > 1) return usual
-      reached.resolve()
-      return answer.promise
-    },
-  }
-  return { script, reached: reached.promise, go: (act: Act = usual) => answer.resolve(act) }
-}
-
-interface Scene {
-  readonly store: ServiceStore
-  readonly relay: ScriptedRelay
-  /** A process more on this store. */
-  replica(speed?: number): Promise<Service>
-  states(): Promise<unknown[]>
-  /** By the end there are `count` mails, all with one Message-ID, and a repeat hears 0 from another replica. */
-  untilSent(count: number): Promise<void>
-}
-
-async function scene(
-  stores: ServiceStores,
-  { onTestFinished, expect: expects }: TestContext,
-  script: Script = {},
-): Promise<Scene> {
-  const store = await stores.fresh()
-  const relay = await scriptedRelay(script)
-  onTestFinished(() => relay.close())
-
-  async function replica(speed = hurry): Promise<Service> {
-    const service = await startReplica({ store, relay, speed })
-    onTestFinished(() => service.kill())
-    return service
-  }
-  const states = async () => (await store.rows('select state from outbox_mail')).map(({ state }) => state)
-
-  async function untilSent(count: number): Promise<void> {
-    const other = await replica()
-    await expects.poll(states, patience).toEqual(['sent'])
-    expects(await ask(other)).toMatchObject({ status: 200, code: 'sent' })
-    await sleep(leaseMs + 500)
-    expects(relay.mails).toHaveLength(count)
-    const ids = await Promise.all(
-      relay.mails.map(async ({ source }) => (await PostalMime.parse(source)).messageId),
-    )
-    expects(new Set(ids).size).toBe(1)
-  }
-
-  return { store, relay, replica, states, untilSent }
-}
+import { type Script, scriptedRelay } from './support/relay.ts'
+import { startReplica } from './support/replica.ts'
+import { ask, patience, pauseAt, scene } from './support/scene.ts'
+import { engines, type ServiceStores } from './support/store.ts'
 
 describe.concurrent.each(engines)('a process on $engine', { timeout: 90_000 }, ({ missing, startStores }) => {
   if (missing !== undefined) return it.skip(titled('everything', missing), () => undefined)
@@ -305,67 +227,6 @@ describe.concurrent.each(engines)('a process on $engine', { timeout: 90_000 }, (
   })
 })
 
-/** One after the other: they stop the one server that all of them use. */
-describe.each(engines)('a store on $engine', ({ missing, startStores }) => {
-  if (missing !== undefined) return it.skip(titled('everything', missing), () => undefined)
-
-  let stores: ServiceStores
-  beforeAll(async () => {
-    stores = await startStores({ own: true })
-  })
-  afterAll(() => stores.close())
-
-  it('that is away between 250 and the settling: the caller hears 0, and it is one mail', async (context) => {
-    const { script, reached, go } = pauseAt('dot', '250 ok')
-    const { store, relay, replica, states } = await scene(stores, context, script)
-    const service = await replica(1)
-    const asked = ask(service)
-    await reached
-    const restore = await takeAway(store, stores)
-    go()
-    expect(await asked).toMatchObject({ status: 200, code: 'sent' })
-    // longer than the service waits for a lock on the file
-    await sleep(6_500)
-    await restore()
-    await expect.poll(states, patience).toEqual(['sent'])
-    expect(await ask(service)).toMatchObject({ status: 200, code: 'sent' })
-    expect(relay.mails).toHaveLength(1)
-    await expect.poll(service.output).toContain('the store is back')
-  })
-
-  it('that is away when a mail is to be accepted: refused, nothing sent, and well again by itself', async (context) => {
-    const { store, relay, replica } = await scene(stores, context)
-    const service = await replica(1)
-    const restore = await takeAway(store, stores)
-    expect(await ask(service)).toMatchObject({ status: 503, code: 'store_unavailable' })
-    // from now on it is known, and nobody waits
-    const second = await ask(service)
-    expect(second).toMatchObject({ status: 503, code: 'store_unavailable' })
-    expect(second?.ms).toBeLessThan(1500)
-    const ready = await fetch(`${service.url}/health/ready`)
-    expect(ready.status).toBe(503)
-    expect(await ready.json()).toMatchObject({ error: 2, code: 'store_unavailable' })
-    expect(relay.commands.filter((line) => line.startsWith('MAIL'))).toEqual([])
-    await restore()
-    await expect.poll(() => ask(service), patience).toMatchObject({ status: 200, code: 'sent' })
-    expect(relay.mails).toHaveLength(1)
-    const again = await fetch(`${service.url}/health/ready`)
-    expect(await again.json()).toMatchObject({ code: 'ready', store: 'ok' })
-  })
-
-  it('that is away at the start: the service listens, refuses at once, and is well again by itself', async (context) => {
-    const { store, relay, replica } = await scene(stores, context)
-    const restore = await takeAwayBeforeStart(store, stores)
-    const service = await replica(1)
-    const first = await ask(service)
-    expect(first).toMatchObject({ status: 503, code: 'store_unavailable' })
-    expect(first?.ms).toBeLessThan(1500)
-    await restore()
-    await expect.poll(() => ask(service), patience).toMatchObject({ status: 200, code: 'sent' })
-    expect(relay.mails).toHaveLength(1)
-  })
-})
-
 describe('a disk that is lost at every restart, as on Heroku', () => {
   const started = async (env: Record<string, string>, { onTestFinished }: TestContext) => {
     const relay = await scriptedRelay()
@@ -387,21 +248,3 @@ describe('a disk that is lost at every restart, as on Heroku', () => {
     expect(await started(env, context)).not.toContain('loses its disk')
   })
 })
-
-/** Postgres is stopped. A file cannot be, so another program locks it for longer than anybody waits. */
-async function takeAway(
-  store: ServiceStore,
-  { server }: Pick<ServiceStores, 'server'>,
-): Promise<() => Promise<void>> {
-  if (!server) return store.hold()
-  await server.stop()
-  return () => server.start()
-}
-
-async function takeAwayBeforeStart(store: ServiceStore, stores: ServiceStores): Promise<() => Promise<void>> {
-  const folder = store.env['DATA_DIR']
-  if (folder === undefined) return takeAway(store, stores)
-  await mkdir(dirname(folder), { recursive: true })
-  await writeFile(folder, 'a file where the folder should be')
-  return () => rm(folder)
-}

@@ -1,0 +1,20 @@
+/** Owns the order of the test files: those that wait longest begin first, so that no worker is left alone with one at the end. */
+import { relative } from 'node:path'
+import { BaseSequencer, type TestSpecification } from 'vitest/node'
+
+const longest = [
+  'test/crash.test.ts',
+  'test/store-outage.test.ts',
+  'test/fuzz.test.ts',
+  'test/idempotency.test.ts',
+]
+
+export default class LongestFirst extends BaseSequencer {
+  override async sort(files: TestSpecification[]): Promise<TestSpecification[]> {
+    const rankOf = ({ project, moduleId }: TestSpecification) => {
+      const rank = longest.indexOf(relative(project.config.root, moduleId))
+      return rank < 0 ? longest.length : rank
+    }
+    return (await super.sort(files)).toSorted((a, b) => rankOf(a) - rankOf(b))
+  }
+}
