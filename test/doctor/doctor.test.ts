@@ -11,7 +11,7 @@ import {
   rawServer,
   secret,
   table,
-} from './clinic.ts'
+} from './healthy-deployment.ts'
 
 /** Calls `jwt-mailer doctor` with these words in this environment. */
 async function doctor(env: NodeJS.ProcessEnv, ...words: string[]) {

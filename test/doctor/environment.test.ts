@@ -3,7 +3,7 @@ import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
 import { examineDeployment } from '../../src/doctor/deployment.ts'
 import { examineNode, examineSecrets } from '../../src/doctor/environment.ts'
-import { examine, folder, lines, secret } from './clinic.ts'
+import { examine, folder, lines, secret } from './healthy-deployment.ts'
 
 describe('the doctor looks at the configuration', () => {
   it('and tells every problem of it, and what it therefore could not look at', async () => {

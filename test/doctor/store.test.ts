@@ -9,7 +9,7 @@ import { postgresEngine } from '../../src/outbox/store/postgres.ts'
 import { sqliteEngine } from '../../src/outbox/store/sqlite.ts'
 import { postgresMissing, startPostgres, type TestPostgres } from '../support/postgres.ts'
 import { titled } from '../support/missing.ts'
-import { folder, lines, rawServer } from './clinic.ts'
+import { folder, lines, rawServer } from './healthy-deployment.ts'
 
 const { signal } = new AbortController()
 

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest'
 import type { Finding } from '../../../src/doctor/finding.ts'
 import type { Zone } from '../../support/dns.ts'
-import { deployment, dkimRecord, domain, examine, lines, rawServer } from '../clinic.ts'
+import { deployment, dkimRecord, domain, examine, lines, rawServer } from '../healthy-deployment.ts'
 import { examineDeployment } from '../../../src/doctor/deployment.ts'
 
 type Changes = Readonly<Record<string, Zone[string] | undefined>>

@@ -12,7 +12,7 @@ import {
   lines,
   listening,
   untilTheEnd,
-} from '../clinic.ts'
+} from '../healthy-deployment.ts'
 import { examineDeployment } from '../../../src/doctor/deployment.ts'
 
 const apiKey = 'SG.an-api-key-that-is-not-one.0123456789'

@@ -22,7 +22,7 @@ import {
   rawServer,
   secret,
   untilTheEnd,
-} from '../clinic.ts'
+} from '../healthy-deployment.ts'
 import { examineDeployment } from '../../../src/doctor/deployment.ts'
 import { titled } from '../../support/missing.ts'
 
