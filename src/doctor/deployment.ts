@@ -1,4 +1,4 @@
-/** Owns what a deployment consists of: which checks there are for this environment, and in which order they are told. */
+/** Owns which checks there are for this environment, and in which order their findings are shown. */
 import type { RelayConfig } from '../relay-config.ts'
 import type { Config } from '../config/config.ts'
 import type { Catalogue } from '../mails/catalogue.ts'
@@ -19,7 +19,7 @@ import { examineSmtpRelay } from './relay/smtp-relay.ts'
 import { examineStore, postgresClock } from './store.ts'
 import { sendTestMail } from './relay/test-mail.ts'
 
-/** More domains or senders than this are a sample, so that no relay is flooded with questions. */
+/** More domains or senders than this are a sample, so that no relay gets too many questions. */
 const maxSenders = 5
 
 export interface DeploymentOptions extends RunOptions {
@@ -36,7 +36,7 @@ export interface DeploymentOptions extends RunOptions {
   readonly sendMs?: number | undefined
 }
 
-/** All findings about the deployment this environment describes. Nothing in them is secret. */
+/** All findings about the deployment that this environment describes. They hold no secret. */
 export async function examineDeployment(options: DeploymentOptions): Promise<Finding[]> {
   const { env, nodeVersion = process.versions.node } = options
   const { config, findings } = examineConfig(env)
@@ -71,8 +71,8 @@ function sendersOf(config: Config, catalogue: Catalogue | undefined): string[] {
   return [...new Set([config.sender.address, ...own])].slice(0, maxSenders)
 }
 
-/** A relay may put an address of its own in the place of theirs. */
-function sendersBy(relay: RelayConfig, senders: readonly string[]): readonly string[] {
+/** The addresses that mails come from by this relay: it may have one of its own instead. */
+function sendersFor(relay: RelayConfig, senders: readonly string[]): readonly string[] {
   return relay.kind === 'smtp' && relay.from !== undefined ? [relay.from] : senders
 }
 
@@ -90,7 +90,7 @@ function relayChecks(config: Config, senders: readonly string[], options: Deploy
     async *run(signal) {
       const well =
         relay.kind === 'smtp'
-          ? yield* examineSmtpRelay({ relay, senders: sendersBy(relay, senders), signal, stageMs })
+          ? yield* examineSmtpRelay({ relay, senders: sendersFor(relay, senders), signal, stageMs })
           : yield* examineSendGrid(relay, signal)
       if (well && sendTo !== undefined) yield await sendBy(relay, config.sender, sendTo, sendMs)
     },
@@ -116,7 +116,7 @@ function domainChecks(
   for (const relay of relays) {
     const host = relay.kind === 'smtp' ? relay.host : new URL(relay.baseUrl).host
     const provider = providerOf({ name: relay.name, host })
-    for (const sender of sendersBy(relay, senders)) {
+    for (const sender of sendersFor(relay, senders)) {
       const domain = sender.slice(sender.indexOf('@') + 1).toLowerCase()
       providers.set(domain, (providers.get(domain) ?? new Set()).add(provider))
     }

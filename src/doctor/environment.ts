@@ -25,7 +25,7 @@ export function examineNode(version: string): Finding {
   return node.ok(version)
 }
 
-/** The configuration, or what keeps the service from starting. */
+/** `config` is `undefined` when the environment keeps the service from starting. */
 export function examineConfig(env: NodeJS.ProcessEnv): { config: Config | undefined; findings: Finding[] } {
   const { ok, warn, bad } = about('configuration')
   try {
@@ -48,7 +48,7 @@ const saysOf = ({ variable, says }: ConfigProblem) => `${variable}: ${says}`
 const placeholders = /^(?:change|secret|password|example|test|default|your|dummy|todo|xxx)/i
 const newSecret = 'Make a new one (openssl rand -base64 32) and rotate: the old one goes to'
 
-/** Strength of every secret that opens tokens. A token is in the open, so a weak secret is guessed at leisure. */
+/** The strength of every secret of tokens: anybody who has one token can try secrets at leisure. */
 export function examineSecrets(env: NodeJS.ProcessEnv): Finding[] {
   const names = Object.keys(env).filter((name) => isSecretName(name) && env[name])
   if (names.length === 0) {
@@ -68,9 +68,9 @@ function examineSecret(name: string, secret: string, env: NodeJS.ProcessEnv): Fi
   const todo = name.endsWith('_PREVIOUS')
     ? `Remove ${name} as soon as no app signs with it any more.`
     : `${newSecret} ${name}_PREVIOUS until every app signs with the new one.`
-  if (bytes < 16) return bad(`${name} has only ${bytes} bytes: whoever sees a token can guess it`, todo)
+  if (bytes < 16) return bad(`${name} has only ${bytes} bytes: anybody who sees a token can guess it`, todo)
   if (placeholders.test(secret) || new Set(secret).size < 8)
-    return bad(`${name} looks like a placeholder: whoever sees a token can guess it`, todo)
+    return bad(`${name} looks like a placeholder: anybody who sees a token can guess it`, todo)
   if (bytes < 32) return warn(`${name} has ${bytes} bytes; 32 are the least for HS256 (RFC 7518 3.2)`, todo)
   if (name.endsWith('_PREVIOUS') && env[name.replace(/_PREVIOUS$/, '')] === secret)
     return warn(
@@ -80,7 +80,7 @@ function examineSecret(name: string, secret: string, env: NodeJS.ProcessEnv): Fi
   return ok(`${name} is strong enough (${bytes} bytes)`)
 }
 
-/** The catalogue, or what is wrong with it. */
+/** `catalogue` is `undefined` when a mail does not compile. */
 export function examineMails(config: Config): { catalogue: Catalogue | undefined; findings: Finding[] } {
   const { ok, bad } = about('mails')
   try {

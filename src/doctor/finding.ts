@@ -13,7 +13,7 @@ export interface Finding {
   readonly todo?: string
 }
 
-/** Findings come one by one, so that what was learned before a check ran out of time is not lost. */
+/** Findings come one by one, so that what was found before a check ran out of time is kept. */
 export interface Check {
   readonly area: string
   readonly run: (signal: AbortSignal) => AsyncIterable<Finding> | Iterable<Finding>
@@ -28,17 +28,34 @@ export function about(area: string) {
   }
 }
 
-/** Thrown by a step after which the following ones make no sense. */
-export class Ailment extends Error {
-  override readonly name = 'Ailment'
+/** Ends a check: later steps would only repeat this. */
+export class CheckStopped extends Error {
+  override readonly name = 'CheckStopped'
+  readonly says: string
   readonly todo: string
   constructor(says: string, todo: string) {
     super(says)
+    this.says = says
     this.todo = todo
   }
 }
 
-/** The code of a system, TLS or database error; the sentence it comes with is never shown. */
+/** The findings of `steps`. A `CheckStopped` becomes the last finding. Returns whether all steps were taken. */
+export async function* untilStopped(
+  area: string,
+  steps: AsyncIterable<Finding>,
+): AsyncGenerator<Finding, boolean> {
+  try {
+    yield* steps
+    return true
+  } catch (error) {
+    if (!(error instanceof CheckStopped)) throw error
+    yield about(area).bad(error.says, error.todo)
+    return false
+  }
+}
+
+/** The code of a system, TLS or database error. Its message is never shown: it may quote anything. */
 export function codeOf(error: unknown): string {
   const code = error instanceof Error && 'code' in error ? error.code : undefined
   return typeof code === 'string' ? code : 'unknown'

@@ -1,7 +1,7 @@
-/** Owns the examination of the places confirmation links may lead to. */
+/** Owns the examination of the origins that links in mails may lead to. */
 import { isMailDomain } from '../address.ts'
 import type { Catalogue } from '../mails/catalogue.ts'
-import { about, Ailment, type Finding } from './finding.ts'
+import { about, CheckStopped, type Finding } from './finding.ts'
 import type { NameServer } from './dns/name-server.ts'
 
 const { ok, warn, bad } = about('links')
@@ -16,9 +16,11 @@ export interface LinkOptions {
 export async function* examineLinks(options: LinkOptions): AsyncGenerator<Finding> {
   const mails = options.catalogue.mails.filter(({ showsLink }) => showsLink)
   const origins = new Set(mails.flatMap(({ linkRules }) => linkRules.origins ?? []))
-  const free = new Set(mails.filter(({ linkRules }) => !linkRules.origins).map(({ app }) => app))
-  if (free.size > 0) {
-    yield ok(`links of ${[...free].join(', ')} may lead anywhere; link_origins in app.json narrows that`)
+  const unrestricted = new Set(mails.filter(({ linkRules }) => !linkRules.origins).map(({ app }) => app))
+  if (unrestricted.size > 0) {
+    yield ok(
+      `links of ${[...unrestricted].join(', ')} may lead anywhere; link_origins in app.json narrows that`,
+    )
   }
   const found = await Promise.all([...origins].map((origin) => examineOrigin(origin, options)))
   yield* found
@@ -29,23 +31,26 @@ async function examineOrigin(
   { production, allowHttp, dns }: Omit<LinkOptions, 'catalogue'>,
 ): Promise<Finding> {
   const { protocol, hostname } = new URL(origin)
-  const mend = 'Correct link_origins in app.json.'
+  const correct = 'Correct link_origins in app.json.'
   if (!isMailDomain(hostname)) {
     if (!production) return ok(`${origin} is for development`)
-    return bad(`${origin} is no public name: nobody who gets the mail can open it`, mend)
+    return bad(`${origin} is no public name: recipients of the mail cannot open it`, correct)
   }
   if (protocol !== 'https:' && !allowHttp)
-    return bad(`${origin} is not https, so mails with such links are refused`, mend)
+    return bad(`${origin} is not https, so mails with such links are refused`, correct)
   try {
     if ((await dns.addresses(hostname)).length === 0)
-      return bad(`${hostname} does not exist in DNS, so its links lead nowhere`, `${mend} Or add the name.`)
+      return bad(
+        `${hostname} does not exist in DNS, so its links lead nowhere`,
+        `${correct} Or add the name.`,
+      )
   } catch (error) {
-    if (!(error instanceof Ailment)) throw error
-    return bad(error.message, error.todo)
+    if (!(error instanceof CheckStopped)) throw error
+    return bad(error.says, error.todo)
   }
   if (protocol === 'https:') return ok(`${origin} resolves`)
   return warn(
-    `${origin} is not https: whoever is on the way can read the link and use it`,
+    `${origin} is not https: anybody on the way can read the link and use it`,
     'Use https, and ALLOW_HTTP_LINKS=off.',
   )
 }

@@ -1,19 +1,19 @@
-/** Owns the last line of defence: no finding leaves with a secret in it, whoever put it there. */
+/** Owns the last line of defence: no finding leaves with a secret in it, wherever the secret came from. */
 import type { Finding } from './finding.ts'
 
 const secretName = /SECRET|PASSWORD|PASS$|KEY|TOKEN/
-/** Shorter ones cannot be told from words. */
+/** Shorter secrets also occur inside of common words. */
 const leastLength = 4
 
-/** Replaces what the environment keeps secret, also in the spelling of SMTP's logins, by `***`. */
+/** Replaces every secret of the environment by `***`, also as SMTP's logins encode it. */
 export function redactor(env: NodeJS.ProcessEnv): (finding: Finding) => Finding {
   const secrets = secretsIn(env).toSorted((a, b) => b.length - a.length)
-  const clean = (text: string) => secrets.reduce((rest, secret) => rest.replaceAll(secret, '***'), text)
+  const redact = (text: string) => secrets.reduce((rest, secret) => rest.replaceAll(secret, '***'), text)
   return ({ area, level, says, todo }) => ({
     area,
     level,
-    says: clean(says),
-    ...(todo !== undefined && { todo: clean(todo) }),
+    says: redact(says),
+    ...(todo !== undefined && { todo: redact(todo) }),
   })
 }
 
@@ -31,13 +31,13 @@ function secretsIn(env: NodeJS.ProcessEnv): string[] {
 }
 
 function spellings(user: string, password: string): string[] {
-  const [plainUser, plain] = [decoded(user), decoded(password)]
+  const [plainUser, plain] = [decodePart(user), decodePart(password)]
   return [password, plain, base64(plain), base64(`\0${plainUser}\0${plain}`)]
 }
 
 const base64 = (text: string) => Buffer.from(text).toString('base64')
 
-function decoded(part: string): string {
+function decodePart(part: string): string {
   try {
     return decodeURIComponent(part)
   } catch {

@@ -1,8 +1,9 @@
-/** Owns the doctor's round: all checks side by side, each with an end, whatever the other side does. */
+/** Owns how the checks are run: side by side, each for a limited time, whatever the other side does. */
+import { within } from '../timers.ts'
 import { about, type Check, codeOf, type Finding } from './finding.ts'
 
 export interface RunOptions {
-  /** After this a check is broken off; what it has found by then stands. */
+  /** After this a check is stopped; what it has found by then is kept. */
   readonly checkMs?: number
   /** Called with the areas still being looked at, whenever one is done. */
   readonly onProgress?: (waitingFor: readonly string[]) => void
@@ -16,7 +17,7 @@ export async function runChecks(checks: readonly Check[], options: RunOptions = 
   progress()
   const found = await Promise.all(
     checks.map(async (check) => {
-      const findings = await collect(check, checkMs)
+      const findings = await runCheck(check, checkMs)
       waitingFor.delete(check)
       progress()
       return findings
@@ -25,29 +26,29 @@ export async function runChecks(checks: readonly Check[], options: RunOptions = 
   return found.flat()
 }
 
-async function collect({ area, run }: Check, checkMs: number): Promise<Finding[]> {
+async function runCheck({ area, run }: Check, checkMs: number): Promise<Finding[]> {
   const findings: Finding[] = []
   const stop = new AbortController()
-  const gather = async () => {
-    for await (const finding of run(stop.signal)) if (!stop.signal.aborted) findings.push(finding)
+  const collectFindings = async () => {
+    try {
+      for await (const finding of run(stop.signal)) if (!stop.signal.aborted) findings.push(finding)
+    } catch (bug) {
+      if (!stop.signal.aborted) findings.push(checkFailed(area, bug))
+    }
+    return 'done'
   }
-  let timer: NodeJS.Timeout | undefined
-  const late = new Promise<'late'>((resolve) => (timer = setTimeout(resolve, checkMs, 'late')))
-  const end = await Promise.race([gather().catch((bug: unknown) => brokenOff(area, bug)), late])
-  clearTimeout(timer)
+  const end = await within(checkMs, collectFindings())
   stop.abort()
-  if (end === 'late') findings.push(tooLate(area, checkMs))
-  else if (end) findings.push(end)
-  return findings
+  return end === 'done' ? findings : [...findings, checkTookTooLong(area, checkMs)]
 }
 
-function tooLate(area: string, checkMs: number): Finding {
+function checkTookTooLong(area: string, checkMs: number): Finding {
   const says = `no end within ${checkMs / 1000} s: the other side answers too slowly`
-  return about(area).bad(says, 'Run doctor again; if it stays so, ask whoever runs the other side.')
+  return about(area).bad(says, 'Run doctor again; if it stays so, ask the operator of the other side.')
 }
 
-/** A bug of ours. Its message may quote anything, so only its kind is told. */
-function brokenOff(area: string, bug: unknown): Finding {
+/** A bug of ours. Its message may quote anything, so only its class and code are shown. */
+function checkFailed(area: string, bug: unknown): Finding {
   const kind = bug instanceof Error ? bug.name : typeof bug
   return about(area).bad(`the check itself failed (${kind}, ${codeOf(bug)})`, 'Please report this as a bug.')
 }

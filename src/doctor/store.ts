@@ -1,6 +1,6 @@
 /**
- * Owns the look at the outbox's store, without touching it: the service installs and migrates the schema itself, under
- * its own user, and a file made here by another user would lock it out.
+ * Owns the examination of the outbox's store. It writes nothing: the service installs and migrates the schema itself,
+ * and a file that another user makes here would lock the service out.
  */
 import { access, constants, stat } from 'node:fs/promises'
 import { dirname } from 'node:path'
@@ -22,13 +22,13 @@ export function examineStore(place: StorePlace, signal: AbortSignal): Promise<Fi
   return examinePostgres(place.databaseUrl, place.heroku, signal)
 }
 
-interface Contents {
+interface StoreContents {
   /** `undefined`: the outbox has not been installed. */
   readonly version: number | undefined
   readonly states: ReadonlyMap<string, number>
 }
 
-function judge(where: string, { version, states }: Contents): Finding[] {
+function judgeContents(where: string, { version, states }: StoreContents): Finding[] {
   const known = `this program knows ${schemaVersion}`
   if (version === undefined) return [ok(`${where} is reachable; the service sets it up when it starts`)]
   if (version > schemaVersion)
@@ -43,30 +43,30 @@ function judge(where: string, { version, states }: Contents): Finding[] {
     `${where} has schema ${version}; ${known}`,
     'The service migrates it when it starts: restart it.',
   )
-  return [version < schemaVersion ? behind : migrated, ...load(states)]
+  return [version < schemaVersion ? behind : migrated, ...judgeMails(states)]
 }
 
-function* load(states: ReadonlyMap<string, number>): Generator<Finding> {
+function* judgeMails(states: ReadonlyMap<string, number>): Generator<Finding> {
   const waiting = (states.get('queued') ?? 0) + (states.get('sending') ?? 0)
   const dead = states.get('dead') ?? 0
   if (waiting > 0) yield ok(`mails that wait: ${waiting}`)
   if (dead > 0)
     yield warn(
       `mails given up in the last days: ${dead}`,
-      'See why, and put them back in line when the cause is mended.',
+      'See why with jwt-mailer outbox list, and once the cause is mended put them back: jwt-mailer outbox requeue --all-dead',
     )
 }
 
 async function examineFile(path: string): Promise<Finding[]> {
   const exists = await succeeds(stat(path))
-  const needed = exists ? path : await nearestFolder(path)
+  const needed = exists ? path : await nearestExistingFolder(path)
   if (!(await succeeds(access(needed, constants.W_OK))))
     return [
       bad(`${needed} is not writable for this user`, 'Let the user that runs the service own DATA_DIR.'),
     ]
   if (!exists) return [ok(`${path} is made when the service starts`)]
   try {
-    return judge(path, readFile(path))
+    return judgeContents(path, readFile(path))
   } catch (error) {
     const todo =
       'Is it an outbox? Move it away and the service makes a new one; the mails in it are lost then.'
@@ -80,13 +80,13 @@ const succeeds = (promise: Promise<unknown>) =>
     () => false,
   )
 
-async function nearestFolder(path: string): Promise<string> {
+async function nearestExistingFolder(path: string): Promise<string> {
   const folder = dirname(path)
-  const there = await stat(folder).catch(() => undefined)
-  return there || folder === dirname(folder) ? folder : nearestFolder(folder)
+  const exists = await stat(folder).catch(() => undefined)
+  return exists || folder === dirname(folder) ? folder : nearestExistingFolder(folder)
 }
 
-function readFile(path: string): Contents {
+function readFile(path: string): StoreContents {
   const database = new DatabaseSync(path, { readOnly: true, timeout: 1000 })
   try {
     const installed = database.prepare(`select 1 from sqlite_master where name = 'outbox_schema'`).get()
@@ -109,22 +109,22 @@ async function examinePostgres(url: string, heroku: boolean, signal: AbortSignal
   const { host, searchParams } = new URL(url)
   const where = `Postgres at ${searchParams.get('host') || decodeURIComponent(host)}`
   try {
-    return judge(where, await asked(url, heroku, signal, readDatabase))
+    return judgeContents(where, await withClient(url, heroku, signal, readDatabase))
   } catch (error) {
-    // pg has no code for it, only a sentence
+    // pg gives a timeout no code
     const late = error instanceof Error && /timeout/i.test(error.message)
-    return [bad(...postgresTrouble(where, late ? `no answer within ${askMs / 1000} s` : codeOf(error)))]
+    return [postgresTrouble(where, late ? `no answer within ${askMs / 1000} s` : codeOf(error))]
   }
 }
 
-/** With the code Postgres gives whoever tries to write. */
-class ReadOnly extends Error {
+/** The code is that of Postgres for a write that it refuses. */
+class ReadOnlyDatabase extends Error {
   readonly code = '25006'
 }
 
-async function readDatabase(client: Client): Promise<Contents> {
+async function readDatabase(client: Client): Promise<StoreContents> {
   const readOnly = await client.query('show transaction_read_only')
-  if (readOnly.rows[0]?.transaction_read_only === 'on') throw new ReadOnly()
+  if (readOnly.rows[0]?.transaction_read_only === 'on') throw new ReadOnlyDatabase()
   const { rows } = await client.query(`select to_regclass('outbox_schema') is not null as there`)
   if (rows[0]?.there !== true) return { version: undefined, states: new Map() }
   const version = await client.query(versionSql)
@@ -132,11 +132,11 @@ async function readDatabase(client: Client): Promise<Contents> {
   return { version: Number(version.rows[0]?.version ?? 0), states: statesIn(states.rows) }
 }
 
-async function asked<T>(
+async function withClient<T>(
   url: string,
   heroku: boolean,
   signal: AbortSignal,
-  question: (client: Client) => Promise<T>,
+  ask: (client: Client) => Promise<T>,
 ): Promise<T> {
   const client = new Client({
     ...addressAndTls(url, heroku),
@@ -149,39 +149,39 @@ async function asked<T>(
   signal.addEventListener('abort', end, { once: true })
   try {
     await client.connect()
-    return await question(client)
+    return await ask(client)
   } finally {
     end()
   }
 }
 
-function postgresTrouble(where: string, code: string): [string, string] {
+function postgresTrouble(where: string, code: string): Finding {
   if (code.startsWith('28'))
-    return [`${where} refuses the login (${code})`, 'Check user and password in DATABASE_URL.']
+    return bad(`${where} refuses the login (${code})`, 'Check user and password in DATABASE_URL.')
   if (code === '25006')
-    return [`${where} takes no writes: it is a replica or read-only`, 'Point DATABASE_URL to the primary.']
+    return bad(`${where} takes no writes: it is a replica or read-only`, 'Point DATABASE_URL to the primary.')
   if (code === '3D000')
-    return [`${where} has no such database (${code})`, 'Create it, or correct DATABASE_URL.']
+    return bad(`${where} has no such database (${code})`, 'Create it, or correct DATABASE_URL.')
   if (code === '42501')
-    return [
+    return bad(
       `${where} does not let this user see the outbox (${code})`,
       'Grant it, or use the owner of the tables.',
-    ]
+    )
   if (/CERT|SELF_SIGNED|SIGNATURE|ISSUER/.test(code))
-    return [
-      `${where} shows a certificate nobody trusted has signed (${code})`,
-      'Trust its authority by NODE_EXTRA_CA_CERTS, or write sslmode=require to encrypt without asking who answers.',
-    ]
-  return [
+    return bad(
+      `${where} shows a certificate of an authority this machine does not trust (${code})`,
+      'Trust its authority by NODE_EXTRA_CA_CERTS, or write sslmode=require to encrypt without verifying the server.',
+    )
+  return bad(
     `${where} cannot be reached (${code})`,
     'Check host and port in DATABASE_URL, and whether the database is running.',
-  ]
+  )
 }
 
 export function postgresClock(url: string, heroku: boolean): ClockSource {
   return (signal) =>
-    asked(url, heroku, signal, async (client) => {
+    withClient(url, heroku, signal, async (client) => {
       const { rows } = await client.query('select extract(epoch from clock_timestamp()) * 1000 as now')
-      return { who: 'the database', time: Number(rows[0]?.now) }
+      return { owner: 'the database', epochMs: Number(rows[0]?.now) }
     })
 }

@@ -1,4 +1,4 @@
-/** Owns how findings look to a person: one line each, what to do beneath, a sum at the end. */
+/** Owns how findings look to a person: a line each, what to do beneath it, a summary at the end. */
 import type { Finding, Level } from './finding.ts'
 
 export const marks = { ok: '✓', warn: '!', bad: '✗' } as const satisfies Record<Level, string>
@@ -12,16 +12,16 @@ export function tableOf(findings: readonly Finding[], width: number, paint: Pain
   const indent = areaWidth + 5
   const textWidth = Math.max(40, width - indent)
   const lines = findings.flatMap(({ area, level, says, todo }, index) => {
-    const first = findings[index - 1]?.area === area ? '' : area
-    const head = `${paint(colours[level], marks[level])}  ${first.padEnd(areaWidth)}  `
-    const [said = '', ...more] = wrapped(says, textWidth)
-    const advice = todo === undefined ? [] : wrapped(`→ ${todo}`, textWidth)
-    return [head + said, ...[...more, ...advice].map((line) => ' '.repeat(indent) + line)]
+    const areaOnce = findings[index - 1]?.area === area ? '' : area
+    const head = `${paint(colours[level], marks[level])}  ${areaOnce.padEnd(areaWidth)}  `
+    const [firstLine = '', ...more] = wrapText(says, textWidth)
+    const advice = todo === undefined ? [] : wrapText(`→ ${todo}`, textWidth)
+    return [head + firstLine, ...[...more, ...advice].map((line) => ' '.repeat(indent) + line)]
   })
-  return [...lines, '', sumOf(findings, paint)]
+  return [...lines, '', summaryOf(findings, paint)]
 }
 
-function sumOf(findings: readonly Finding[], paint: Paint): string {
+function summaryOf(findings: readonly Finding[], paint: Paint): string {
   const count = (level: Level) => findings.filter((finding) => finding.level === level).length
   const [bad, warn] = [count('bad'), count('warn')]
   if (bad > 0) return paint('red', `${bad} ✗ to mend${warn > 0 ? `, ${warn} ! to look at` : ''}`)
@@ -29,7 +29,7 @@ function sumOf(findings: readonly Finding[], paint: Paint): string {
   return paint('green', 'All is well')
 }
 
-function wrapped(text: string, width: number): string[] {
+function wrapText(text: string, width: number): string[] {
   const lines: string[] = []
   let line = ''
   for (const word of text.split(' ')) {

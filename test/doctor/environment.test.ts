@@ -82,9 +82,9 @@ describe('the doctor looks at secrets', () => {
     })
     expect(said).toMatchInlineSnapshot(`
       [
-        "secrets: JWT_MAILER_SECRET has only 7 bytes: whoever sees a token can guess it → Make a new one (openssl rand -base64 32) and rotate: the old one goes to JWT_MAILER_SECRET_PREVIOUS until every app signs with the new one.",
-        "secrets: JWT_MAILER_SECRET_BLOG looks like a placeholder: whoever sees a token can guess it → Make a new one (openssl rand -base64 32) and rotate: the old one goes to JWT_MAILER_SECRET_BLOG_PREVIOUS until every app signs with the new one.",
-        "secrets: JWT_MAILER_SECRET_CAT looks like a placeholder: whoever sees a token can guess it → Make a new one (openssl rand -base64 32) and rotate: the old one goes to JWT_MAILER_SECRET_CAT_PREVIOUS until every app signs with the new one.",
+        "secrets: JWT_MAILER_SECRET has only 7 bytes: anybody who sees a token can guess it → Make a new one (openssl rand -base64 32) and rotate: the old one goes to JWT_MAILER_SECRET_PREVIOUS until every app signs with the new one.",
+        "secrets: JWT_MAILER_SECRET_BLOG looks like a placeholder: anybody who sees a token can guess it → Make a new one (openssl rand -base64 32) and rotate: the old one goes to JWT_MAILER_SECRET_BLOG_PREVIOUS until every app signs with the new one.",
+        "secrets: JWT_MAILER_SECRET_CAT looks like a placeholder: anybody who sees a token can guess it → Make a new one (openssl rand -base64 32) and rotate: the old one goes to JWT_MAILER_SECRET_CAT_PREVIOUS until every app signs with the new one.",
         "secrets: JWT_MAILER_SECRET_CAT_PREVIOUS has 20 bytes; 32 are the least for HS256 (RFC 7518 3.2) → Remove JWT_MAILER_SECRET_CAT_PREVIOUS as soon as no app signs with it any more.",
       ]
     `)
@@ -145,12 +145,12 @@ describe('the doctor looks at the mails', () => {
     [
       'http://app.example.com',
       'development',
-      'warn: links: http://app.example.com is not https: whoever is on the way can read the link and use it → Use https, and ALLOW_HTTP_LINKS=off.',
+      'warn: links: http://app.example.com is not https: anybody on the way can read the link and use it → Use https, and ALLOW_HTTP_LINKS=off.',
     ],
     [
       'https://web',
       'production',
-      'bad: links: https://web is no public name: nobody who gets the mail can open it → Correct link_origins in app.json.',
+      'bad: links: https://web is no public name: recipients of the mail cannot open it → Correct link_origins in app.json.',
     ],
     ['http://web', 'development', 'ok: links: http://web is for development'],
   ] as const)('and whether links to %s work in %s', async (origin, mode, expected) => {

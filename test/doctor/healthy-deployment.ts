@@ -171,7 +171,7 @@ function same(text: string): string {
     .replace(/(localhost|127\.0\.0\.1):\d+/g, '$1:PORT')
     .replace(/ \([\d.:a-f, ]+\) takes/g, ' (ADDRESS) takes')
     .replace(/port \d{4,5}\b/g, 'port PORT')
-    .replace(/for \d+ days more/g, 'for N days more')
+    .replace(/for \d+ more days/g, 'for N more days')
     .replace(/expired \d+ days/g, 'expired N days')
     .replace(/\S*doctor-\w+/g, 'DATA')
 }

@@ -66,7 +66,7 @@ describe('the doctor looks at the outbox in a file', () => {
       [
         "ok: store: DATA/outbox.sqlite is reachable and migrated (schema 1)",
         "ok: store: mails that wait: 2",
-        "warn: store: mails given up in the last days: 1 → See why, and put them back in line when the cause is mended.",
+        "warn: store: mails given up in the last days: 1 → See why with jwt-mailer outbox list, and once the cause is mended put them back: jwt-mailer outbox requeue --all-dead",
       ]
     `)
     database.close()
@@ -145,7 +145,7 @@ describe.skipIf(noPostgres !== undefined)(title, () => {
     expect(await ofPostgres(url)).toMatchInlineSnapshot(`
       [
         "ok: store: Postgres at 127.0.0.1:PORT is reachable and migrated (schema 1)",
-        "warn: store: mails given up in the last days: 1 → See why, and put them back in line when the cause is mended.",
+        "warn: store: mails given up in the last days: 1 → See why with jwt-mailer outbox list, and once the cause is mended put them back: jwt-mailer outbox requeue --all-dead",
       ]
     `)
     await client.query('update outbox_schema set version = 99')
@@ -190,7 +190,7 @@ describe.skipIf(noPostgres !== undefined)(title, () => {
       lines([await examineClock([postgresClock(postgres.url, false)], signal, late)], 'bad'),
     ).toMatchInlineSnapshot(`
       [
-        "clock: 90 s behind the database: good tokens are refused, or dead ones taken → Let this machine keep time by NTP (timedatectl set-ntp true).",
+        "clock: 90 s behind the database: valid tokens are refused, or expired ones accepted → Let this machine keep time by NTP (timedatectl set-ntp true).",
       ]
     `)
   })
@@ -225,7 +225,8 @@ describe('the doctor looks at a Postgres', () => {
 })
 
 describe('the doctor looks at the clock', () => {
-  const source = (skewMs: number) => () => Promise.resolve({ who: 'SendGrid', time: Date.now() - skewMs })
+  const source = (skewMs: number) => () =>
+    Promise.resolve({ owner: 'SendGrid', epochMs: Date.now() - skewMs })
 
   it('and says how far it is off', async () => {
     const judged = await Promise.all(
@@ -236,7 +237,7 @@ describe('the doctor looks at the clock', () => {
         "ok: agrees with SendGrid",
         "ok: 5 s ahead of SendGrid",
         "warn: 30 s behind SendGrid",
-        "bad: 120 s ahead of SendGrid: good tokens are refused, or dead ones taken",
+        "bad: 120 s ahead of SendGrid: valid tokens are refused, or expired ones accepted",
       ]
     `)
   })

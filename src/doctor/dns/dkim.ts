@@ -5,21 +5,21 @@ import type { NameServer } from './name-server.ts'
 import type { Provider } from './provider.ts'
 import { parentsOf, tagsOf } from './record.ts'
 
-export interface DkimVerdict {
+export interface DkimResult {
   readonly findings: readonly Finding[]
   /** The domain that good keys were found at: the sending one, or one above it. `undefined` without good keys. */
-  readonly signs: string | undefined
+  readonly signedDomain: string | undefined
 }
 
-/** `selectors` are the operator's own, asked for beside those known of the providers. */
+/** `selectors` are those that the operator names; those known of the providers are looked up as well. */
 export async function examineDkim(
   domain: string,
   providers: readonly Provider[],
   selectors: readonly string[],
   dns: NameServer,
-): Promise<DkimVerdict> {
+): Promise<DkimResult> {
   const { warn, bad } = about(`domain ${domain}`)
-  const given = await Promise.all(selectors.map((selector) => find(domain, selector, dns)))
+  const given = await Promise.all(selectors.map((selector) => findKey(domain, selector, dns)))
   const missing = selectors.filter((_, index) => given[index] === undefined)
   const findings = missing.map((selector) =>
     bad(
@@ -30,7 +30,7 @@ export async function examineDkim(
   const found = given.filter((key) => key !== undefined)
   for (const { title, selectors: usual } of providers) {
     if (usual.length === 0) continue
-    const keys = (await Promise.all(usual.map((selector) => find(domain, selector, dns)))).filter(
+    const keys = (await Promise.all(usual.map((selector) => findKey(domain, selector, dns)))).filter(
       (key) => key !== undefined,
     )
     found.push(...keys)
@@ -51,22 +51,22 @@ export async function examineDkim(
       ),
     )
   }
-  const judged = found.map((key) => ({ key, finding: judge(key, domain) }))
+  const judged = found.map((key) => ({ key, finding: judgeKey(key, domain) }))
   const good = judged.filter(({ finding }) => finding.level !== 'bad').map(({ key }) => key.domain)
   return {
     findings: [...findings, ...judged.map(({ finding }) => finding)],
-    signs: good.includes(domain) ? domain : good[0],
+    signedDomain: good.includes(domain) ? domain : good[0],
   }
 }
 
-interface KeyRecord {
+interface FoundKey {
   readonly selector: string
   readonly domain: string
   readonly records: readonly string[]
 }
 
-/** Relays sign for the sending domain or for the one above it. */
-async function find(domain: string, selector: string, dns: NameServer): Promise<KeyRecord | undefined> {
+/** The key of the sending domain, or of a domain above it: relays sign for either. */
+async function findKey(domain: string, selector: string, dns: NameServer): Promise<FoundKey | undefined> {
   for (const candidate of parentsOf(domain)) {
     const records = (await dns.txt(`${selector}._domainkey.${candidate}`)).filter((text) =>
       /(?:^|;)\s*p\s*=/.test(text),
@@ -76,10 +76,10 @@ async function find(domain: string, selector: string, dns: NameServer): Promise<
   return undefined
 }
 
-function judge({ selector, domain: at, records }: KeyRecord, domain: string): Finding {
+function judgeKey({ selector, domain: at, records }: FoundKey, domain: string): Finding {
   const { ok, warn, bad } = about(`domain ${domain}`)
   const name = `DKIM key ${selector}._domainkey.${at}`
-  const renew = 'Have the relay make a new key and replace the record by the one it shows.'
+  const renew = 'Let the relay make a new key, and replace the record by the one it shows.'
   if (records.length > 1)
     return bad(
       `${name} has ${records.length} records; receivers may take any`,

@@ -1,10 +1,10 @@
-/** Owns the reading of DMARC (RFC 7489): what happens to mails that fail, and whether ours pass. */
-import type { DkimVerdict } from './dkim.ts'
+/** Owns the examination of DMARC (RFC 7489): the policy for mails that fail, and whether the mails of each relay pass. */
+import type { DkimResult } from './dkim.ts'
 import { about, type Finding } from '../finding.ts'
 import type { NameServer } from './name-server.ts'
 import type { Provider } from './provider.ts'
 import { parentsOf, tagsOf } from './record.ts'
-import type { SpfVerdict } from './spf.ts'
+import type { SpfResult } from './spf.ts'
 
 const policies = new Set(['none', 'quarantine', 'reject'])
 
@@ -19,11 +19,11 @@ interface Policy {
 export async function examineDmarc(
   domain: string,
   providers: readonly Provider[],
-  { spf, dkim }: { spf: SpfVerdict; dkim: DkimVerdict },
+  { spf, dkim }: { spf: SpfResult; dkim: DkimResult },
   dns: NameServer,
 ): Promise<Finding[]> {
   const { ok, warn, bad } = about(`domain ${domain}`)
-  const { at, records } = await find(domain, dns)
+  const { at, records } = await findRecords(domain, dns)
   const [record] = records
   if (record === undefined) {
     return [
@@ -52,10 +52,10 @@ export async function examineDmarc(
     policy.action === 'none'
       ? warn(says, 'Anybody may still write as this domain: when the reports look right, set p=quarantine.')
       : ok(says)
-  return [first, ...providers.map((provider) => alignment(domain, provider, policy, { spf, dkim }))]
+  return [first, ...providers.map((provider) => judgeAlignment(domain, provider, policy, { spf, dkim }))]
 }
 
-async function find(domain: string, dns: NameServer): Promise<{ at: string; records: string[] }> {
+async function findRecords(domain: string, dns: NameServer): Promise<{ at: string; records: string[] }> {
   for (const at of parentsOf(domain)) {
     const records = (await dns.txt(`_dmarc.${at}`)).filter((text) => /^v=DMARC1\s*(?:;|$)/.test(text))
     if (records.length > 0) return { at, records }
@@ -64,23 +64,24 @@ async function find(domain: string, dns: NameServer): Promise<{ at: string; reco
 }
 
 /** A mail passes when SPF or DKIM passes for a domain that fits the one in From (RFC 7489 3.1). */
-function alignment(
+function judgeAlignment(
   domain: string,
   provider: Provider,
   { action, strictDkim, strictSpf }: Policy,
-  { spf, dkim }: { spf: SpfVerdict; dkim: DkimVerdict },
+  { spf, dkim }: { spf: SpfResult; dkim: DkimResult },
 ): Finding {
   const { ok, warn, bad } = about(`domain ${domain}`)
   const bySpf = spf.allows(provider) && !(strictSpf && provider.ownReturnPath)
-  const byDkim = dkim.signs === domain || (dkim.signs !== undefined && !strictDkim)
-  const ways = [...(bySpf ? ['SPF'] : []), ...(byDkim ? ['DKIM'] : [])]
-  if (ways.length > 0) return ok(`mails by ${provider.title} pass DMARC by ${ways.join(' and ')}`)
-  if (bySpf === undefined && dkim.signs === undefined)
+  const byDkim = dkim.signedDomain === domain || (dkim.signedDomain !== undefined && !strictDkim)
+  const passes = [...(bySpf ? ['SPF'] : []), ...(byDkim ? ['DKIM'] : [])]
+  if (passes.length > 0) return ok(`mails by ${provider.title} pass DMARC by ${passes.join(' and ')}`)
+  if (bySpf === undefined && dkim.signedDomain === undefined)
     return warn(
       `whether mails by ${provider.title} pass DMARC cannot be told from here`,
       'Send one with --send-to and look for dmarc=pass in its headers, or name the selector: --dkim-selector',
     )
-  const strict = dkim.signs !== undefined ? ` (adkim=s, and they are signed by ${dkim.signs})` : ''
+  const strict =
+    dkim.signedDomain !== undefined ? ` (adkim=s, and they are signed by ${dkim.signedDomain})` : ''
   const says = `mails by ${provider.title} fail DMARC${strict}`
   const todo = strict
     ? `Let the relay sign with ${domain}, or remove adkim=s.`

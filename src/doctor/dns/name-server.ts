@@ -1,6 +1,6 @@
-/** Owns the questions to DNS: which server is asked, for how long, and what no answer means. */
+/** Owns the questions to DNS: which server is asked, for how long, and what is said when it does not answer. */
 import { Resolver } from 'node:dns/promises'
-import { Ailment, codeOf } from '../finding.ts'
+import { CheckStopped, codeOf } from '../finding.ts'
 
 export interface NameServer {
   /** The TXT records, each joined from its strings; none when there is no such name or record. */
@@ -13,8 +13,8 @@ export interface NameServer {
 const absent = new Set(['ENOTFOUND', 'ENODATA'])
 
 /**
- * `server` as `192.0.2.1`, `192.0.2.1:53` or `[2001:db8::1]:53`; without it the system's. Every question throws an
- * `Ailment` when nobody answers. Throws at once when `server` is no address.
+ * `server` as `192.0.2.1`, `192.0.2.1:53` or `[2001:db8::1]:53`; without it the system's. A question throws
+ * `CheckStopped` when the server does not answer. Throws at once when `server` is no address.
  */
 export function nameServer(server: string | undefined, signal: AbortSignal): NameServer {
   const resolver = new Resolver({ timeout: 1500, tries: 2 })
@@ -27,7 +27,7 @@ export function nameServer(server: string | undefined, signal: AbortSignal): Nam
     } catch (error) {
       const code = codeOf(error)
       if (absent.has(code)) return []
-      throw new Ailment(
+      throw new CheckStopped(
         `DNS has no answer about ${name} (${code})`,
         server === undefined
           ? 'Check the DNS servers of this machine, or ask another one: --dns 9.9.9.9'

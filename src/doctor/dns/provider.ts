@@ -1,4 +1,4 @@
-/** Owns what is publicly known of relay providers: how their senders are to set up DNS. A new one is one entry. */
+/** Owns what is publicly known of relay providers: what their customers put into DNS. A new provider is one entry. */
 export interface Provider {
   readonly title: string
   /** Names in an SPF record that stand for its servers; the first is the one to add. */

@@ -11,7 +11,7 @@ export function tagsOf(record: string): Map<string, string> {
   return tags
 }
 
-/** The domain and those above it, down to two labels: without a public suffix list that is as far as one may guess. */
+/** The domain and those above it, down to two labels: to go further needs the public suffix list. */
 export function parentsOf(domain: string): string[] {
   const labels = domain.split('.')
   return Array.from({ length: Math.max(1, labels.length - 1) }, (_, index) => labels.slice(index).join('.'))

@@ -1,10 +1,10 @@
 /** Owns the examination of one sending domain in DNS: SPF, DKIM, DMARC, and where bounces go. */
 import { examineDkim } from './dkim.ts'
 import { examineDmarc } from './dmarc.ts'
-import { about, Ailment, type Finding } from '../finding.ts'
+import { about, type Finding, untilStopped } from '../finding.ts'
 import type { NameServer } from './name-server.ts'
 import type { Provider } from './provider.ts'
-import { examineSpf, type SpfVerdict } from './spf.ts'
+import { examineSpf, type SpfResult } from './spf.ts'
 
 export interface SenderDomainOptions {
   readonly domain: string
@@ -15,31 +15,30 @@ export interface SenderDomainOptions {
   readonly dns: NameServer
 }
 
-export async function* examineSenderDomain(options: SenderDomainOptions): AsyncGenerator<Finding> {
-  const { domain, providers, selectors, dns } = options
-  try {
-    const [mx, spf, dkim] = await Promise.all([
-      examineMx(domain, dns),
-      examineSpf(domain, providers, dns),
-      examineDkim(domain, providers, selectors, dns),
-    ])
-    yield* spf.findings
-    if (spf.findings.every(({ level }) => level !== 'bad'))
-      yield* inclusions(domain, providers, spf, dkim.signs)
-    yield* dkim.findings
-    yield* await examineDmarc(domain, providers, { spf, dkim }, dns)
-    yield mx
-  } catch (error) {
-    if (!(error instanceof Ailment)) throw error
-    yield about(`domain ${domain}`).bad(error.message, error.todo)
-  }
+export function examineSenderDomain(options: SenderDomainOptions): AsyncGenerator<Finding> {
+  return untilStopped(`domain ${options.domain}`, examineSteps(options))
 }
 
-function* inclusions(
+async function* examineSteps(options: SenderDomainOptions): AsyncGenerator<Finding> {
+  const { domain, providers, selectors, dns } = options
+  const [mx, spf, dkim] = await Promise.all([
+    examineMx(domain, dns),
+    examineSpf(domain, providers, dns),
+    examineDkim(domain, providers, selectors, dns),
+  ])
+  yield* spf.findings
+  if (spf.findings.every(({ level }) => level !== 'bad'))
+    yield* judgeInclusions(domain, providers, spf, dkim.signedDomain)
+  yield* dkim.findings
+  yield* await examineDmarc(domain, providers, { spf, dkim }, dns)
+  yield mx
+}
+
+function* judgeInclusions(
   domain: string,
   providers: readonly Provider[],
-  spf: SpfVerdict,
-  signs: string | undefined,
+  spf: SpfResult,
+  signedDomain: string | undefined,
 ): Generator<Finding> {
   const { ok, warn, bad } = about(`domain ${domain}`)
   for (const provider of providers) {
@@ -48,7 +47,7 @@ function* inclusions(
     if (allowed) yield ok(`SPF includes ${provider.title}`)
     else if (allowed === undefined)
       yield ok(`whether SPF names the servers of ${provider.title} cannot be told from here`)
-    else if (provider.ownReturnPath && signs !== undefined)
+    else if (provider.ownReturnPath && signedDomain !== undefined)
       yield warn(
         `SPF does not include ${provider.title} (${provider.spf[0]})`,
         `Nothing, when ${provider.title} returns bounces to a subdomain of its own (em….${domain}). Else: ${todo}`,
@@ -57,7 +56,7 @@ function* inclusions(
   }
 }
 
-/** Many receivers refuse mail from a domain that could not take the bounce. */
+/** Many receivers refuse mail from a domain that cannot take a bounce. */
 async function examineMx(domain: string, dns: NameServer): Promise<Finding> {
   const { ok, warn, bad } = about(`domain ${domain}`)
   const servers = await dns.mx(domain)
@@ -79,11 +78,11 @@ async function examineMx(domain: string, dns: NameServer): Promise<Finding> {
   if ((await dns.addresses(domain)).length > 0) {
     return warn(
       'no MX record: bounces go to its web server',
-      'Add an MX record, if only of the mailbox that reads bounces.',
+      'Add an MX record of a server that takes the bounces.',
     )
   }
   return bad(
-    'has neither MX nor address: receivers take it for invented and refuse its mail',
+    'has neither MX nor address: receivers think that it does not exist and refuse its mail',
     `Is ${domain} spelt right and registered? Then add an MX record.`,
   )
 }

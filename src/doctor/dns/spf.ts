@@ -1,12 +1,12 @@
-/** Owns the reading of SPF records (RFC 7208): does the domain allow the relays, and can receivers follow it to its end? */
+/** Owns the examination of SPF (RFC 7208): whether the record allows the relays, and whether receivers can evaluate it. */
 import { about, type Finding } from '../finding.ts'
 import type { NameServer } from './name-server.ts'
 import type { Provider } from './provider.ts'
 
 /** RFC 7208 4.6.4. */
 const maxLookups = 10
-/** Where counting ends, so that nobody's records keep us busy. */
-const enough = 25
+/** Counting ends here, so that a hostile record cannot make us ask without end. */
+const stopCountingAt = 25
 const finalAll = /(?:^| )([+?~-]?)all(?: |$)/i
 
 interface Tally {
@@ -17,7 +17,7 @@ interface Tally {
   readonly faults: string[]
 }
 
-export interface SpfVerdict {
+export interface SpfResult {
   readonly findings: readonly Finding[]
   /** Does the record name the servers of this provider? `undefined`: that cannot be told. */
   readonly allows: (provider: Provider) => boolean | undefined
@@ -27,7 +27,7 @@ export async function examineSpf(
   domain: string,
   providers: readonly Provider[],
   dns: NameServer,
-): Promise<SpfVerdict> {
+): Promise<SpfResult> {
   const { ok, bad } = about(`domain ${domain}`)
   const records = (await dns.txt(domain)).filter(isSpf)
   const [record] = records
@@ -41,12 +41,12 @@ export async function examineSpf(
     return { findings: [finding], allows: ({ spf }) => (spf.length > 0 ? false : undefined) }
   }
   const tally: Tally = { lookups: 0, included: new Set(), faults: [] }
-  await count(record, [domain], tally, dns)
+  await countLookups(record, [domain], tally, dns)
   const findings = [...faultsOf(domain, records, record, tally)]
   const broken = findings.some(({ level }) => level === 'bad')
   const allows = ({ spf }: Provider) => {
     if (broken) return false
-    return spf.length > 0 ? spf.some((name) => named(name, tally)) : undefined
+    return spf.length > 0 ? spf.some((name) => includesServers(name, tally)) : undefined
   }
   if (findings.length === 0) findings.push(ok(`SPF is sound (${tally.lookups} of ${maxLookups} lookups)`))
   return { findings, allows }
@@ -57,7 +57,7 @@ function isSpf(record: string): boolean {
 }
 
 /** `u123.wl.sendgrid.net` stands for SendGrid as `sendgrid.net` does; a leading underscore wants the exact name. */
-function named(name: string, { included }: Tally): boolean {
+function includesServers(name: string, { included }: Tally): boolean {
   return [...included].some(
     (found) => found === name || (!name.startsWith('_') && found.endsWith(`.${name}`)),
   )
@@ -78,7 +78,7 @@ function* faultsOf(
   }
   if (lookups > maxLookups) {
     yield bad(
-      `SPF needs ${lookups >= enough ? `${enough} or more` : lookups} DNS lookups and receivers give up after ${maxLookups} (RFC 7208 4.6.4)`,
+      `SPF needs ${lookups >= stopCountingAt ? `${stopCountingAt} or more` : lookups} DNS lookups and receivers give up after ${maxLookups} (RFC 7208 4.6.4)`,
       'Remove includes of services that send no mail for you any more.',
     )
   }
@@ -86,13 +86,18 @@ function* faultsOf(
     yield bad(`SPF: ${fault}`, 'Correct or remove it; receivers take it as no SPF at all.')
   const all = finalAll.exec(record)
   if (all && (all[1] === '' || all[1] === '+'))
-    yield bad('SPF ends in +all: everybody may send its mail', 'End it in ~all or -all.')
+    yield bad('SPF ends in +all: anybody may send its mail', 'End it in ~all or -all.')
   else if (all?.[1] === '?' || (!all && !/ redirect=/i.test(record)))
-    yield warn('SPF does not say what others may not do', 'End it in ~all or -all.')
+    yield warn('SPF forbids no other server to send its mail', 'End it in ~all or -all.')
 }
 
 /** `path` leads from the sending domain to the one whose record this is. */
-async function count(record: string, path: readonly string[], tally: Tally, dns: NameServer): Promise<void> {
+async function countLookups(
+  record: string,
+  path: readonly string[],
+  tally: Tally,
+  dns: NameServer,
+): Promise<void> {
   for (const term of record.split(/ +/).slice(1)) {
     const [, mechanism = '', separator = '', value = ''] =
       /^[+?~-]?([a-z0-9_.]+)([:=/]?)(.*)$/i.exec(term) ?? []
@@ -105,12 +110,17 @@ async function count(record: string, path: readonly string[], tally: Tally, dns:
       continue
     }
     tally.lookups++
-    if (tally.lookups >= enough) return
-    if (name === 'include' || name === 'redirect') await follow(value.toLowerCase(), path, tally, dns)
+    if (tally.lookups >= stopCountingAt) return
+    if (name === 'include' || name === 'redirect') await followInclude(value.toLowerCase(), path, tally, dns)
   }
 }
 
-async function follow(target: string, path: readonly string[], tally: Tally, dns: NameServer): Promise<void> {
+async function followInclude(
+  target: string,
+  path: readonly string[],
+  tally: Tally,
+  dns: NameServer,
+): Promise<void> {
   if (path.includes(target)) {
     tally.faults.push(`${target} includes itself`)
     return
@@ -119,6 +129,6 @@ async function follow(target: string, path: readonly string[], tally: Tally, dns
   // a macro has another value for every mail
   if (target.includes('%')) return
   const records = (await dns.txt(target)).filter(isSpf)
-  if (records.length === 1) return count(records[0] ?? '', [...path, target], tally, dns)
+  if (records.length === 1) return countLookups(records[0] ?? '', [...path, target], tally, dns)
   tally.faults.push(`${target} is included and has ${records.length === 0 ? 'no SPF record' : 'several'}`)
 }

@@ -1,12 +1,12 @@
-/** Owns the sentences for what a relay does wrong: what it means, and what a person can do. */
-import { Ailment } from '../finding.ts'
-import { placeOf, type SmtpRelay } from './operator-hints.ts'
+/** Owns the sentences about what a relay does wrong: what it means, and what a person can do. */
+import { CheckStopped } from '../finding.ts'
+import { hostAndPort, type SmtpRelay } from './operator-hints.ts'
 import type { Reply } from './smtp-dialogue.ts'
 
 const maxQuote = 160
 
-/** A relay's own words, made fit for a terminal: they say more than any of ours, and may be hostile. */
-export function quote({ code, lines }: Reply): string {
+/** The reply in the relay's own words. They may be hostile, so only printable ASCII of a bounded length passes. */
+export function quoteReply({ code, lines }: Reply): string {
   const text = lines
     .join(' ')
     .replace(/[^\x20-\x7e]+/g, ' ')
@@ -14,10 +14,13 @@ export function quote({ code, lines }: Reply): string {
   return `${code} ${text.length > maxQuote ? `${text.slice(0, maxQuote)}…` : text}`.trim()
 }
 
-export function nameTrouble(host: string, code: string): Ailment {
+export function nameTrouble(host: string, code: string): CheckStopped {
   if (code === 'ENOTFOUND')
-    return new Ailment(`there is no host named ${host}`, 'Correct the host name; it is probably misspelt.')
-  return new Ailment(
+    return new CheckStopped(
+      `there is no host named ${host}`,
+      'Correct the host name; it is probably misspelt.',
+    )
+  return new CheckStopped(
     `the name ${host} could not be looked up (${code})`,
     'Check the name, and whether this machine reaches its DNS server.',
   )
@@ -30,13 +33,13 @@ export function connectTrouble(
   relay: Pick<SmtpRelay, 'host' | 'port'>,
   code: string,
   waitedMs: number,
-): Ailment {
+): CheckStopped {
   const { port } = relay
-  const place = placeOf(relay)
+  const place = hostAndPort(relay)
   const usual = 'Check host and port (587 with smtp://, 465 with smtps://), and whether the relay is running.'
   if (code === 'SILENCE' || code === 'ETIMEDOUT') {
     const says = `no answer from ${place} within ${waitedMs / 1000} s: something on the way drops the connection`
-    return new Ailment(
+    return new CheckStopped(
       says,
       port === 25
         ? blocked25
@@ -44,58 +47,61 @@ export function connectTrouble(
     )
   }
   if (code === 'ECONNREFUSED')
-    return new Ailment(
-      `nobody listens at ${place}`,
+    return new CheckStopped(
+      `nothing listens at ${place}`,
       port === 25 ? `Is the relay running? ${blocked25}` : usual,
     )
-  return new Ailment(`${place} cannot be reached (${code})`, port === 25 ? blocked25 : usual)
+  return new CheckStopped(`${place} cannot be reached (${code})`, port === 25 ? blocked25 : usual)
 }
 
-/** `heard` is a reply other than 220, or why there was none. */
-export function greetingTrouble(relay: SmtpRelay, heard: string): Ailment {
-  const place = placeOf(relay)
-  if (heard === 'SILENCE')
-    return new Ailment(
-      `${place} takes the connection and then says nothing`,
+/** `answer` is a reply other than 220, or the code of the error that came instead. */
+export function greetingTrouble(relay: SmtpRelay, answer: string): CheckStopped {
+  const place = hostAndPort(relay)
+  if (answer === 'SILENCE')
+    return new CheckStopped(
+      `${place} takes the connection and then sends nothing`,
       'Check the port; some relays also greet addresses they distrust very slowly.',
     )
-  if (heard === 'NOT_SMTP')
-    return new Ailment(`what listens at ${place} does not speak SMTP`, 'Check host and port.')
-  if (/^\d/.test(heard))
-    return new Ailment(
-      `the relay does not want to talk: ${heard}`,
-      heard.startsWith('4')
-        ? 'It says that this passes: try again in a few minutes.'
-        : 'It may know the address of this machine from blocklists; ask its operator.',
+  if (answer === 'NOT_SMTP')
+    return new CheckStopped(`the server at ${place} does not speak SMTP`, 'Check host and port.')
+  if (/^\d/.test(answer))
+    return new CheckStopped(
+      `the relay refuses the connection: ${answer}`,
+      answer.startsWith('4')
+        ? 'The relay says that this is temporary: try again in a few minutes.'
+        : 'The address of this machine may be on a blocklist; ask the operator of the relay.',
     )
-  return new Ailment(
+  return new CheckStopped(
     `${place} takes the connection and closes it at once`,
-    'It may block the address of this machine; ask its operator.',
+    'The relay may block the address of this machine; ask its operator.',
   )
 }
 
-export function loginTrouble(variables: string, reply: Reply): Ailment {
+export function loginTrouble(variables: string, reply: Reply): CheckStopped {
   if (reply.code >= 400 && reply.code < 500)
-    return new Ailment(
-      `the relay cannot check the login just now: ${quote(reply)}`,
+    return new CheckStopped(
+      `the relay cannot check the login just now: ${quoteReply(reply)}`,
       'Try again in a few minutes.',
     )
-  return new Ailment(
-    `login refused: ${quote(reply)}`,
+  return new CheckStopped(
+    `login refused: ${quoteReply(reply)}`,
     `Check user and password in ${variables}; in a URL they are percent-encoded.`,
   )
 }
 
-export function senderTrouble(sender: string, relay: SmtpRelay, reply: Reply): Ailment {
+export function senderTrouble(sender: string, relay: SmtpRelay, reply: Reply): CheckStopped {
   if (reply.code === 530 && !relay.auth)
-    return new Ailment(`the relay asks for a login: ${quote(reply)}`, 'Configure its user and password.')
+    return new CheckStopped(
+      `the relay asks for a login: ${quoteReply(reply)}`,
+      'Configure its user and password.',
+    )
   if (reply.code >= 400 && reply.code < 500)
-    return new Ailment(
-      `the relay takes no mail just now: ${quote(reply)}`,
+    return new CheckStopped(
+      `the relay takes no mail just now: ${quoteReply(reply)}`,
       'Try again in a few minutes; if it stays so, look at your quota there.',
     )
-  return new Ailment(
-    `the relay refuses mail from ${sender}: ${quote(reply)}`,
+  return new CheckStopped(
+    `the relay refuses mail from ${sender}: ${quoteReply(reply)}`,
     `Verify ${sender.split('@')[1]} as sending domain at the relay, or set MAIL_FROM to an address it may send for.`,
   )
 }

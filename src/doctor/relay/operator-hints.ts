@@ -1,13 +1,8 @@
-/** Owns what the doctor has to know of a relay, and how its operator finds it again. */
+/** Owns how the doctor names a relay to its operator: its variables, its address, and how to correct them. */
+import type { SmtpRelayConfig } from '../../relay-config.ts'
 
-/** An SMTP relay, as the configuration has it. */
-export interface SmtpRelay {
-  readonly name: string
-  readonly host: string
-  readonly port: number
-  readonly tls: 'starttls' | 'implicit' | 'off'
-  readonly auth: { readonly user: string; readonly pass: string } | undefined
-}
+/** What the doctor has to know of an SMTP relay. */
+export type SmtpRelay = Pick<SmtpRelayConfig, 'name' | 'host' | 'port' | 'tls' | 'auth'>
 
 /** The variables that configure a relay. */
 export function variableOf({ name }: Pick<SmtpRelay, 'name'>): string {
@@ -17,15 +12,17 @@ export function variableOf({ name }: Pick<SmtpRelay, 'name'>): string {
 }
 
 /** `host:port`, as in a URL. */
-export function placeOf({ host, port }: Pick<SmtpRelay, 'host' | 'port'>): string {
+export function hostAndPort({ host, port }: Pick<SmtpRelay, 'host' | 'port'>): string {
   return `${host.includes(':') ? `[${host}]` : host}:${port}`
 }
 
-/** How to make the configuration begin as the port does. */
-export function beginWith(begin: 'tls' | 'plain text', relay: SmtpRelay): string {
+/** What to configure for a port that begins in this way. */
+export function todoToBegin(begin: 'tls' | 'plain text', relay: SmtpRelay): string {
   const tls = begin === 'tls'
   if (relay.name === 'mailertogo') {
-    const why = tls ? 'only that port is taken to begin with TLS' : 'port 465 is taken to begin with TLS'
+    const why = tls
+      ? 'the service begins with TLS on that port only'
+      : 'on port 465 the service begins with TLS'
     return `Set MAILERTOGO_SMTP_PORT to ${tls ? 465 : 587}: ${why}.`
   }
   const [right, wrong] = tls ? ['smtps', 'smtp'] : ['smtp', 'smtps']

@@ -1,17 +1,19 @@
 /**
- * Owns a slow and talkative SMTP dialogue, one command at a time over plain sockets: unlike the transport it has to see
- * the certificate of a connection it would never use, and the exact reply at each step.
+ * Owns an SMTP dialogue, one command at a time over plain sockets. The doctor cannot use the transport for it: it has to
+ * see the certificate of a connection that the transport would refuse, and the exact reply to each command.
  */
 import net from 'node:net'
 import tls from 'node:tls'
+import type { SmtpRelayConfig } from '../../relay-config.ts'
+import { within } from '../../timers.ts'
 
-/** A reply of the relay: its three digits and its lines without them (RFC 5321 4.2). */
+/** A reply of the relay: its three digits, and its lines without them (RFC 5321 4.2). */
 export interface Reply {
   readonly code: number
   readonly lines: readonly string[]
 }
 
-/** `SILENCE`, `CLOSED`, `NOT_SMTP`, or the system's or TLS's own code. */
+/** `SILENCE`, `CLOSED`, `NOT_SMTP`, or the code of the system or of TLS. */
 export class DialogueError extends Error {
   override readonly name = 'DialogueError'
   readonly code: string
@@ -21,137 +23,135 @@ export class DialogueError extends Error {
   }
 }
 
-export interface Place {
-  readonly host: string
-  readonly port: number
-}
-
-export interface Patience {
+export interface WaitLimits {
   /** The longest wait for one answer. */
   readonly stageMs: number
-  /** Ends everything at once. */
+  /** Closes every connection at once. */
   readonly signal: AbortSignal
 }
 
 export interface Dialogue {
-  /** The next reply, without saying anything. */
-  hear(): Promise<Reply>
-  say(line: string): Promise<Reply>
-  /** Forgets what came and stops listening: the socket belongs to TLS now. */
-  leave(): void
+  /** The next reply, without sending anything. */
+  readReply(): Promise<Reply>
+  send(command: string): Promise<Reply>
+  /** Stops reading and drops what was read, so that TLS can take over the socket. */
+  detach(): void
 }
 
 const maxReply = 64 * 1024
 
-/** One connection. What lies on top is what is spoken over and closed: closing a socket under TLS can crash Node 24. */
-export interface Line {
-  top: net.Socket | tls.TLSSocket
+export interface Connection {
+  /** The outermost socket: that of TLS once there is one. Closing the one below it can crash Node 24. */
+  socket: net.Socket | tls.TLSSocket
   readonly close: () => void
 }
 
 /** Rejects with a `DialogueError`; so does `encrypt`. */
-export async function connectTo(place: Place, { stageMs, signal }: Patience): Promise<Line> {
-  const line: Line = {
-    top: net.connect({ host: place.host, port: place.port, noDelay: true }),
-    close: () => line.top.destroy(),
+export async function connectTo(
+  { host, port }: Pick<SmtpRelayConfig, 'host' | 'port'>,
+  { stageMs, signal }: WaitLimits,
+): Promise<Connection> {
+  const connection: Connection = {
+    socket: net.connect({ host, port, noDelay: true }),
+    close: () => connection.socket.destroy(),
   }
-  signal.addEventListener('abort', line.close, { once: true })
-  await opened(line.top, 'connect', stageMs)
-  return line
+  signal.addEventListener('abort', connection.close, { once: true })
+  await waitForEvent(connection.socket, 'connect', stageMs)
+  return connection
 }
 
 /**
- * TLS over a connected line, 1.2 or newer. The certificate is not verified here: the caller has to ask `authorized`
- * before anything confidential is said.
+ * TLS 1.2 or newer over an open connection. It does not verify the certificate: the caller has to look at `authorized`
+ * before it sends anything confidential.
  */
-export async function encrypt(line: Line, host: string, { stageMs }: Patience): Promise<tls.TLSSocket> {
+export async function encrypt(
+  connection: Connection,
+  host: string,
+  { stageMs }: WaitLimits,
+): Promise<tls.TLSSocket> {
   const secured = tls.connect({
-    socket: line.top,
+    socket: connection.socket,
     host,
     rejectUnauthorized: false,
     minVersion: 'TLSv1.2',
     ...(net.isIP(host) === 0 && { servername: host }),
   })
-  line.top = secured
-  await opened(secured, 'secureConnect', stageMs)
+  connection.socket = secured
+  await waitForEvent(secured, 'secureConnect', stageMs)
   return secured
 }
 
-function opened(socket: net.Socket, event: string, stageMs: number): Promise<void> {
-  const { promise, resolve, reject } = Promise.withResolvers<void>()
-  const fail = (code: string) => {
-    reject(new DialogueError(code))
+async function waitForEvent(socket: net.Socket, event: string, stageMs: number): Promise<void> {
+  const { promise, resolve, reject } = Promise.withResolvers<'opened'>()
+  // stays for the life of the socket: an error without a listener ends the process
+  socket.on('error', (error: NodeJS.ErrnoException) => reject(new DialogueError(error.code ?? 'CLOSED')))
+  socket.once('close', () => reject(new DialogueError('CLOSED')))
+  socket.once(event, () => resolve('opened'))
+  try {
+    if ((await within(stageMs, promise)) === undefined) throw new DialogueError('SILENCE')
+  } catch (error) {
     socket.destroy()
+    throw error
   }
-  const timer = setTimeout(fail, stageMs, 'SILENCE')
-  // Stays for the life of the socket: an error nobody listens to would end the process.
-  socket.on('error', (error: NodeJS.ErrnoException) => fail(error.code ?? 'CLOSED'))
-  socket.once('close', () => fail('CLOSED'))
-  socket.once(event, () => resolve())
-  return promise.finally(() => clearTimeout(timer))
 }
 
-export function dialogueOver(socket: net.Socket, { stageMs }: Patience): Dialogue {
-  let heard = ''
-  let broken: string | undefined
+export function dialogueOver(socket: net.Socket, { stageMs }: WaitLimits): Dialogue {
+  let received = ''
+  let isClosed = false
   let wake = () => {}
-  const take = (chunk: Buffer) => {
-    heard += chunk.toString('latin1')
+  const onData = (chunk: Buffer) => {
+    received += chunk.toString('latin1')
     wake()
   }
-  const lost = () => {
-    broken = 'CLOSED'
+  const onClose = () => {
+    isClosed = true
     wake()
   }
-  socket.on('data', take)
-  socket.once('end', lost)
-  socket.once('close', lost)
+  socket.on('data', onData)
+  socket.once('end', onClose)
+  socket.once('close', onClose)
 
-  async function hear(): Promise<Reply> {
-    const deadline = Date.now() + stageMs
+  async function readReply(): Promise<Reply> {
+    const deadline = performance.now() + stageMs
     for (;;) {
-      const reply = nextReply()
+      const reply = takeReply()
       if (reply) return reply
-      if (broken) throw new DialogueError(broken)
-      if (Date.now() >= deadline) throw new DialogueError('SILENCE')
-      await new Promise<void>((resolve) => {
-        const timer = setTimeout(resolve, deadline - Date.now())
-        wake = () => {
-          clearTimeout(timer)
-          resolve()
-        }
-      })
+      if (isClosed) throw new DialogueError('CLOSED')
+      const leftMs = deadline - performance.now()
+      if (leftMs <= 0) throw new DialogueError('SILENCE')
+      await within(leftMs, new Promise<void>((resolve) => (wake = resolve)))
     }
   }
 
-  function nextReply(): Reply | undefined {
+  /** Takes the first whole reply out of what was received. */
+  function takeReply(): Reply | undefined {
     const lines: string[] = []
-    let rest = heard
+    let rest = received
     for (let end = rest.indexOf('\n'); end >= 0; end = rest.indexOf('\n')) {
       const [, code, more, text] = /^(\d{3})(?:([ -])(.*?))?\r?$/.exec(rest.slice(0, end)) ?? []
       if (code === undefined) throw new DialogueError('NOT_SMTP')
       lines.push(text ?? '')
       rest = rest.slice(end + 1)
       if (more === '-') continue
-      heard = rest
+      received = rest
       return { code: Number(code), lines }
     }
-    if (heard.length > maxReply || /^(?!\d{0,3}$|\d{3}[ \r-])/.test(heard.slice(0, 4)))
+    if (received.length > maxReply || /^(?!\d{0,3}$|\d{3}[ \r-])/.test(received.slice(0, 4)))
       throw new DialogueError('NOT_SMTP')
     return undefined
   }
 
   return {
-    hear,
-    say(line) {
-      socket.write(`${line}\r\n`)
-      return hear()
+    readReply,
+    send(command) {
+      socket.write(`${command}\r\n`)
+      return readReply()
     },
-    leave() {
-      heard = ''
-      socket.off('data', take)
-      socket.off('end', lost)
-      socket.off('close', lost)
+    detach() {
+      received = ''
+      socket.off('data', onData)
+      socket.off('end', onClose)
+      socket.off('close', onClose)
     },
   }
 }

@@ -1,26 +1,27 @@
-/** Owns the examination of one SMTP relay, in the order in which a mail would meet it; nothing is sent. */
+/** Owns the examination of one SMTP relay, step by step as a mail would pass through it; nothing is sent. */
 import { createHmac } from 'node:crypto'
 import { lookup } from 'node:dns/promises'
 import type { TLSSocket } from 'node:tls'
+import { within } from '../../timers.ts'
+import { about, CheckStopped, codeOf, type Finding, untilStopped } from '../finding.ts'
 import { examineCertificate, tlsTrouble } from './certificate.ts'
 import {
   connectTrouble,
   greetingTrouble,
   loginTrouble,
   nameTrouble,
-  quote,
+  quoteReply,
   senderTrouble,
 } from './explain.ts'
-import { about, Ailment, codeOf, type Finding } from '../finding.ts'
-import { beginWith, placeOf, type SmtpRelay, variableOf } from './operator-hints.ts'
+import { hostAndPort, type SmtpRelay, todoToBegin, variableOf } from './operator-hints.ts'
 import {
+  type Connection,
   connectTo,
   type Dialogue,
   dialogueOver,
   encrypt,
-  type Line,
-  type Patience,
   type Reply,
+  type WaitLimits,
 } from './smtp-dialogue.ts'
 
 export interface SmtpRelayOptions {
@@ -32,125 +33,128 @@ export interface SmtpRelayOptions {
   readonly clock?: () => number
 }
 
+/** Returns whether the relay would take a mail. */
 export async function* examineSmtpRelay(options: SmtpRelayOptions): AsyncGenerator<Finding, boolean> {
   const { relay, signal, stageMs = 5000 } = options
-  const { bad } = about(`relay ${relay.name}`)
-  const lines: Line[] = []
+  const connections: Connection[] = []
   try {
-    yield* walk(options, { signal, stageMs }, lines)
-    return true
-  } catch (error) {
-    if (!(error instanceof Ailment)) throw error
-    yield bad(error.message, error.todo)
-    return false
+    const steps = examineSteps(options, { signal, stageMs }, connections)
+    return yield* untilStopped(`relay ${relay.name}`, steps)
   } finally {
-    for (const line of lines) line.close()
+    for (const connection of connections) connection.close()
   }
 }
 
-async function* walk(options: SmtpRelayOptions, patience: Patience, lines: Line[]): AsyncGenerator<Finding> {
+/** `connections` takes what the caller has to close. */
+async function* examineSteps(
+  options: SmtpRelayOptions,
+  limits: WaitLimits,
+  connections: Connection[],
+): AsyncGenerator<Finding> {
   const { relay, senders, clock = Date.now } = options
   const { ok, warn } = about(`relay ${relay.name}`)
-  const addresses = await addressesOf(relay, patience)
-  const line = await connectTo(relay, patience).catch((error: unknown) => {
-    throw connectTrouble(relay, codeOf(error), patience.stageMs)
+  const addresses = await lookUpAddresses(relay, limits)
+  const connection = await connectTo(relay, limits).catch((error: unknown) => {
+    throw connectTrouble(relay, codeOf(error), limits.stageMs)
   })
-  lines.push(line)
-  yield ok(`${placeOf(relay)} (${addresses}) takes connections`)
+  connections.push(connection)
+  yield ok(`${hostAndPort(relay)} (${addresses}) takes connections`)
 
-  let secured = relay.tls === 'implicit' ? await beginWithTls(line, relay, patience) : undefined
-  let talk = dialogueOver(line.top, patience)
-  await greeted(talk, relay, patience)
-  let offers = await offersOf(talk, options)
+  let secured = relay.tls === 'implicit' ? await beginWithTls(connection, relay, limits) : undefined
+  let dialogue = dialogueOver(connection.socket, limits)
+  await expectGreeting(dialogue, relay, limits)
+  let extensions = await readExtensions(dialogue, options)
   if (relay.tls === 'starttls') {
-    secured = await startTls(talk, line, relay, offers, patience)
-    talk = dialogueOver(line.top, patience)
+    secured = await startTls(dialogue, connection, relay, extensions, limits)
+    dialogue = dialogueOver(connection.socket, limits)
   }
-  // throws before anything confidential is said to somebody we do not know
+  // throws before anything confidential is sent over a connection with a bad certificate
   yield secured ? examineCertificate(secured, relay, clock()) : ok('no TLS, as asked for with tls=off')
-  if (relay.tls === 'starttls') offers = await offersOf(talk, options)
+  if (relay.tls === 'starttls') extensions = await readExtensions(dialogue, options)
 
-  if (relay.auth) yield ok(`login accepted (${await logIn(talk, relay, relay.auth, offers)})`)
-  else if (offers.has('AUTH'))
+  if (relay.auth) yield ok(`login accepted (${await logIn(dialogue, relay, relay.auth, extensions)})`)
+  else if (extensions.has('AUTH'))
     yield warn('offers a login, and none is configured', `Write user and password into ${variableOf(relay)}.`)
   for (const sender of senders) {
-    await offerSender(talk, sender, relay)
-    yield ok(`mail from ${sender} is welcome`)
+    await trySender(dialogue, sender, relay)
+    yield ok(`takes mail from ${sender}`)
   }
-  await talk.say('QUIT').catch(() => undefined)
+  await dialogue.send('QUIT').catch(() => undefined)
 }
 
-/** Asked the way the service will ask: of the system, `/etc/hosts` included. */
-async function addressesOf({ host }: SmtpRelay, { stageMs }: Patience): Promise<string> {
-  let timer: NodeJS.Timeout | undefined
-  const late = new Promise<never>((_resolve, reject) => {
-    timer = setTimeout(() => reject(nameTrouble(host, 'ETIMEDOUT')), stageMs)
-  })
-  const asked = lookup(host, { all: true }).catch((error: unknown) => {
+/** Asks the system, `/etc/hosts` included, because the service does. */
+async function lookUpAddresses({ host }: SmtpRelay, { stageMs }: WaitLimits): Promise<string> {
+  const found = await within(stageMs, lookup(host, { all: true })).catch((error: unknown) => {
     throw nameTrouble(host, codeOf(error))
   })
-  const found = await Promise.race([asked, late]).finally(() => clearTimeout(timer))
+  if (!found) throw nameTrouble(host, 'ETIMEDOUT')
   return found.map(({ address }) => address).join(', ')
 }
 
-async function beginWithTls(line: Line, relay: SmtpRelay, patience: Patience): Promise<TLSSocket> {
+async function beginWithTls(
+  connection: Connection,
+  relay: SmtpRelay,
+  limits: WaitLimits,
+): Promise<TLSSocket> {
   try {
-    return await encrypt(line, relay.host, patience)
+    return await encrypt(connection, relay.host, limits)
   } catch (error) {
-    if (!(await speaksPlainly(relay, patience))) throw tlsTrouble(relay, codeOf(error))
-    throw new Ailment(
+    if (!(await greetsInPlainText(relay, limits))) throw tlsTrouble(relay, codeOf(error))
+    throw new CheckStopped(
       `port ${relay.port} begins in plain text and turns to TLS by STARTTLS, but is configured to begin with TLS`,
-      beginWith('plain text', relay),
+      todoToBegin('plain text', relay),
     )
   }
 }
 
-async function greeted(talk: Dialogue, relay: SmtpRelay, patience: Patience): Promise<void> {
-  const greeting = await talk.hear().catch(async (error: unknown) => {
+async function expectGreeting(dialogue: Dialogue, relay: SmtpRelay, limits: WaitLimits): Promise<void> {
+  const greeting = await dialogue.readReply().catch(async (error: unknown) => {
     const code = codeOf(error)
-    if (relay.tls !== 'implicit' && (await speaksTls(relay, patience))) {
-      throw new Ailment(
+    if (relay.tls !== 'implicit' && (await answersTls(relay, limits))) {
+      throw new CheckStopped(
         `port ${relay.port} begins with TLS, but is configured to begin in plain text and turn to TLS by STARTTLS`,
-        beginWith('tls', relay),
+        todoToBegin('tls', relay),
       )
     }
     throw greetingTrouble(relay, code)
   })
-  if (greeting.code !== 220) throw greetingTrouble(relay, quote(greeting))
+  if (greeting.code !== 220) throw greetingTrouble(relay, quoteReply(greeting))
 }
 
-/** Does the port greet without TLS? */
-function speaksPlainly(relay: SmtpRelay, patience: Patience): Promise<boolean> {
-  return probe(relay, patience, (line) => dialogueOver(line.top, patience).hear())
+function greetsInPlainText(relay: SmtpRelay, limits: WaitLimits): Promise<boolean> {
+  return succeedsOverConnection(relay, limits, ({ socket }) => dialogueOver(socket, limits).readReply())
 }
 
-function speaksTls(relay: SmtpRelay, patience: Patience): Promise<boolean> {
-  return probe(relay, patience, (line) => encrypt(line, relay.host, patience))
+function answersTls(relay: SmtpRelay, limits: WaitLimits): Promise<boolean> {
+  return succeedsOverConnection(relay, limits, (connection) => encrypt(connection, relay.host, limits))
 }
 
-async function probe(
+/** Tries `ask` over a new connection. */
+async function succeedsOverConnection(
   relay: SmtpRelay,
-  patience: Patience,
-  ask: (line: Line) => Promise<unknown>,
+  limits: WaitLimits,
+  ask: (connection: Connection) => Promise<unknown>,
 ): Promise<boolean> {
-  const line = await connectTo(relay, patience).catch(() => undefined)
+  const connection = await connectTo(relay, limits).catch(() => undefined)
   try {
-    if (line) await ask(line)
-    return line !== undefined
+    if (connection) await ask(connection)
+    return connection !== undefined
   } catch {
     return false
   } finally {
-    line?.close()
+    connection?.close()
   }
 }
 
-/** The extensions of EHLO with their parameters, in capitals. */
-async function offersOf(talk: Dialogue, { senders }: SmtpRelayOptions): Promise<Map<string, string[]>> {
+type Extensions = ReadonlyMap<string, readonly string[]>
+
+/** The extensions that EHLO lists, with their parameters, in capitals. */
+async function readExtensions(dialogue: Dialogue, { senders }: SmtpRelayOptions): Promise<Extensions> {
   const domain = senders[0]?.split('@')[1] ?? 'localhost'
-  const reply = await answer(talk.say(`EHLO ${domain}`), 'EHLO')
+  const reply = await expectReply(dialogue.send(`EHLO ${domain}`), 'EHLO')
   if (reply.code !== 250)
-    throw new Ailment(
-      `the relay refuses EHLO ${domain}: ${quote(reply)}`,
+    throw new CheckStopped(
+      `the relay refuses EHLO ${domain}: ${quoteReply(reply)}`,
       'Ask the operator of the relay why.',
     )
   return new Map(
@@ -165,77 +169,81 @@ async function offersOf(talk: Dialogue, { senders }: SmtpRelayOptions): Promise<
 }
 
 async function startTls(
-  talk: Dialogue,
-  line: Line,
+  dialogue: Dialogue,
+  connection: Connection,
   relay: SmtpRelay,
-  offers: Map<string, string[]>,
-  patience: Patience,
+  extensions: Extensions,
+  limits: WaitLimits,
 ): Promise<TLSSocket> {
-  if (!offers.has('STARTTLS')) {
-    throw new Ailment(
-      `the relay does not offer STARTTLS on port ${relay.port}, so passwords and mails would travel in the open`,
+  if (!extensions.has('STARTTLS')) {
+    throw new CheckStopped(
+      `the relay does not offer STARTTLS on port ${relay.port}, so passwords and mails would travel unencrypted`,
       'Use its port 587 or, with smtps://, 465. When it offers STARTTLS elsewhere, something on the way strips it here.',
     )
   }
-  const reply = await answer(talk.say('STARTTLS'), 'STARTTLS')
+  const reply = await expectReply(dialogue.send('STARTTLS'), 'STARTTLS')
   if (reply.code !== 220)
-    throw new Ailment(`the relay refuses STARTTLS: ${quote(reply)}`, 'Ask the operator of the relay why.')
-  talk.leave()
-  return encrypt(line, relay.host, patience).catch((error: unknown) => {
+    throw new CheckStopped(
+      `the relay refuses STARTTLS: ${quoteReply(reply)}`,
+      'Ask the operator of the relay why.',
+    )
+  dialogue.detach()
+  return encrypt(connection, relay.host, limits).catch((error: unknown) => {
     throw tlsTrouble(relay, codeOf(error))
   })
 }
 
 /** The mechanisms the transport knows, in its order of preference. */
 const mechanisms = ['PLAIN', 'LOGIN', 'CRAM-MD5'] as const
+type Mechanism = (typeof mechanisms)[number]
 type Auth = NonNullable<SmtpRelay['auth']>
 
-/** The mechanism that was taken. */
+/** Returns the mechanism that the relay accepted. */
 async function logIn(
-  talk: Dialogue,
+  dialogue: Dialogue,
   relay: SmtpRelay,
   auth: Auth,
-  offers: Map<string, string[]>,
-): Promise<string> {
-  const offered = offers.get('AUTH') ?? []
+  extensions: Extensions,
+): Promise<Mechanism> {
+  const offered = extensions.get('AUTH') ?? []
   const mechanism = mechanisms.find((name) => offered.includes(name))
   if (!mechanism) {
     const what = offered.length > 0 ? `only ${offered.join(', ')}` : 'no login at all'
-    throw new Ailment(
+    throw new CheckStopped(
       `a login is configured, but the relay offers ${what}`,
-      `Use the relay's submission port (587 or 465), or take the login out of ${variableOf(relay)} when it needs none.`,
+      `Use the relay's submission port (587 or 465), or take the login out of ${variableOf(relay)} when the relay needs none.`,
     )
   }
-  const reply = await answer(sayLogin(talk, mechanism, auth), 'AUTH')
+  const reply = await expectReply(sendLogin(dialogue, mechanism, auth), 'AUTH')
   if (reply.code !== 235) throw loginTrouble(variableOf(relay), reply)
   return mechanism
 }
 
-async function sayLogin(talk: Dialogue, mechanism: (typeof mechanisms)[number], auth: Auth): Promise<Reply> {
+async function sendLogin(dialogue: Dialogue, mechanism: Mechanism, auth: Auth): Promise<Reply> {
   const base64 = (text: string) => Buffer.from(text).toString('base64')
-  if (mechanism === 'PLAIN') return talk.say(`AUTH PLAIN ${base64(`\0${auth.user}\0${auth.pass}`)}`)
-  const challenge = await talk.say(`AUTH ${mechanism}`)
+  if (mechanism === 'PLAIN') return dialogue.send(`AUTH PLAIN ${base64(`\0${auth.user}\0${auth.pass}`)}`)
+  const challenge = await dialogue.send(`AUTH ${mechanism}`)
   if (challenge.code !== 334) return challenge
   if (mechanism === 'CRAM-MD5') {
     const nonce = Buffer.from(challenge.lines[0] ?? '', 'base64')
-    return talk.say(base64(`${auth.user} ${createHmac('md5', auth.pass).update(nonce).digest('hex')}`))
+    return dialogue.send(base64(`${auth.user} ${createHmac('md5', auth.pass).update(nonce).digest('hex')}`))
   }
-  const next = await talk.say(base64(auth.user))
-  return next.code === 334 ? talk.say(base64(auth.pass)) : next
+  const next = await dialogue.send(base64(auth.user))
+  return next.code === 334 ? dialogue.send(base64(auth.pass)) : next
 }
 
-/** RSET takes it back at once: the relay has heard of a mail and gets none. */
-async function offerSender(talk: Dialogue, sender: string, relay: SmtpRelay): Promise<void> {
-  const reply = await answer(talk.say(`MAIL FROM:<${sender}>`), 'MAIL FROM')
+/** Begins a mail and takes it back by RSET before it has a recipient. */
+async function trySender(dialogue: Dialogue, sender: string, relay: SmtpRelay): Promise<void> {
+  const reply = await expectReply(dialogue.send(`MAIL FROM:<${sender}>`), 'MAIL FROM')
   if (reply.code !== 250) throw senderTrouble(sender, relay, reply)
-  await answer(talk.say('RSET'), 'RSET')
+  await expectReply(dialogue.send('RSET'), 'RSET')
 }
 
-async function answer(reply: Promise<Reply>, command: string): Promise<Reply> {
+async function expectReply(reply: Promise<Reply>, command: string): Promise<Reply> {
   try {
     return await reply
   } catch (error) {
     const what = codeOf(error) === 'SILENCE' ? 'does not answer' : 'closes the connection at'
-    throw new Ailment(`the relay ${what} ${command}`, 'Try again; if it stays so, ask its operator.')
+    throw new CheckStopped(`the relay ${what} ${command}`, 'Try again; if it stays so, ask its operator.')
   }
 }

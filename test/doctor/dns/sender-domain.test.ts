@@ -137,12 +137,12 @@ describe('SPF', () => {
   it('that lets everybody send is ✗, and one that does not decide is !', async () => {
     expect(await complaints(spf('v=spf1 include:_spf.mailertogo.net +all'))).toMatchInlineSnapshot(`
       [
-        "✗ domain: SPF ends in +all: everybody may send its mail → End it in ~all or -all.",
+        "✗ domain: SPF ends in +all: anybody may send its mail → End it in ~all or -all.",
       ]
     `)
     expect(await complaints(spf('v=spf1 include:_spf.mailertogo.net'))).toMatchInlineSnapshot(`
       [
-        "! domain: SPF does not say what others may not do → End it in ~all or -all.",
+        "! domain: SPF forbids no other server to send its mail → End it in ~all or -all.",
       ]
     `)
   })
@@ -160,7 +160,7 @@ describe('DKIM', () => {
   it('whose key is revoked, cut off or weak is told apart', async () => {
     expect(await complaints(dkim('v=DKIM1; p='))).toMatchInlineSnapshot(`
       [
-        "✗ domain: DKIM key key1._domainkey.mail.example.com is revoked (p= is empty) → Have the relay make a new key and replace the record by the one it shows.",
+        "✗ domain: DKIM key key1._domainkey.mail.example.com is revoked (p= is empty) → Let the relay make a new key, and replace the record by the one it shows.",
       ]
     `)
     expect(await complaints(dkim(dkimRecord.good.slice(0, 200)))).toMatchInlineSnapshot(`
@@ -247,7 +247,7 @@ describe('the way back of bounces', () => {
     const TXT = ['v=spf1 include:_spf.mailertogo.net ~all']
     expect(await complaints({ [domain]: { TXT } })).toMatchInlineSnapshot(`
       [
-        "✗ domain: has neither MX nor address: receivers take it for invented and refuse its mail → Is mail.example.com spelt right and registered? Then add an MX record.",
+        "✗ domain: has neither MX nor address: receivers think that it does not exist and refuse its mail → Is mail.example.com spelt right and registered? Then add an MX record.",
       ]
     `)
     expect(await complaints({ 'mx.example.com': undefined })).toMatchInlineSnapshot(`
@@ -257,7 +257,7 @@ describe('the way back of bounces', () => {
     `)
     expect(await complaints({ [domain]: { TXT, A: ['192.0.2.9'] } })).toMatchInlineSnapshot(`
       [
-        "! domain: no MX record: bounces go to its web server → Add an MX record, if only of the mailbox that reads bounces.",
+        "! domain: no MX record: bounces go to its web server → Add an MX record of a server that takes the bounces.",
       ]
     `)
   })

@@ -123,17 +123,17 @@ describe('the doctor looks at SendGrid', () => {
   it('and tells trouble of SendGrid from trouble of ours', async () => {
     expect(await trouble(status(503))).toMatchInlineSnapshot(`
       [
-        "relay sendgrid: it has trouble of its own (503) → Look at status.sendgrid.com and try again.",
+        "relay sendgrid: SendGrid has a fault of its own (503) → Look at status.sendgrid.com and try again.",
       ]
     `)
     expect(await trouble(status(429))).toMatchInlineSnapshot(`
       [
-        "relay sendgrid: it is asked too often (429) → Try again in a minute.",
+        "relay sendgrid: SendGrid is asked too often (429) → Try again in a minute.",
       ]
     `)
     expect(await trouble((response) => response.end('<html>hello</html>'))).toMatchInlineSnapshot(`
       [
-        "relay sendgrid: what answers there is not SendGrid's API (200) → Check SENDGRID_API_URL.",
+        "relay sendgrid: the server there is not SendGrid's API (200) → Check SENDGRID_API_URL.",
       ]
     `)
   })
@@ -143,7 +143,7 @@ describe('the doctor looks at SendGrid', () => {
     const { port, authorizations } = await sendGrid(undefined, keys)
     expect(lines(await examine({ env: only(port), zone, selectors: [] }), 'bad')).toMatchInlineSnapshot(`
       [
-        "relay sendgrid: localhost:PORT shows a certificate that is not good for it (ERR_TLS_CERT_ALTNAME_INVALID) → Correct SENDGRID_API_URL; if it is right, somebody is in between, perhaps a proxy of your own.",
+        "relay sendgrid: localhost:PORT shows a certificate that is not valid for it (ERR_TLS_CERT_ALTNAME_INVALID) → Correct SENDGRID_API_URL; if it is right, something intercepts the connection, perhaps a proxy of your own.",
       ]
     `)
     expect(authorizations).toEqual([])

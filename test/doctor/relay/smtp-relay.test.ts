@@ -56,7 +56,7 @@ describe('the doctor looks at a relay that cannot be reached', () => {
 
   it('and says that nobody listens', async () => {
     expect(await trouble(`smtp://${login}@localhost:1`)).toMatchInlineSnapshot(
-      `"relay smtp: nobody listens at localhost:PORT → Check host and port (587 with smtp://, 465 with smtps://), and whether the relay is running."`,
+      `"relay smtp: nothing listens at localhost:PORT → Check host and port (587 with smtp://, 465 with smtps://), and whether the relay is running."`,
     )
   })
 
@@ -95,7 +95,7 @@ describe('the doctor looks at a port that is not what it was taken for', () => {
     const env = { MAILERTOGO_SMTP_PORT: String(implicit.port) }
     expect(lines(await examine({ env }), 'bad')).toMatchInlineSnapshot(`
       [
-        "relay mailertogo: port PORT begins with TLS, but is configured to begin in plain text and turn to TLS by STARTTLS → Set MAILERTOGO_SMTP_PORT to 465: only that port is taken to begin with TLS.",
+        "relay mailertogo: port PORT begins with TLS, but is configured to begin in plain text and turn to TLS by STARTTLS → Set MAILERTOGO_SMTP_PORT to 465: the service begins with TLS on that port only.",
       ]
     `)
   })
@@ -112,18 +112,18 @@ describe('the doctor looks at a port that is not what it was taken for', () => {
     untilTheEnd(() => server.close())
     const port = await listening(server)
     expect(await trouble(`smtp://${login}@localhost:${port}`)).toMatchInlineSnapshot(
-      `"relay smtp: localhost:PORT takes the connection and then says nothing → Check the port; some relays also greet addresses they distrust very slowly."`,
+      `"relay smtp: localhost:PORT takes the connection and then sends nothing → Check the port; some relays also greet addresses they distrust very slowly."`,
     )
     const talkative = await rawServer((socket) => socket.write('HTTP/1.1 400 Bad Request\r\n\r\n'))
     expect(await trouble(`smtp://${login}@localhost:${talkative}`)).toMatchInlineSnapshot(
-      `"relay smtp: what listens at localhost:PORT does not speak SMTP → Check host and port."`,
+      `"relay smtp: the server at localhost:PORT does not speak SMTP → Check host and port."`,
     )
   })
 
   it('and says that it closes at once', async () => {
     const port = await rawServer((socket) => socket.end())
     expect(await trouble(`smtp://${login}@localhost:${port}`)).toMatchInlineSnapshot(
-      `"relay smtp: localhost:PORT takes the connection and closes it at once → It may block the address of this machine; ask its operator."`,
+      `"relay smtp: localhost:PORT takes the connection and closes it at once → The relay may block the address of this machine; ask its operator."`,
     )
   })
 })
@@ -132,7 +132,7 @@ describe('the doctor looks at a relay whose TLS is not good', () => {
   it('and says that there is none', async () => {
     const { port, logins } = await goodRelay({ disabledCommands: ['STARTTLS'] })
     expect(await trouble(`smtp://${login}@localhost:${port}`)).toMatchInlineSnapshot(
-      `"relay smtp: the relay does not offer STARTTLS on port PORT, so passwords and mails would travel in the open → Use its port 587 or, with smtps://, 465. When it offers STARTTLS elsewhere, something on the way strips it here."`,
+      `"relay smtp: the relay does not offer STARTTLS on port PORT, so passwords and mails would travel unencrypted → Use its port 587 or, with smtps://, 465. When it offers STARTTLS elsewhere, something on the way strips it here."`,
     )
     expect(logins).toBe(0)
   })
@@ -148,7 +148,7 @@ describe('the doctor looks at a relay whose TLS is not good', () => {
   it('and says that its certificate is for somebody else, and keeps the password to itself', async () => {
     const relay = await goodRelay({ key: certificate('elsewhere.key'), cert: certificate('elsewhere.crt') })
     expect(await trouble(`smtp://${login}@localhost:${relay.port}`)).toMatchInlineSnapshot(
-      `"relay smtp: its certificate is for elsewhere.example, not for localhost → Write the host name the certificate is for; if that surprises you, somebody may be in between."`,
+      `"relay smtp: its certificate is for elsewhere.example, not for localhost → Write the host name the certificate is for. If you do not know that name, somebody may intercept the connection."`,
     )
     expect(relay.logins).toBe(0)
   })
@@ -158,7 +158,7 @@ describe('the doctor looks at a relay whose TLS is not good', () => {
     const { key, cert } = await authority.certify('localhost')
     const relay = await goodRelay({ secure: true, key, cert })
     expect(await trouble(`smtps://${login}@localhost:${relay.port}`)).toMatchInlineSnapshot(
-      `"relay smtp: its certificate is signed by nobody this machine trusts (UNABLE_TO_VERIFY_LEAF_SIGNATURE) → A private authority is trusted by NODE_EXTRA_CA_CERTS=/path/to/ca.pem; a public relay must not need that."`,
+      `"relay smtp: its certificate is signed by an authority this machine does not trust (UNABLE_TO_VERIFY_LEAF_SIGNATURE) → A private authority is trusted by NODE_EXTRA_CA_CERTS=/path/to/ca.pem; a public relay must not need that."`,
     )
     expect(relay.logins).toBe(0)
   })
@@ -170,7 +170,7 @@ describe('the doctor looks at a relay whose TLS is not good', () => {
     expect(lines(findings, 'bad')).toEqual([])
     expect(lines(findings, 'warn').filter((line) => line.startsWith('relay'))).toMatchInlineSnapshot(`
       [
-        "relay mailertogo: TLSv1.3, certificate good for N days more → Renew the certificate, or ask the operator of the relay whether that happens by itself.",
+        "relay mailertogo: TLSv1.3, certificate valid for N more days → Renew the certificate, or ask the operator of the relay whether it is renewed by itself.",
       ]
     `)
   })
@@ -193,11 +193,11 @@ describe('the doctor looks at a relay that does not want us', () => {
   it('and tells the refusal of the greeting', async () => {
     const url = await script({ connect: () => '554 5.7.1 your address is listed' })
     expect(await trouble(url)).toMatchInlineSnapshot(
-      `"relay smtp: the relay does not want to talk: 554 5.7.1 your address is listed → It may know the address of this machine from blocklists; ask its operator."`,
+      `"relay smtp: the relay refuses the connection: 554 5.7.1 your address is listed → The address of this machine may be on a blocklist; ask the operator of the relay."`,
     )
     const busy = await script({ connect: () => '421 too many connections' })
     expect(await trouble(busy)).toMatchInlineSnapshot(
-      `"relay smtp: the relay does not want to talk: 421 too many connections → It says that this passes: try again in a few minutes."`,
+      `"relay smtp: the relay refuses the connection: 421 too many connections → The relay says that this is temporary: try again in a few minutes."`,
     )
   })
 
@@ -213,7 +213,7 @@ describe('the doctor looks at a relay that does not want us', () => {
   it('and says that no login is offered', async () => {
     const url = await script({ EHLO: () => '250 relay.test' })
     expect(await trouble(url)).toMatchInlineSnapshot(
-      `"relay smtp: a login is configured, but the relay offers no login at all → Use the relay's submission port (587 or 465), or take the login out of SMTP_URL when it needs none."`,
+      `"relay smtp: a login is configured, but the relay offers no login at all → Use the relay's submission port (587 or 465), or take the login out of SMTP_URL when the relay needs none."`,
     )
   })
 
@@ -255,8 +255,8 @@ describe('the doctor looks at a relay that is well', () => {
       [
         "relay smtp: localhost:PORT (ADDRESS) takes connections",
         "relay smtp: login accepted (PLAIN)",
-        "relay smtp: mail from noreply@mail.example.com is welcome",
-        "relay smtp: TLSv1.3, certificate good for N days more → Renew the certificate, or ask the operator of the relay whether that happens by itself.",
+        "relay smtp: takes mail from noreply@mail.example.com",
+        "relay smtp: TLSv1.3, certificate valid for N more days → Renew the certificate, or ask the operator of the relay whether it is renewed by itself.",
       ]
     `)
     const wrong = { SMTP_URL: SMTP_URL.replace(`:${pass}@`, ':wrong-password@') }
