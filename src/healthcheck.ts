@@ -1,13 +1,13 @@
 /**
- * Owns the container's question to the running service: does it still answer? Exit code 0 says yes, 1 says no.
- * A program of its own because a slim image has no curl. It reads the two variables that say where the service
- * listens by itself: the whole configuration would have to be valid only to ask.
+ * Owns the health check of the container: exit code 0 when the running service answers, 1 when it does not. A program
+ * of its own, because a slim image has no curl. It reads HOST and PORT by itself: to read the whole configuration would
+ * make the check fail for reasons that do not concern it.
  */
 const timeoutMs = 3000
 
-const everywhere = new Set(['', '0.0.0.0', '::'])
+const allInterfaces = new Set(['', '0.0.0.0', '::'])
 const host = process.env.HOST ?? ''
-const name = everywhere.has(host) ? '127.0.0.1' : host.includes(':') ? `[${host}]` : host
+const name = allInterfaces.has(host) ? '127.0.0.1' : host.includes(':') ? `[${host}]` : host
 const url = `http://${name}:${process.env.PORT || 8080}/health/live`
 
 try {

@@ -1,5 +1,5 @@
 #!/usr/bin/env node
-/** The command: a file that any Node can read, which says which Node it needs, reads `.env`, then does what it is told. */
+/** Owns the command on any Node: refuses one that is too old, reads `.env`, then runs the command. Plain JavaScript, because an old Node cannot read TypeScript. */
 import { existsSync } from 'node:fs'
 import module from 'node:module'
 
@@ -12,9 +12,9 @@ if (major < 24) {
 }
 module.enableCompileCache()
 if (existsSync('.env')) process.loadEnvFile('.env')
-// `jwt-mailer … | head` reads no further than it wants
+// `jwt-mailer … | head` closes the pipe early
 process.stdout.on('error', (error) => process.exit(error.code === 'EPIPE' ? 0 : 2))
-// a checkout runs from its source; Node compiles none below node_modules, so a package brings it compiled
+// a checkout runs from its sources; Node strips no types below node_modules, so the package holds them compiled
 const cli = existsSync(new URL('cli.ts', import.meta.url)) ? './cli.ts' : '../dist/cli.js'
 const { runCommand } = await import(cli)
 process.exitCode = await runCommand(process.argv.slice(2))

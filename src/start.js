@@ -1,4 +1,4 @@
-/** The one file that any Node can read: it says which Node the service needs, reads `.env`, then starts the service. */
+/** Owns the start on any Node: refuses one that is too old, reads `.env`, then starts the service. Plain JavaScript, because an old Node cannot read TypeScript. */
 import { existsSync } from 'node:fs'
 import module from 'node:module'
 
@@ -9,7 +9,7 @@ if (major < 24) {
   )
   process.exit(1)
 }
-// halves the start from the second time on; where there is no room for it, nothing happens
+// halves the time of the second and later starts; when the cache cannot be written, nothing happens
 module.enableCompileCache()
 if (existsSync('.env')) process.loadEnvFile('.env')
 const { main } = await import('./server.ts')
