@@ -1,17 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import { runCommand } from '../../src/cli.ts'
-import { redactor } from '../../src/doctor/redact.ts'
-import {
-  certificate,
-  deployment,
-  domain,
-  examine,
-  goodRelay,
-  password,
-  rawServer,
-  secret,
-  table,
-} from './healthy-deployment.ts'
+import { deployment, domain, rawServer } from '../doctor/healthy-deployment.ts'
 
 /** Calls `jwt-mailer doctor` with these words in this environment. */
 async function doctor(env: NodeJS.ProcessEnv, ...words: string[]) {
@@ -26,38 +15,6 @@ async function doctor(env: NodeJS.ProcessEnv, ...words: string[]) {
 }
 
 describe('jwt-mailer doctor', () => {
-  it('prints ✓ for everything of a healthy deployment, but for what it cannot know', async () => {
-    await expect(table(await examine())).toMatchFileSnapshot('tables/healthy.txt')
-  })
-
-  it('prints a table of what is broken and what to do', async () => {
-    const stranger = await goodRelay({
-      key: certificate('elsewhere.key'),
-      cert: certificate('elsewhere.crt'),
-    })
-    const implicit = await goodRelay({ secure: true })
-    const findings = await examine({
-      nodeVersion: '20.19.5',
-      relay: { onMailFrom: (_address, _session, done) => done(new Error('sender not verified')) },
-      env: {
-        JWT_MAILER_SECRET: 'correct-horse',
-        SMTP_URL: `smtp://user:pass@localhost:${implicit.port}`,
-        SMTP_URL_2: `smtp://user:pass@localhost:${stranger.port}`,
-        SMTP_URL_3: `smtp://user:pass@localhost:1`,
-        DATABASE_URL: 'postgres://mailer:geheim@127.0.0.1:1/mails',
-      },
-      zone: {
-        [domain]: { TXT: ['v=spf1 include:other.test ~all'], MX: [[0, '.']] },
-        'other.test': { TXT: [`v=spf1 ${'a:x.test '.repeat(11)}-all`] },
-        [`_dmarc.${domain}`]: { TXT: ['v=DMARC1; p=none'] },
-        [`key1._domainkey.${domain}`]: undefined,
-      },
-    })
-    await expect(table(findings)).toMatchFileSnapshot('tables/broken.txt')
-    for (const hidden of [password, secret, 'geheim', 'correct-horse'])
-      expect(table(findings)).not.toContain(hidden)
-  })
-
   it('ends with 0 when nothing is ✗, and says so in JSON as well', async () => {
     const { options } = await deployment()
     const { out, code } = await doctor(options.env, '--json', '--dns', options.dns, '--dkim-selector', 'key1')
@@ -109,23 +66,4 @@ describe('jwt-mailer doctor', () => {
     expect(code).toBe(1)
     expect(Date.now() - started).toBeLessThan(25_000)
   }, 35_000)
-})
-
-describe('a secret', () => {
-  it('is taken out of findings in every spelling a relay may repeat', () => {
-    const clean = redactor({
-      SMTP_URL: `smtp://user:${encodeURIComponent(password)}@relay.test:587`,
-      SENDGRID_API_KEY: 'SG.key',
-      DATABASE_URL: 'postgres://mailer:geheim@db/mails',
-      HOST: 'localhost',
-    })
-    const plain = Buffer.from(`\0user\0${password}`).toString('base64')
-    const says = `${password} ${encodeURIComponent(password)} ${plain} ${Buffer.from(password).toString('base64')} SG.key geheim localhost`
-    expect(clean({ area: 'a', level: 'bad', says, todo: 'ask geheim' })).toEqual({
-      area: 'a',
-      level: 'bad',
-      says: '*** *** *** *** *** *** localhost',
-      todo: 'ask ***',
-    })
-  })
 })
