@@ -1,35 +1,45 @@
 /**
- * Owns the memory in which one mail after the other is written, and how a body is written into it: in quoted-printable
- * where that can be read, in base64 elsewhere. What stands in a mail beside its bodies is mime.ts's.
+ * Owns the buffer in which mails are written, one after the other, and how a body is encoded into it: quoted-printable
+ * where most of it is ASCII, else base64. The headers and boundaries of a mail belong to mime.ts.
  */
 import { type Body, joinBody, type Literal } from '../message.ts'
-import { countForeign, encodeBase64, encodeQuotedPrintable, isReadable, lf, roomFor } from './encode.ts'
+import {
+  countNonAscii,
+  encodeBase64,
+  encodeQuotedPrintable,
+  lf,
+  prefersQuotedPrintable,
+  roomFor,
+} from './encode.ts'
 
-/** A literal in quoted-printable from the start of a line, and what it weighs before. */
-interface EncodedLiteral {
-  readonly encoded: Buffer
+/** Bytes of a text in UTF-8, before it is encoded. */
+interface ByteCount {
   readonly bytes: number
-  readonly foreign: number
+  readonly nonAscii: number
+}
+/** A literal in quoted-printable, as it is written from the start of a line. */
+interface EncodedLiteral extends ByteCount {
+  readonly encoded: Buffer
 }
 const softBreak = '=\r\n'
 
-/** It grows to the largest mail, and strings are never joined. */
-export function openPage() {
+/** The buffer grows to the largest mail. Pieces are written one by one, because joining strings costs more. */
+export function bodyWriter() {
   const literals = new WeakMap<Literal, EncodedLiteral>()
-  let page = Buffer.allocUnsafeSlow(64 * 1024)
+  let buffer = Buffer.allocUnsafeSlow(64 * 1024)
   let scratch = Buffer.allocUnsafeSlow(16 * 1024)
   let at = 0
 
   function reserve(bytes: number): void {
-    if (at + bytes <= page.length) return
+    if (at + bytes <= buffer.length) return
     const larger = Buffer.allocUnsafeSlow((at + bytes) * 2)
-    page.copy(larger, 0, 0, at)
-    page = larger
+    buffer.copy(larger, 0, 0, at)
+    buffer = larger
   }
 
   function write(ascii: string): void {
     reserve(ascii.length)
-    at += page.write(ascii, at, 'latin1')
+    at += buffer.write(ascii, at, 'latin1')
   }
 
   function bytesOf(text: string): Buffer {
@@ -37,9 +47,9 @@ export function openPage() {
     return scratch.subarray(0, scratch.write(text, 'utf8'))
   }
 
-  function weigh(text: string) {
+  function countBytes(text: string): ByteCount {
     const bytes = Buffer.byteLength(text)
-    return { bytes, foreign: bytes === text.length ? 0 : countForeign(bytesOf(text)) }
+    return { bytes, nonAscii: bytes === text.length ? 0 : countNonAscii(bytesOf(text)) }
   }
 
   function encodedLiteral(piece: Literal): EncodedLiteral {
@@ -48,48 +58,48 @@ export function openPage() {
     const bytes = bytesOf(piece.literal)
     const out = Buffer.allocUnsafe(roomFor(bytes.length))
     const encoded = Buffer.from(out.subarray(0, encodeQuotedPrintable(bytes, out, 0)))
-    const made = { encoded, bytes: bytes.length, foreign: countForeign(bytes) }
+    const made = { encoded, bytes: bytes.length, nonAscii: countNonAscii(bytes) }
     literals.set(piece, made)
     return made
   }
 
-  /** A literal begins on a line of its own, by a line break that is not there for the reader. */
+  /** Each literal begins on a new line, after a soft line break, so that its encoding is always the same. */
   function writePieces(body: Body): void {
     let line = at
     for (const piece of body) {
       if (typeof piece === 'string') {
-        at = encodeQuotedPrintable(bytesOf(piece), page, at, line)
+        at = encodeQuotedPrintable(bytesOf(piece), buffer, at, line)
       } else {
-        if (at > line) at += page.write(softBreak, at, 'latin1')
-        at += encodedLiteral(piece).encoded.copy(page, at)
+        if (at > line) at += buffer.write(softBreak, at, 'latin1')
+        at += encodedLiteral(piece).encoded.copy(buffer, at)
       }
-      line = Math.max(line, page.lastIndexOf(lf, at - 1) + 1)
+      line = Math.max(line, buffer.lastIndexOf(lf, at - 1) + 1)
     }
   }
 
   return {
-    /** Also after a mail that was never finished. */
+    /** Starts a new mail. An unfinished one is dropped. */
     begin(): void {
       at = 0
     },
     write,
-    /** The part's encoding, what stands between that and its body, and the body. */
+    /** Writes the name of the encoding, then `between`, then the body. */
     writePart(body: Body, between: string): void {
       let bytes = 0
-      let foreign = 0
+      let nonAscii = 0
       for (const piece of body) {
-        const weight = typeof piece === 'string' ? weigh(piece) : encodedLiteral(piece)
-        bytes += weight.bytes
-        foreign += weight.foreign
+        const count = typeof piece === 'string' ? countBytes(piece) : encodedLiteral(piece)
+        bytes += count.bytes
+        nonAscii += count.nonAscii
       }
-      // spam filters distrust base64 where quoted-printable would be readable
-      const readable = isReadable(foreign, bytes)
-      write((readable ? 'quoted-printable' : 'base64') + between)
+      // spam filters distrust base64 where quoted-printable would do
+      const quoted = prefersQuotedPrintable(nonAscii, bytes)
+      write((quoted ? 'quoted-printable' : 'base64') + between)
       reserve(roomFor(bytes) + body.length * softBreak.length)
-      if (readable) writePieces(body)
-      else at = encodeBase64(bytesOf(joinBody(body)), page, at)
+      if (quoted) writePieces(body)
+      else at = encodeBase64(bytesOf(joinBody(body)), buffer, at)
     },
-    /** A copy of all that was written. */
-    take: () => Buffer.from(page.subarray(0, at)),
+    /** A copy of the whole mail. */
+    take: () => Buffer.from(buffer.subarray(0, at)),
   }
 }

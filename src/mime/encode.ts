@@ -1,19 +1,22 @@
-/** Owns the encodings of RFC 2045 and RFC 2047 a mail is written in: fast, and ASCII without bare CR or LF in any case. */
+/** Owns the encodings of a mail (RFC 2045, RFC 2047). Their output is always ASCII without a bare CR or LF. */
 
 const maxLine = 76
 export const lf = 0x0a
 const [tab, cr, space, dot, equals] = [0x09, 0x0d, 0x20, 0x2e, 0x3d]
 const hex = Buffer.from('0123456789ABCDEF', 'latin1')
 
-/** How quoted-printable writes a byte: as it is, as it is unless the line ends behind it, as a line's end, or as `=XX`. */
+/**
+ * Classes of bytes in quoted-printable: written as it is; as it is unless the line ends behind it; the end of a line;
+ * written as `=XX`.
+ */
 const [asIs, blank, lineEnd, escaped] = [0, 1, 2, 3]
-const waysToWrite = Uint8Array.from({ length: 256 }, (_, byte) => {
+const charClass = Uint8Array.from({ length: 256 }, (_, byte) => {
   if (byte === lf || byte === cr) return lineEnd
   if (byte === space || byte === tab) return blank
   return byte > space && byte < 0x7f && byte !== equals ? asIs : escaped
 })
 
-/** Room that either encoding needs for so many bytes. */
+/** The most bytes that either encoding makes of so many. */
 export const roomFor = (bytes: number) => bytes * 4 + 16
 
 /**
@@ -24,14 +27,14 @@ export function encodeQuotedPrintable(bytes: Buffer, out: Buffer, at: number, st
   const end = bytes.length
   let index = 0
   while (index < end) {
-    // most of a mail is runs of these, and this loop is most of its cost
+    // most bytes of a mail are written as they are, so this loop is most of the cost
     const runEnd = Math.min(end, index + start + maxLine - 1 - at)
     if (at > start || bytes[index] !== dot)
-      while (index < runEnd && waysToWrite[bytes[index]!] === asIs) out[at++] = bytes[index++]!
+      while (index < runEnd && charClass[bytes[index]!] === asIs) out[at++] = bytes[index++]!
     if (index === end) break
 
     const byte = bytes[index++]!
-    const way = waysToWrite[byte]!
+    const ownClass = charClass[byte]!
     if (byte === cr && bytes[index] === lf) continue
     if (byte === lf) {
       out[at++] = cr
@@ -39,7 +42,8 @@ export function encodeQuotedPrintable(bytes: Buffer, out: Buffer, at: number, st
       start = at
       continue
     }
-    const plain = way === asIs || (way === blank && index < end && waysToWrite[bytes[index]!] !== lineEnd)
+    const plain =
+      ownClass === asIs || (ownClass === blank && index < end && charClass[bytes[index]!] !== lineEnd)
     if (at - start + (plain ? 1 : 3) >= maxLine) {
       out[at++] = equals
       out[at++] = cr
@@ -67,15 +71,14 @@ export function encodeBase64(bytes: Buffer, out: Buffer, at: number): number {
   return at
 }
 
-/** How many of the bytes are not ASCII. */
-export function countForeign(bytes: Buffer): number {
-  let foreign = 0
-  for (let index = 0; index < bytes.length; index++) foreign += bytes[index]! >> 7
-  return foreign
+export function countNonAscii(bytes: Buffer): number {
+  let nonAscii = 0
+  for (let index = 0; index < bytes.length; index++) nonAscii += bytes[index]! >> 7
+  return nonAscii
 }
 
-/** Six non-ASCII bytes of ten make quoted-printable longer than base64 and unreadable anyway; we switch well before. */
-export const isReadable = (foreign: number, bytes: number) => foreign * 5 <= bytes
+/** At six non-ASCII bytes of ten quoted-printable becomes longer than base64. The limit is two of ten: few can read more. */
+export const prefersQuotedPrintable = (nonAscii: number, bytes: number) => nonAscii * 5 <= bytes
 
 /** RFC 2047 encoded-words in base64, one to a line, never cut inside a character. The result cannot hold a separator. */
 export function encodedWords(value: string): string {

@@ -1,14 +1,14 @@
 /**
  * Owns the bytes of a mail: `Message` → RFC 5322 with a text part and an HTML part.
  *
- * nodemailer's MailComposer writes one skeleton at start, with markers; each mail only fills the gaps, at a tenth of
- * the cost of composing. What fills a gap is safe by its alphabet: header values are printable ASCII or base64
+ * nodemailer's MailComposer writes one skeleton at start, with markers. Each mail only fills the gaps, which costs a
+ * tenth of composing it. The alphabet of a gap makes its value safe: header values are printable ASCII or base64
  * encoded-words, bodies are quoted-printable or base64. So no value can open a header, a part or an SMTP command.
  */
 import type { Mailbox, Message } from '../message.ts'
 import { MailComposer } from './nodemailer.ts'
 import { encodedWords, foldAscii } from './encode.ts'
-import { openPage } from './body-writer.ts'
+import { bodyWriter } from './body-writer.ts'
 
 /** Marker of each gap, in the order in which MailComposer writes them: the header's, then those of the two parts. */
 const headerMarkers = [
@@ -28,31 +28,31 @@ const partMarkers = [
 ] as const
 type Header = Record<(typeof headerMarkers)[number][0], string>
 
-/** RFC 3834, and the same for Exchange: no vacation notices in return. */
+/** Asks for no vacation notices in return (RFC 3834), the second header does so for Exchange. */
 export const automatic = { 'Auto-Submitted': 'auto-generated', 'X-Auto-Response-Suppress': 'All' }
 
 /**
  * Writes one mail: ASCII, CRLF at every line's end, lines of at most 998 octets, none of which begins with a dot.
- * `sender` is the address in From when a relay may not send for the message's own; the Message-ID does not follow it.
- * `end` is put behind the mail.
+ * `sender` replaces the address in From where a relay may not send for the message's own; the Message-ID stays.
+ * `end` is appended to the mail.
  */
 export type BuildMime = (message: Message, sender?: string, end?: string) => Buffer
 
-/** Throws when MailComposer's output no longer splits at the markers: then nothing may be sent at all. */
+/** Throws when MailComposer's output cannot be cut at the markers: then the service must not send anything. */
 export async function mimeBuilder(): Promise<BuildMime> {
   const literals = cutAtMarkers(await composeSkeleton())
   const [beforeTextEncoding, beforeText, beforeHtmlEncoding, beforeHtml, last] = literals.splice(
     headerMarkers.length,
   )
-  const page = openPage()
+  const writer = bodyWriter()
   return (message, sender, end = '') => {
-    page.begin()
-    page.write(fillHeader(literals, headerOf(message, sender)) + beforeTextEncoding!)
-    page.writePart([message.text], beforeText!)
-    page.write(beforeHtmlEncoding!)
-    page.writePart(message.html, beforeHtml!)
-    page.write(last! + end)
-    return page.take()
+    writer.begin()
+    writer.write(fillHeader(literals, headerOf(message, sender)) + beforeTextEncoding!)
+    writer.writePart([message.text], beforeText!)
+    writer.write(beforeHtmlEncoding!)
+    writer.writePart(message.html, beforeHtml!)
+    writer.write(last! + end)
+    return writer.take()
   }
 }
 
@@ -66,7 +66,7 @@ function composeSkeleton(): Promise<string> {
     text: 'marker-text',
     html: 'marker-html',
     encoding: 'quoted-printable',
-    // `=_` can stand in neither encoding of a body
+    // no encoded body can hold `=_`
     boundaryPrefix: '=_',
     baseBoundary: '=_mail',
     headers: {
@@ -101,7 +101,7 @@ function cutAtMarkers(skeleton: string): string[] {
   return literals
 }
 
-/** `literals` are what stands before each gap. */
+/** `literals` are the texts before each gap. */
 function fillHeader(literals: readonly string[], header: Header): string {
   let lines = ''
   for (let index = 0; index < headerMarkers.length; index++) {
@@ -122,7 +122,7 @@ function headerOf(message: Message, sender = message.from.address): Header {
   }
 }
 
-/** `<id@domain of the sender>`: the same for every attempt at this mail, so that a duplicate can be told as one. */
+/** `<id@domain of the sender>`: the same for every try at this mail, so that mailboxes recognise a duplicate. */
 export function messageId(message: Message): string {
   const { address } = message.from
   return `<${message.id}${address.slice(address.lastIndexOf('@'))}>`
@@ -153,8 +153,8 @@ function isPlainHeader(value: string): boolean {
   return /^[\x20-\x7e]*$/.test(value) && !value.includes('=?')
 }
 
-/** Without control characters and line breaks, as a header may have it. */
+/** The value as a header may hold it: without control characters and line breaks. */
 export function oneLine(value: string): string {
-  // oxlint-disable-next-line no-control-regex -- control characters are what must go
+  // oxlint-disable-next-line no-control-regex -- it removes control characters
   return value.replace(/[\x00-\x1f\x7f\u2028\u2029]+/g, ' ').trim()
 }

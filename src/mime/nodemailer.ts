@@ -1,6 +1,6 @@
 /**
- * Owns which build of nodemailer is loaded: the CommonJS one. The other imports `node:http` by name, and for that Node
- * loads the whole of its fetch and WebSocket, which nobody here calls: 14 MB and 40 ms in a process that does nothing else.
+ * Owns which build of nodemailer is loaded: the CommonJS one. The ES module build imports `node:http` by name, which makes
+ * Node load its fetch and WebSocket as well: 14 MB and 40 ms that the service does not need.
  */
 import { createRequire } from 'node:module'
 import type Composer from 'nodemailer/lib/mail-composer'
