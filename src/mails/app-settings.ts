@@ -1,4 +1,4 @@
-/** Owns what an `app.json` may say. */
+/** Owns the settings of an `app.json`. */
 import { z } from 'zod'
 import { isAddress } from './values.ts'
 

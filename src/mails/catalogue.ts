@@ -1,4 +1,4 @@
-/** Owns which mails exist: app × kind × locale, read and checked once (folder.ts, compile.ts), then only looked up. */
+/** Owns the templates of all mails, by app, kind and locale: read and checked once (folder.ts, compile.ts), then only looked up. */
 import { MailerError } from '../errors.ts'
 import type { LinkRules } from '../link.ts'
 import type { Mailbox } from '../message.ts'
@@ -9,16 +9,16 @@ import { readFolder, readText, type AppFolder, type MailFile } from './folder.ts
 import { directionOf, localeCandidates, timeFormat } from './locale.ts'
 import { CatalogueError, problemList, type Problems } from './problem.ts'
 
-/** One kind of one app in one locale, compiled. */
+/** A mail of one app, kind and locale, compiled. */
 export interface MailTemplate {
   readonly app: string
   readonly kind: string
   readonly locale: string
   readonly showsLink: boolean
   readonly showsKey: boolean
-  /** What a caller has to send, in the order a reader expects it. */
+  /** The claims that a caller has to send, in the order in which a reader expects them. */
   readonly contract: readonly ClaimRule[]
-  /** Where it was read from, relative to the catalogue's folder. */
+  /** Relative to the catalogue's folder. */
   readonly file: string
   readonly from: Mailbox
   readonly replyTo: string | undefined
@@ -63,7 +63,7 @@ export function catalogueOptions(config: CatalogueConfig): CatalogueOptions {
 export function loadCatalogue(options: CatalogueOptions): Catalogue {
   const problems = problemList()
   const folders = readFolder(options.dir, problems)
-  const mails = folders.flatMap((folder) => readMails(folder, options, problems))
+  const mails = folders.flatMap((folder) => compileApp(folder, options, problems))
   if (problems.found.length > 0) throw new CatalogueError(problems.found)
   const settings = new Map(folders.map((folder) => [folder.app, folder.settings]))
   const index = new Map(mails.map((mail) => [indexKey(mail.app, mail.kind, mail.locale), mail]))
@@ -84,8 +84,8 @@ function indexKey(app: string, kind: string, locale: string): string {
   return `${app}/${kind}/${locale.toLowerCase()}`
 }
 
-function readMails(folder: AppFolder, options: CatalogueOptions, problems: Problems): MailTemplate[] {
-  const mails = folder.files.flatMap((file) => readMail(folder, file, options, problems) ?? [])
+function compileApp(folder: AppFolder, options: CatalogueOptions, problems: Problems): MailTemplate[] {
+  const mails = folder.files.flatMap((file) => compileFile(folder, file, options, problems) ?? [])
   const { default_locale: locale } = folder.settings
   for (const mail of mails) {
     const model = mails.find((other) => other.kind === mail.kind && other.locale === locale)
@@ -109,7 +109,7 @@ function demands(contract: readonly ClaimRule[]): Map<string, string> {
   return new Map(contract.map(({ name, type, required, max }) => [name, `${type} ${required} ${max}`]))
 }
 
-function readMail(
+function compileFile(
   folder: AppFolder,
   { kind, locale, file }: MailFile,
   options: CatalogueOptions,

@@ -1,6 +1,4 @@
-/**
- * Owns the claim contract of a mail: which claims it needs, of which type, and how a token's claims become its values.
- */
+/** Owns the claim contract of a mail: the claims it needs, their types, and how a token's claims become its values. */
 import { z } from 'zod'
 import type { Claims } from '../contract.ts'
 import { invalidClaim } from '../errors.ts'
@@ -14,7 +12,7 @@ export interface ClaimRule {
   readonly name: string
   readonly type: ClaimType
   readonly required: boolean
-  /** What the mail says when the claim is absent. */
+  /** The mail's value when the claim is absent. */
   readonly default: string | undefined
   readonly sample: string | number | undefined
   /** Characters of a text. */
@@ -145,7 +143,7 @@ const linkClaims: readonly ClaimRule[] = [
   { name: 'email_link_token', ...linkPart },
 ]
 
-/** What a caller has to send: the contract in the order a reader expects it. */
+/** The claims that a caller has to send, in the order in which a reader expects them. */
 export function contractOf(sources: readonly Source[], shows: { link: boolean; key: boolean }): ClaimRule[] {
   const rules = sources.flatMap(({ kind, rule }) => (rule && (kind === 'claim' || shows.key) ? [rule] : []))
   return [email, ...(shows.link ? linkClaims : []), ...rules]
@@ -154,13 +152,13 @@ export function contractOf(sources: readonly Source[], shows: { link: boolean; k
 /** The value of a declared claim. Throws `claims_invalid` naming the claim. */
 export function readClaim(rule: ClaimRule, claims: Claims): string {
   const value = Object.hasOwn(claims, rule.name) ? claims[rule.name] : undefined
-  const text = value === undefined || value === null ? '' : textOf(rule, value)
+  const text = value === undefined || value === null ? '' : claimText(rule, value)
   if (text !== '') return text
   if (rule.default === undefined) throw invalidClaim(rule.name, 'missing')
   return rule.default
 }
 
-function textOf(rule: ClaimRule, value: unknown): string {
+function claimText(rule: ClaimRule, value: unknown): string {
   // identifiers come as numbers or as texts, depending on the caller's database
   if (Number.isSafeInteger(value)) return String(value)
   if (value === '') return ''
@@ -175,8 +173,8 @@ const keyPattern = /^[\x21-\x7e]{1,256}$/
 const keyLikeLink = /:\/\/|^www\./i
 
 /**
- * The access key or one-time code, byte for byte, under either of its names. None that holds `://` or begins with
- * `www.`; `evil.example/login` passes, because real keys may hold dots, slashes and at-signs.
+ * The access key or one-time code, byte for byte, under either of its names. A key that holds `://` or begins with
+ * `www.` is refused; `evil.example/login` passes, because real keys may hold dots, slashes and at-signs.
  */
 export function readKey(rule: ClaimRule, claims: Claims): string {
   const sent = claims.user_aut_key_or_otp ? 'user_aut_key_or_otp' : 'user_aut_key'
@@ -195,7 +193,7 @@ export function readLink(claims: Claims, rules: LinkRules): string {
   return joinLink(base, token, rules)
 }
 
-/** When a link token says it expires, in epoch ms. It is read, not verified: only the caller can do that. */
+/** The expiry in a link token, in epoch ms. The token is read, not verified: only the caller can verify it. */
 export function linkExpiry(token: string): number | undefined {
   const parts = token.split('.')
   if (parts.length !== 3) return undefined

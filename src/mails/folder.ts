@@ -1,5 +1,5 @@
 /**
- * Owns the folder of a catalogue:
+ * Owns reading the folder of a catalogue:
  *
  *   layout.html                  the frame of every HTML part; absent: the built-in one
  *   <app>/app.json               name, colour, sender, defaults
@@ -17,7 +17,7 @@ import { paletteOf, type Palette } from './compile/palette.ts'
 import type { Problems } from './problem.ts'
 import { parseSettings } from './source.ts'
 
-/** One app as its files describe it. */
+/** One app, from its files. */
 export interface AppFolder {
   readonly app: string
   readonly settings: AppSettings
@@ -44,12 +44,12 @@ export function readFolder(dir: string, problems: Problems): AppFolder[] {
   return layout ? names.flatMap((name) => readApp(dir, name, layout, problems) ?? []) : []
 }
 
-/** `undefined` when it cannot be read, which is then a problem. */
+/** `undefined` when the file cannot be read; then a problem says so. */
 export function readText(dir: string, file: string, problems: Problems): string | undefined {
   try {
     return readFileSync(path.resolve(dir, file), 'utf8')
   } catch (error) {
-    problems.add(file, 1, reasonOf(error))
+    problems.add(file, 1, explainReadError(error))
     return undefined
   }
 }
@@ -61,15 +61,15 @@ function readApp(dir: string, app: string, shared: Layout, problems: Problems): 
   }
   const file = `${app}/app.json`
   const source = readText(dir, file, problems)
-  const parsed = source === undefined ? undefined : parseSettings(appSchema, source, file, 1, problems)
-  if (!parsed) return undefined
-  const settings = parsed.value
+  const appJson = source === undefined ? undefined : parseSettings(appSchema, source, file, 1, problems)
+  if (!appJson) return undefined
+  const settings = appJson.value
   const palette = paletteOf(settings.accent)
-  if (typeof palette === 'string') problems.add(file, parsed.lineOf(['accent']), palette)
+  if (typeof palette === 'string') problems.add(file, appJson.lineOf(['accent']), palette)
   const own = existsSync(path.join(dir, app, 'layout.html'))
   const layout = own ? readLayout(dir, `${app}/layout.html`, problems) : shared
   const files = mailFiles(dir, app, settings, problems)
-  checkKinds(files, settings, (setting, words) => problems.add(file, parsed.lineOf([setting]), words))
+  checkKinds(files, settings, (setting, message) => problems.add(file, appJson.lineOf([setting]), message))
   return typeof palette === 'string' || !layout ? undefined : { app, settings, palette, layout, files }
 }
 
@@ -101,7 +101,7 @@ function listMails(dir: string, app: string, problems: Problems): MailFile[] {
 function checkKinds(
   files: readonly MailFile[],
   settings: AppSettings,
-  report: (setting: string, sentence: string) => void,
+  report: (setting: string, message: string) => void,
 ): void {
   const { default_kind: kind, default_locale: locale } = settings
   const kinds = new Set(files.map((file) => file.kind))
@@ -123,7 +123,7 @@ function listFolder(dir: string, name: string, problems: Problems): string[] {
   try {
     return readdirSync(path.join(dir, name)).toSorted()
   } catch (error) {
-    problems.add(name || dir, 1, reasonOf(error))
+    problems.add(name || dir, 1, explainReadError(error))
     return []
   }
 }
@@ -132,7 +132,7 @@ function isFolder(dir: string, name: string): boolean {
   return statSync(path.join(dir, name), { throwIfNoEntry: false })?.isDirectory() ?? false
 }
 
-function reasonOf(error: unknown): string {
+function explainReadError(error: unknown): string {
   const code = error instanceof Error && 'code' in error ? error.code : undefined
   return code === 'ENOENT' ? 'is missing' : `cannot be read (${String(code)})`
 }

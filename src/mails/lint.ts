@@ -1,4 +1,4 @@
-/** Owns the advice on a catalogue that compiles: what `check` prints beside what would stop the start. */
+/** Owns the advice on a catalogue that compiles. `check` prints it beside the problems that stop a start. */
 import { readText } from './folder.ts'
 import { loadCatalogue, type Catalogue, type MailTemplate } from './catalogue.ts'
 import { readLink } from './claims.ts'

@@ -1,30 +1,30 @@
-/** Owns a catalogue that follows its files while somebody writes mails. A broken edit never replaces what works. */
+/** Owns the catalogue of development, which follows its files. A broken edit never replaces mails that work. */
 import { readdirSync, statSync } from 'node:fs'
 import path from 'node:path'
 import { loadCatalogue, type Catalogue, type CatalogueOptions } from './catalogue.ts'
 import { CatalogueError, type Problem } from './problem.ts'
 
 export interface LiveCatalogue extends Catalogue {
-  /** What is wrong with the files as they are now; empty when `mails` is what they say. */
+  /** The problems of the files as they are now; empty when `mails` comes from them. */
   readonly problems: readonly Problem[]
 }
 
-/** Looks at the files at most this often, and only when it is asked for something. */
+/** The files are looked at no more often, and only when the catalogue is used. */
 const checkEveryMs = 250
 
-/** Throws like `loadCatalogue` at first. It needs no closing: it looks when it is used, which also works where no watcher does. */
+/** At first it throws like `loadCatalogue`. There is no watcher to close, and file systems without events work as well. */
 export function liveCatalogue(options: CatalogueOptions, now: () => number = Date.now): LiveCatalogue {
   let current = loadCatalogue(options)
   let problems: readonly Problem[] = []
-  let seen = fingerprint(options.dir)
-  let looked = now()
+  let loadedFrom = fingerprint(options.dir)
+  let checkedAt = now()
 
-  function look(): void {
-    if (now() - looked < checkEveryMs) return
-    looked = now()
-    const print = fingerprint(options.dir)
-    if (print === seen) return
-    seen = print
+  function reload(): void {
+    if (now() - checkedAt < checkEveryMs) return
+    checkedAt = now()
+    const files = fingerprint(options.dir)
+    if (files === loadedFrom) return
+    loadedFrom = files
     try {
       current = loadCatalogue(options)
       problems = []
@@ -36,21 +36,21 @@ export function liveCatalogue(options: CatalogueOptions, now: () => number = Dat
 
   return {
     get mails() {
-      look()
+      reload()
       return current.mails
     },
     get problems() {
-      look()
+      reload()
       return problems
     },
     find(app, kind, locale) {
-      look()
+      reload()
       return current.find(app, kind, locale)
     },
   }
 }
 
-/** Name, size and time of every file on the two levels of a catalogue. A folder that is gone is a state like another. */
+/** Name, size and time of every file on the two levels of a catalogue. A missing folder has one too. */
 function fingerprint(dir: string): string {
   try {
     const entries = readdirSync(dir, { withFileTypes: true })

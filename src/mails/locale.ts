@@ -1,4 +1,4 @@
-/** Owns what the name of a language tells: its spelling, its direction, the nearest one that we have, how it writes a date. */
+/** Owns the facts about a locale: its spelling, its direction, its nearest relatives, its way to write a date. */
 
 /** Is this tag spelled as BCP 47 wants it (`pt-BR`, not `pt-br`)? */
 export function isLocale(tag: string): boolean {
@@ -23,7 +23,7 @@ export function directionOf(locale: string): 'ltr' | 'rtl' {
 
 const formats = new Map<string, Intl.DateTimeFormat>()
 
-/** Writes a point in time (epoch ms) in UTC, because nobody told us where the reader is: `21 September 2026 at 14:13 UTC`. */
+/** Writes a point in time (epoch ms) in UTC, because the reader's time zone is unknown: `21 September 2026 at 14:13 UTC`. */
 export function timeFormat(locale: string): (time: number) => string {
   // making a format takes a millisecond, and a catalogue holds many mails of few languages
   const format = formats.get(locale) ?? makeFormat(locale)

@@ -1,6 +1,6 @@
 /**
- * Owns what a preview shows of a mail: the message, its headers and its bytes, made from sample or given claims by the
- * very steps a real token takes. The page and the static gallery both show this and nothing else.
+ * Owns the content of a preview: the message, its headers and its bytes, made from sample or given claims by the steps
+ * that a real token takes. The page and the static gallery show the same content.
  */
 import { failureAnswer } from '../contract.ts'
 import { MailerError } from '../errors.ts'
@@ -9,15 +9,15 @@ import { readClaims } from '../token.ts'
 import type { Catalogue, MailTemplate } from './catalogue.ts'
 import type { ClaimRule } from './claims.ts'
 import type { BuildMime } from '../mime/mime.ts'
-import { renderMail } from './render.ts'
+import { type MessageIdentity, renderMail } from './render.ts'
 import { sampleClaims } from './sample.ts'
 
-/** One line of the gallery. */
+/** One mail in the list of all mails. */
 export interface GalleryEntry {
   readonly app: string
   readonly kind: string
   readonly locale: string
-  /** In the locale that serves whoever asks for none. */
+  /** Its locale is the one for callers that ask for none. */
   readonly main: boolean
   /** Relative to the catalogue's folder. */
   readonly file: string
@@ -26,13 +26,13 @@ export interface GalleryEntry {
   readonly fault: Fault | undefined
 }
 
-/** What a caller who sends these claims would be answered. */
+/** The answer to a caller that sends these claims. */
 export interface Fault {
   readonly status: number
   readonly msg: string
   readonly code: string
   readonly claim: string | undefined
-  /** What to do about it, for people. */
+  /** A sentence for people: what to do about it. */
   readonly hint: string
 }
 
@@ -56,23 +56,21 @@ export interface Detail {
   readonly fault: Fault | undefined
 }
 
-export interface PreviewParts {
+export interface PreviewParts extends MessageIdentity {
   readonly buildMime: BuildMime
-  readonly id: string
-  readonly date: Date
 }
 
 export async function detailOf(mail: MailTemplate, claims: object, parts: PreviewParts): Promise<Detail> {
   const { file, contract } = mail
-  const made = tryRender(mail, claims, parts)
-  const preview = made.message && (await previewOf(made.message, parts.buildMime))
-  return { file, contract, claims, preview, fault: made.fault }
+  const { message, fault } = tryRender(mail, claims, parts)
+  const preview = message && (await previewOf(message, parts.buildMime))
+  return { file, contract, claims, preview, fault }
 }
 
-/** The message, or what a caller would be told instead. Throws only what is a bug. */
-export function tryRender(mail: MailTemplate, claims: unknown, options: { id: string; date: Date }) {
+/** The message, or the answer that a caller would get instead. Throws only bugs. */
+export function tryRender(mail: MailTemplate, claims: unknown, identity: MessageIdentity) {
   try {
-    return { message: previewMessage(mail, claims, options), fault: undefined }
+    return { message: previewMessage(mail, claims, identity), fault: undefined }
   } catch (error) {
     if (!(error instanceof MailerError)) throw error
     return { message: undefined, fault: faultOf(error, mail.contract) }
@@ -80,8 +78,8 @@ export function tryRender(mail: MailTemplate, claims: unknown, options: { id: st
 }
 
 /** Throws `claims_invalid` like a real request. `id` becomes the Message-ID. */
-function previewMessage(mail: MailTemplate, claims: unknown, options: { id: string; date: Date }): Message {
-  return renderMail(mail, readClaims(claims), options)
+function previewMessage(mail: MailTemplate, claims: unknown, identity: MessageIdentity): Message {
+  return renderMail(mail, readClaims(claims), identity)
 }
 
 async function previewOf(message: Message, buildMime: BuildMime): Promise<Preview> {
@@ -101,7 +99,7 @@ async function previewOf(message: Message, buildMime: BuildMime): Promise<Previe
   }
 }
 
-/** Never throws: a mail that cannot be rendered is listed with what is wrong. */
+/** Never throws: a mail that cannot be rendered is listed with its fault. */
 export function galleryOf(catalogue: Catalogue, now: number): GalleryEntry[] {
   return catalogue.mails.map((mail) => {
     const { app, kind, locale, file } = mail
@@ -123,7 +121,7 @@ function isMain({ app, kind, locale }: MailTemplate, catalogue: Catalogue): bool
   }
 }
 
-/** What is no `MailerError` is a bug of ours and says nothing here either. */
+/** A bug of ours says nothing here, as in a real answer. */
 function faultOf(error: unknown, contract: readonly ClaimRule[]): Fault {
   const { status, answer } = failureAnswer(error)
   const { claim, reason } =

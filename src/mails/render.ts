@@ -1,4 +1,4 @@
-/** Owns how the claims of one token fill a mail. Nothing is parsed here: values go into slots, harmless for each part. */
+/** Owns how the claims of one token fill a template. Nothing is parsed: values go into slots, made harmless for each part. */
 import type { Claims } from '../contract.ts'
 import { invalidClaim } from '../errors.ts'
 import { escapeHtml } from '../escape-html.ts'
@@ -15,7 +15,7 @@ const maxHtml = 100_000
 const maxSubject = 255
 const maxName = 100
 
-/** What a message has of its own beside what its claims say. */
+/** The part of a message that does not come from its claims. */
 export interface MessageIdentity {
   readonly id: string
   readonly date: Date
@@ -23,7 +23,7 @@ export interface MessageIdentity {
 
 /**
  * `claims.user_email` must have passed `checkAddress`. Throws `claims_invalid` naming the claim that is missing, of the
- * wrong type, too long, or holds what it must not.
+ * wrong type, too long, or holds a forbidden character.
  */
 export function renderMail(mail: MailTemplate, claims: Claims, identity: MessageIdentity): Message {
   return draftMail(mail, claims)(identity)
@@ -32,14 +32,14 @@ export function renderMail(mail: MailTemplate, claims: Claims, identity: Message
 /** As `renderMail`, in two steps: the claims are checked now, and the message is made when its identity is known. */
 export function draftMail(mail: MailTemplate, claims: Claims): (identity: MessageIdentity) => Message {
   const { program } = mail
-  const given = program.sources.map((source) => readSource(source, mail, claims))
-  const plain = program.expressions.map((expression) => plainValue(expression, given))
+  const values = program.sources.map((source) => readSource(source, mail, claims))
+  const plain = program.expressions.map((expression) => plainValue(expression, values))
   const textValues = program.expressions.map((expression, index) =>
     shownValue(mail, expression, plain[index]!),
   )
   const htmlValues = program.expressions.map((expression, index) => htmlValue(expression, textValues[index]!))
   const html = fillBody(program.html, htmlValues, plain)
-  if (lengthOf(html) > maxHtml) throw invalidClaim(longest(mail, given), 'size')
+  if (lengthOf(html) > maxHtml) throw invalidClaim(longest(mail, values), 'size')
   const to = { name: headerText(fill(program.toName, plain, plain), maxName), address: claims.user_email }
   const subject = headerText(fill(program.subject, plain, plain), maxSubject)
   return ({ id, date }) => ({
@@ -83,8 +83,8 @@ function expiryText(mail: MailTemplate, token: string | undefined): string {
   return expiry === undefined ? '' : mail.formatTime(expiry)
 }
 
-function plainValue({ source, currency }: Expression, given: readonly string[]): string {
-  return currency < 0 ? given[source]! : formatMoney(given[source]!, given[currency]!)
+function plainValue({ source, currency }: Expression, values: readonly string[]): string {
+  return currency < 0 ? values[source]! : formatMoney(values[source]!, values[currency]!)
 }
 
 function shownValue(mail: MailTemplate, { source, lines }: Expression, plain: string): string {
@@ -107,8 +107,8 @@ function headerText(value: string, max: number): string {
   )
 }
 
-function longest(mail: MailTemplate, given: readonly string[]): string {
-  const lengths = given.map((value) => value.length)
+function longest(mail: MailTemplate, values: readonly string[]): string {
+  const lengths = values.map((value) => value.length)
   const source = mail.program.sources[lengths.indexOf(Math.max(...lengths))]!
   return source.kind === 'link' ? 'email_link_token' : (source.rule?.name ?? 'user_email')
 }

@@ -1,4 +1,4 @@
-/** Owns the claims that show a mail before anybody has sent one: in previews, tests and documentation. */
+/** Owns the sample claims of a mail, for previews, tests and documentation. */
 import type { Claims } from '../contract.ts'
 import type { MailTemplate } from './catalogue.ts'
 import type { ClaimRule } from './claims.ts'
@@ -15,7 +15,7 @@ export function sampleClaims(mail: MailTemplate, now: number): Claims {
   return claims
 }
 
-/** Looks like the caller's own token, and nobody's key ever signed it. */
+/** It looks like a caller's token, and no key has signed it. */
 function sampleLinkToken(now: number): string {
   const issued = Math.floor(now / 1000)
   const header = base64url({ alg: 'HS256', typ: 'JWT' })

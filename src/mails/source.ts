@@ -1,12 +1,12 @@
 /**
- * Owns reading what authors write by hand: `app.json` and front matter, as YAML (of which JSON is a part), checked by
- * a schema, every fault with its file and line.
+ * Owns reading the settings that authors write: `app.json` and front matter, both as YAML (JSON is a part of it), checked
+ * by a schema. Every fault is a problem with its file and line.
  */
 import { isNode, LineCounter, parseDocument, visit, type Document } from 'yaml'
 import type { z } from 'zod'
 import type { Problems } from './problem.ts'
 
-export interface Parsed<T> {
+export interface ParsedSettings<T> {
   readonly value: T
   /** The line in the file on which the value at this path stands. */
   lineOf(path: readonly PropertyKey[]): number
@@ -19,11 +19,12 @@ export function parseSettings<T>(
   file: string,
   firstLine: number,
   problems: Problems,
-): Parsed<T> | undefined {
+): ParsedSettings<T> | undefined {
   const lines = new LineCounter()
   const document = parseDocument(text, { lineCounter: lines, prettyErrors: false })
   const lineAt = (offset: number) => lines.linePos(offset).line + firstLine - 1
-  for (const error of document.errors) problems.add(file, lineAt(error.pos[0]), sentence(error.message))
+  for (const error of document.errors)
+    problems.add(file, lineAt(error.pos[0]), explainYamlError(error.message))
   for (const offset of cutTexts(document))
     problems.add(
       file,
@@ -50,7 +51,7 @@ export function parseSettings<T>(
   return undefined
 }
 
-/** `subject: Ticket #1` is the text `Ticket` to YAML, which nobody means. */
+/** To YAML `subject: Ticket #1` is the text `Ticket`, which no author means. */
 function cutTexts(document: Document): number[] {
   const found: number[] = []
   visit(document, {
@@ -62,7 +63,7 @@ function cutTexts(document: Document): number[] {
   return found
 }
 
-function sentence(message: string): string {
+function explainYamlError(message: string): string {
   if (message.includes('compact mappings')) return 'a text with a colon in it needs quotes around it'
   return message.split('\n')[0]!
 }

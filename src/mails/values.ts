@@ -1,16 +1,16 @@
 /**
- * Owns what becomes of a value on its way into a mail: cleaned once, then written harmlessly for each part.
+ * Owns how a value is made harmless for a mail: cleaned once, then written for each part.
  *
- * A value never becomes markup, because templates are filled and never parsed. What is left is what mail clients make
- * of plain text: addresses they turn into links, and directional controls that make a text read as another one.
+ * A value never becomes markup, because templates are filled and never parsed. Two dangers are left in plain text: mail
+ * clients turn addresses into links, and directional controls make a text read as another one.
  */
 
 import { checkAddress } from '../address.ts'
 
 /** C0 and C1 controls but tab and line breaks: no honest value holds them. */
-// oxlint-disable-next-line no-control-regex -- control characters are what is refused
+// oxlint-disable-next-line no-control-regex -- it finds control characters
 const refused = /[\x00-\x08\x0e-\x1f\x7f-\x84\x86-\x9f]/
-// oxlint-disable-next-line no-control-regex -- what is cleaned
+// oxlint-disable-next-line no-control-regex -- it finds control characters
 const uncommon = /[\x09-\x0d\x85\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff]/
 const breaks = /\r\n|[\n\r\v\f\x85\u2028\u2029]/g
 /** Embeddings, overrides and isolates (UAX #9). The marks U+200E and U+200F stay: they only ever concern themselves. */
@@ -31,7 +31,7 @@ export function cleanText(value: string): string | undefined {
     .trim()
 }
 
-/** A plain address. One that a claim `…_email` holds is a fact the reader may need, and is shown as it is. */
+/** Whether the value is a plain address. In a claim `…_email` it is shown as it is, because the reader may need it. */
 export function isAddress(value: string): boolean {
   try {
     return checkAddress(value) === value

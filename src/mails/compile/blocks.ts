@@ -1,4 +1,4 @@
-/** Owns what a mail may consist of, apart from how it is written and how it looks. */
+/** Owns the elements of a mail: blocks, and the words inside them. How they are written and how they look is decided elsewhere. */
 
 /** A fixed address, or the slot of the link. */
 export type Href = string | number
@@ -35,7 +35,7 @@ export type Block =
       readonly yes: readonly Block[]
       readonly no: readonly Block[]
     }
-  /** Parts the card from the small print. */
+  /** Separates the card from the small print. */
   | { readonly kind: 'rule' }
 export interface Fact {
   readonly name: readonly Inline[]

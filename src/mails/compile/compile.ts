@@ -1,20 +1,20 @@
 /**
- * Owns how one Markdown file becomes a mail: front matter, contract, and the templates of both parts.
+ * Owns how one Markdown file becomes a template: front matter, contract, and the slots of both parts.
  *
- * Everything is decided here, once, at start; a request only fills slots (render.ts).
+ * Everything is decided once, at start; a request only fills slots (render.ts).
  */
 import { z } from 'zod'
 import type { Block, Inline } from './blocks.ts'
 import { contractSchema, sourcesOf, type Source } from '../claims.ts'
-import { footerHtml, htmlOf } from './html.ts'
+import { compileCard, compileFooter } from './html.ts'
 import { readBody, readLine } from './markdown.ts'
 import { fillLayout, type Layout } from './layout.ts'
 import { nameTable, type Expression } from './names.ts'
 import type { Palette } from './palette.ts'
 import { isLiteral, templateOf, type Part, type Slots } from './placeholders.ts'
 import type { Problems } from '../problem.ts'
-import { parseSettings, type Parsed } from '../source.ts'
-import { textOf, type TextBlock } from './text.ts'
+import { parseSettings, type ParsedSettings } from '../source.ts'
+import { compileText, type TextBlock } from './text.ts'
 import { escapeHtml } from '../../escape-html.ts'
 
 const line = z
@@ -29,7 +29,7 @@ const frontMatterSchema = z.strictObject({
   claims: contractSchema.default({}),
 })
 
-/** What a mail takes from its app. */
+/** The values that a mail takes from its app. */
 export interface MailSetting {
   readonly appName: string
   readonly senderName: string
@@ -41,7 +41,7 @@ export interface MailSetting {
   readonly direction: 'ltr' | 'rtl'
 }
 
-/** What a request fills. Slots are indexes of `expressions`. */
+/** The compiled mail, which a request fills. Slots are indexes of `expressions`. */
 export interface Program {
   readonly sources: readonly Source[]
   readonly expressions: readonly Expression[]
@@ -76,7 +76,7 @@ export function compileMail(
 }
 
 function compileParts(
-  front: Parsed<z.infer<typeof frontMatterSchema>>,
+  front: ParsedSettings<z.infer<typeof frontMatterSchema>>,
   body: readonly string[],
   bodyLine: number,
   file: string,
@@ -85,7 +85,7 @@ function compileParts(
 ): Program {
   const { value } = front
   const lineOf = (...at: string[]) => front.lineOf(at)
-  const report = (at: number, sentence: string) => problems.add(file, at, sentence)
+  const report = (at: number, message: string) => problems.add(file, at, message)
   const sources = sourcesOf(value.claims)
   const constants = { 'app.name': setting.appName, sender_name: setting.senderName, locale: setting.locale }
   const names = nameTable(sources, constants, report)
@@ -95,7 +95,7 @@ function compileParts(
   const preheader = readLine(reader, value.preheader, lineOf('preheader'))
   const toName = readLine(reader, value.to_name ?? setting.toName, lineOf('to_name'))
   const blocks = readBody(reader, body, bodyLine)
-  checkBlocks(blocks, (sentence) => report(bodyLine, sentence))
+  checkBlocks(blocks, (message) => report(bodyLine, message))
   for (const name of Object.keys(value.claims)) {
     if (!names.isUsed(name)) report(lineOf('claims', name), `\`${name}\` is declared and never used`)
   }
@@ -108,8 +108,8 @@ function compileParts(
     {
       subject: lineHtml(subject),
       preheader: lineHtml(preheader),
-      content: htmlOf(card, setting),
-      footer: footerHtml(footer, setting),
+      content: compileCard(card, setting),
+      footer: compileFooter(footer, setting),
     },
   )
   const program = {
@@ -118,7 +118,7 @@ function compileParts(
     subject: templateOf(linePlain(subject)),
     toName: templateOf(linePlain(toName)),
     html: templateOf(html),
-    text: textOf(blocks),
+    text: compileText(blocks),
     direction: setting.direction,
   }
   if (!canDoWithoutExpiry(program, program.html))
@@ -129,7 +129,7 @@ function compileParts(
   return program
 }
 
-function checkBlocks(blocks: readonly Block[], report: (sentence: string) => void): void {
+function checkBlocks(blocks: readonly Block[], report: (message: string) => void): void {
   const all = flatten(blocks)
   const count = (wanted: (block: Block) => boolean) => all.filter(wanted).length
   if (count((block) => block.kind === 'heading' && block.level === 1) !== 1)

@@ -16,17 +16,17 @@ const small = `font-size:14px;line-height:21px;color:${light.soft}`
 const wrapWords = 'word-wrap:break-word'
 const breakAnywhere = `word-break:break-all;${wrapWords}`
 
-/** The blocks of the card; whole addresses of buttons come last, under a line. */
-export function htmlOf(blocks: readonly Block[], style: HtmlStyle): Part[] {
+/** The blocks of the card. The whole addresses of its buttons come last, under a line. */
+export function compileCard(blocks: readonly Block[], style: HtmlStyle): Part[] {
   return [...column(blocks, style, 16), ...wholeAddresses(blocks)]
 }
 
 /** The small print under the card. */
-export function footerHtml(blocks: readonly Block[], style: HtmlStyle): Part[] {
+export function compileFooter(blocks: readonly Block[], style: HtmlStyle): Part[] {
   return column(blocks, style, 8)
 }
 
-/** Blocks one under the other: words that announce the code box stand close to it, nothing follows the last one. */
+/** Blocks one under the other. The block before a code box stands close to it; `end` is the gap after the last one. */
 function column(blocks: readonly Block[], style: HtmlStyle, gap: number, end = 0): Part[] {
   return blocks.flatMap((block, index) => {
     const next = blocks[index + 1]
@@ -89,7 +89,7 @@ function element(tag: string, css: string, inner: readonly Part[], attributes = 
   return [`<${tag} ${attributes}style="${css}">`, ...inner, `</${tag}>\n`]
 }
 
-/** A paragraph of its own margins would tear a list apart. */
+/** A paragraph with margins of its own would tear a list apart. */
 function itemHtml(item: readonly Block[], style: HtmlStyle, gap: number): Part[] {
   return item.flatMap((block, index): Part[] => {
     if (block.kind !== 'paragraph') return blockHtml(block, style, gap, 0)

@@ -48,7 +48,7 @@ export interface Frame {
   readonly palette: Palette
 }
 
-/** The whole HTML part: everything but the four slots is fixed now. */
+/** The whole HTML part: all but the four slots is constant from here on. */
 export function fillLayout(layout: Layout, frame: Frame, slots: Record<FilledSlot, readonly Part[]>): Part[] {
   const filled = new Map<string, readonly Part[]>(Object.entries(slots))
   const fixed: Record<string, string> = {

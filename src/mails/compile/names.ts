@@ -1,7 +1,7 @@
-/** Owns what a name in a mail means: a constant, or a slot that a value will fill. */
+/** Owns the meaning of a name in a mail: a constant, or a slot for a value. */
 import { alwaysThere, constantNames, type Source } from '../claims.ts'
 
-/** What a slot shows. */
+/** The content of a slot. */
 export interface Expression {
   /** Index of a source. */
   readonly source: number
@@ -11,7 +11,7 @@ export interface Expression {
   readonly lines: boolean
 }
 
-export type Report = (line: number, sentence: string) => void
+export type Report = (line: number, message: string) => void
 
 export interface Names {
   readonly expressions: readonly Expression[]
@@ -19,7 +19,7 @@ export interface Names {
   constant(name: string): string | undefined
   /** The index of the expression; problems are reported at `line`. */
   slot(name: string, money: string | undefined, lines: boolean, line: number): number
-  /** The index of the expression a condition asks. */
+  /** The index of the expression that decides a condition. */
   test(name: string, line: number): number
   isUsed(name: string): boolean
 }

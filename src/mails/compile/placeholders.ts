@@ -3,14 +3,14 @@
  * `{% if name %}`, `{% unless name %}`, `{% else %}`, `{% endif %}`, `{% endunless %}`.
  *
  * Tags are found before Markdown sees the text, and each is replaced by one private-use character, so that neither
- * language can misread the other. What comes out is a template: literals, slots and branches, filled and never parsed.
+ * language can misread the other. The result is literals, slots and branches, which are filled and never parsed.
  */
 
 import { type Body, joinBody, type Literal } from '../../message.ts'
 
-/** While a mail is compiled: a literal, the index of an expression, or a choice. */
+/** A piece of a mail that is being compiled: a literal, the index of an expression, or a branch. */
 export type Part = string | number | Branch<readonly Part[]>
-/** What is filled: its literals are told apart by identity. */
+/** A compiled part. Each literal is an object, always the same one, so that its encoding can be kept. */
 export type Slots = readonly (Literal | number | Branch<Slots>)[]
 interface Branch<Arm> {
   /** Index of an expression: `yes` when it shows anything. */
@@ -37,13 +37,8 @@ const tagPattern = /\{\{(.*?)\}\}|\{%(.*?)%\}/g
 const valuePattern = /^([a-z_][a-z0-9_.]*)(?:\s*\|\s*(\w+)\s*(?::\s*([a-z_][a-z0-9_]*))?)?$/
 const ifPattern = /^(if|unless)\s+([a-z_][a-z0-9_.]*)$/
 
-/** Replaces the tags of one line, appending what they mean to `tags`. `report` hears what is wrong with them. */
-export function markTags(
-  text: string,
-  line: number,
-  tags: Tag[],
-  report: (sentence: string) => void,
-): string {
+/** Replaces the tags of one line and appends their meaning to `tags`. */
+export function markTags(text: string, line: number, tags: Tag[], report: (message: string) => void): string {
   if (marks.test(text)) report('private-use characters (U+E000 to U+F8FF) cannot stand in a mail')
   const marked = text.replace(tagPattern, (whole: string, value?: string, command?: string) => {
     const tag = value === undefined ? readCommand(command!.trim(), line) : readValue(value.trim(), line)
@@ -57,7 +52,7 @@ export function markTags(
   return marked
 }
 
-/** The tag a character stands for, when it stands for one. */
+/** `undefined` when the character stands for no tag. */
 export function tagAt(character: string, tags: readonly Tag[]): Tag | undefined {
   return tags[character.charCodeAt(0) - firstMark]
 }
@@ -81,7 +76,7 @@ function readCommand(text: string, line: number): Tag | string {
   return { kind: 'if', line, name: match[2]!, negate: match[1] === 'unless' }
 }
 
-/** Builds a tree of parts and branches from what is written and opened in order. */
+/** Builds a tree of parts and branches. */
 export interface Writer<T> {
   readonly root: T[]
   add(part: T): void
@@ -131,7 +126,7 @@ export function treeWriter<T>(branch: (finished: OpenBranch<T>) => T): Writer<T>
   }
 }
 
-/** Joins neighbouring literals, and lifts the root of a template out of its writer. */
+/** Joins neighbouring literals. */
 export function templateOf(parts: readonly Part[]): Slots {
   const joined: Part[] = []
   for (const part of parts) {

@@ -1,4 +1,4 @@
-/** Owns the text part: blocks of words in 72 columns, as a person would type them. */
+/** Owns the text part: how blocks become lines of at most 72 columns. */
 import type { Block, Fact, Href, Inline } from './blocks.ts'
 import { fill, isLiteral, templateOf, type Part, type Slots } from './placeholders.ts'
 
@@ -6,12 +6,12 @@ export const textWidth = 72
 
 export interface TextParagraph {
   readonly content: Slots
-  /** What stands before the first line and before each further one. */
+  /** Indents of the first line and of each further one. */
   readonly first: string
   readonly rest: string
   /** A blank line before it. */
   readonly gap: boolean
-  /** `false` for what must stay in one piece: a link, a key. */
+  /** `false` for a link and a key, which must stay in one piece. */
   readonly wrap: boolean
   /** Repeated under the last line, as long as that is. */
   readonly underline: string
@@ -35,7 +35,7 @@ interface Place {
 }
 const margin: Place = { first: '', rest: '', gap: true }
 
-export function textOf(blocks: readonly Block[], place: Place = margin): TextBlock[] {
+export function compileText(blocks: readonly Block[], place: Place = margin): TextBlock[] {
   return blocks.flatMap((block, index) => {
     const here = index === 0 ? place : { ...place, first: place.rest }
     return blockText(block, here)
@@ -56,18 +56,18 @@ function blockText(block: Block, place: Place): TextBlock[] {
     case 'code':
       return [paragraph(wordsOf(block.inner), { ...place, first: `${place.first}    ` }, { wrap: false })]
     case 'quote':
-      return textOf(block.blocks, { first: `${place.first}> `, rest: `${place.rest}> `, gap: place.gap })
+      return compileText(block.blocks, { first: `${place.first}> `, rest: `${place.rest}> `, gap: place.gap })
     case 'list':
       return block.items.flatMap((item, index) => {
         const bullet = block.ordered ? `${block.start + index}. ` : '- '
         const start = index === 0 ? place.first : place.rest
         const rest = place.rest + ' '.repeat(bullet.length)
-        return textOf(item, { first: start + bullet, rest, gap: place.gap && index === 0 })
+        return compileText(item, { first: start + bullet, rest, gap: place.gap && index === 0 })
       })
     case 'facts':
       return [{ group: block.rows.flatMap((row, index) => factText(row, index, place)), gap: place.gap }]
     case 'choice':
-      return [{ test: block.test, yes: textOf(block.yes, place), no: textOf(block.no, place) }]
+      return [{ test: block.test, yes: compileText(block.yes, place), no: compileText(block.no, place) }]
     default:
       return [{ lines: '---\n', gap: true }]
   }
@@ -112,7 +112,7 @@ function linksIn(inner: readonly Inline[]): Href[] {
   })
 }
 
-/** Lays out at start whatever does not depend on a value. */
+/** A paragraph that holds no value is laid out at start. */
 function settleBlock(block: TextParagraph): TextBlock {
   const fixed = block.content.every(isLiteral)
   return fixed ? { lines: layOut(block, fill(block.content, [], [])), gap: block.gap } : block
