@@ -42,7 +42,7 @@ const mebibyte = 1024 * 1024
 /** Opens the inbox. Rejects with the socket's own error when the port cannot be had. */
 export async function openInbox(options: InboxOptions = {}): Promise<Inbox> {
   const { maxBytes = mebibyte, host = '127.0.0.1', port = 0, now = () => new Date() } = options
-  const shelf = mailShelf(options.max ?? 200, options.maxTotalBytes ?? 32 * mebibyte)
+  const mails = boundedMails(options.max ?? 200, options.maxTotalBytes ?? 32 * mebibyte)
   // Loaded here and not above: it takes some 70 ms, which a service with a relay of its own never has to pay.
   const smtp = await import('smtp-server')
   const server = new smtp.SMTPServer({
@@ -68,21 +68,21 @@ export async function openInbox(options: InboxOptions = {}): Promise<Inbox> {
         if (stream.sizeExceeded) return done()
         const id = randomBytes(5).toString('hex')
         const { envelope } = session
-        shelf.keep({ id, receivedAt: now(), envelope: addressesOf(envelope), source: Buffer.concat(chunks) })
+        mails.keep({ id, receivedAt: now(), envelope: addressesOf(envelope), source: Buffer.concat(chunks) })
         return done(null, `Kept as ${id}`)
       })
     },
   })
   return {
     port: await listen(server, port, host),
-    list: shelf.list,
-    find: shelf.find,
-    clear: shelf.clear,
+    list: mails.list,
+    find: mails.find,
+    clear: mails.clear,
     close: () => new Promise((resolve) => server.close(resolve)),
   }
 }
 
-function mailShelf(max: number, maxTotalBytes: number) {
+function boundedMails(max: number, maxTotalBytes: number) {
   const mails = new Map<string, InboxMail>()
   let totalBytes = 0
   return {

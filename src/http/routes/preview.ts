@@ -48,7 +48,7 @@ const loginSchema = z.strictObject({ token: z.string().min(1).max(1_000) })
 export async function previewRoutes(app: FastifyInstance, options: PreviewRoutesOptions) {
   const { catalogue, buildMime, sendToInbox, adminToken, now = Date.now } = options
   const page = await loadPage('preview.html', [...servedPage, "frame-src 'self'", "form-action 'self'"])
-  const listed = galleryShelf(now)
+  const galleryFor = galleryCache(now)
   const oneBody = { bodyLimit: maxBody }
 
   app.addHook('onRequest', async (request, reply) => {
@@ -61,7 +61,7 @@ export async function previewRoutes(app: FastifyInstance, options: PreviewRoutes
   app.get('/preview', async (_request, reply) => sendPage(reply, page))
 
   app.get('/preview/mails', async () => ({
-    ...listed(catalogue),
+    ...galleryFor(catalogue),
     problems: (catalogue.problems ?? []).map(formatProblem),
     inbox: sendToInbox !== undefined,
     guarded: adminToken !== undefined,
@@ -149,14 +149,14 @@ async function guard(app: FastifyInstance, adminToken: string, now: () => number
 }
 
 /** The list is rendered once for each state of the catalogue, because the page asks for it every other second. */
-function galleryShelf(now: () => number) {
+function galleryCache(now: () => number) {
   const started = randomId()
   let count = 0
-  let seen: readonly MailTemplate[] | undefined
+  let renderedFrom: readonly MailTemplate[] | undefined
   let mails: readonly GalleryEntry[] = []
   return (catalogue: Catalogue) => {
-    if (catalogue.mails !== seen) {
-      seen = catalogue.mails
+    if (catalogue.mails !== renderedFrom) {
+      renderedFrom = catalogue.mails
       mails = galleryOf(catalogue, now())
       count++
     }
