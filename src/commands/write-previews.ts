@@ -9,9 +9,12 @@ import type { MailTemplate } from '../mails/catalogue.ts'
 import { mimeBuilder } from '../mime/mime.ts'
 import { detailOf, galleryOf, type PreviewParts } from '../mails/preview.ts'
 import { sampleClaims } from '../mails/sample.ts'
-import { loadPage } from '../http/page.ts'
+import { loadPage } from '../html-page.ts'
 import { formatProblem } from '../mails/problem.ts'
 import { mailsFolder, problemsFromHere, readMails } from './mail-folder.ts'
+
+/** The page of `/preview`. */
+const previewPage = new URL('../http/routes/preview.html', import.meta.url)
 
 export interface WritePreviewsOptions {
   readonly out: string
@@ -65,7 +68,7 @@ async function writeMails(mails: readonly MailTemplate[], out: string, parts: Pr
 
 /** Puts the data into a script block of type JSON; `<` is escaped, so that no text in the data can end the block. */
 async function indexPage(gallery: object): Promise<string> {
-  const { html, policy } = await loadPage('preview.html', ["frame-src 'self' file:", "form-action 'none'"])
+  const { html, policy } = await loadPage(previewPage, ["frame-src 'self' file:", "form-action 'none'"])
   const data = JSON.stringify(gallery).replaceAll('<', '\\u003c')
   const meta = `<meta http-equiv="Content-Security-Policy" content="${policy}">`
   return html

@@ -1,16 +1,9 @@
 /**
- * Owns how pages are served: ours under a policy that allows their own style and script, by hash; the HTML of a mail,
- * which is foreign, in a sandbox without scripts, forms or network.
+ * Owns how pages are served: our own under the policy that belongs to them; the HTML of a mail, which is foreign, in a
+ * sandbox without scripts, forms or network.
  */
-import { createHash } from 'node:crypto'
-import { readFile } from 'node:fs/promises'
 import type { FastifyReply } from 'fastify'
-
-export interface Page {
-  readonly html: string
-  /** A Content-Security-Policy. */
-  readonly policy: string
-}
+import type { HtmlPage } from '../html-page.ts'
 
 /** For everything at and under a page; a page and a frame then name a policy of their own. */
 export const pageHeaders = {
@@ -35,21 +28,7 @@ export const foreignFrame = {
   'referrer-policy': 'no-referrer',
 } as const
 
-/** `file` lies beside the routes. `directives` come on top of what every page of ours is allowed. */
-export async function loadPage(file: string, directives: readonly string[] = []): Promise<Page> {
-  const html = await readFile(new URL(`routes/${file}`, import.meta.url), 'utf8')
-  const policy = [
-    "default-src 'none'",
-    `script-src ${hashOf('script', html)}`,
-    `style-src ${hashOf('style', html)}`,
-    'img-src data:',
-    "base-uri 'none'",
-    ...directives,
-  ].join('; ')
-  return { html, policy }
-}
-
-export function sendPage(reply: FastifyReply, { html, policy }: Page): FastifyReply {
+export function sendPage(reply: FastifyReply, { html, policy }: HtmlPage): FastifyReply {
   return reply.type('text/html; charset=utf-8').header('content-security-policy', policy).send(html)
 }
 
@@ -61,10 +40,4 @@ export function openLinksOutside(html: string): string {
   if (!place) return base + html
   const at = place.index + place[0].length
   return html.slice(0, at) + base + html.slice(at)
-}
-
-function hashOf(tag: 'script' | 'style', html: string): string {
-  const start = html.indexOf(`<${tag}>`) + tag.length + 2
-  const content = html.slice(start, html.indexOf(`</${tag}>`, start))
-  return `'sha256-${createHash('sha256').update(content).digest('base64')}'`
 }

@@ -8,7 +8,8 @@ import { MailerError } from '../../errors.ts'
 import type { Inbox, InboxMail } from '../../dev/inbox-server.ts'
 import { readMail, summarizeMail } from './inbox-mail.ts'
 import { escapeHtml } from '../../escape-html.ts'
-import { foreignFrame, loadPage, openLinksOutside, pageHeaders, sendPage, servedPage } from '../page.ts'
+import { loadPage } from '../../html-page.ts'
+import { foreignFrame, openLinksOutside, pageHeaders, sendPage, servedPage } from '../page.ts'
 
 export interface InboxRoutesOptions {
   readonly inbox: Inbox
@@ -22,7 +23,11 @@ interface ById {
 
 /** Fastify plugin. An unknown id throws `not_found`; the app's error handler answers it. */
 export async function inboxRoutes(app: FastifyInstance, { inbox, hint = '' }: InboxRoutesOptions) {
-  const page = await loadPage('inbox.html', [...servedPage, "frame-src 'self'", "form-action 'none'"])
+  const page = await loadPage(new URL('inbox.html', import.meta.url), [
+    ...servedPage,
+    "frame-src 'self'",
+    "form-action 'none'",
+  ])
 
   const mailOf = (id: string): InboxMail => {
     const mail = inbox.find(id)

@@ -2,7 +2,8 @@
 import type { FastifyInstance } from 'fastify'
 import packageJson from '../../../package.json' with { type: 'json' }
 import { openApi } from '../api-description.ts'
-import { loadPage, pageHeaders, sendPage, servedPage } from '../page.ts'
+import { loadPage } from '../../html-page.ts'
+import { pageHeaders, sendPage, servedPage } from '../page.ts'
 
 export interface OpenApiOptions {
   readonly withPage: boolean
@@ -12,6 +13,6 @@ export async function openApiRoutes(app: FastifyInstance, { withPage }: OpenApiO
   const description = openApi(packageJson.version)
   app.get('/openapi.json', () => description)
   if (!withPage) return
-  const page = await loadPage('docs.html', servedPage)
+  const page = await loadPage(new URL('docs.html', import.meta.url), servedPage)
   app.get('/docs', (_request, reply) => sendPage(reply.headers(pageHeaders), page))
 }

@@ -20,7 +20,8 @@ import { formatProblem, type Problem } from '../../mails/problem.ts'
 import { sampleClaims } from '../../mails/sample.ts'
 import { joinBody, type Message, type Receipt } from '../../message.ts'
 import { adminGate } from '../admin-gate.ts'
-import { foreignFrame, loadPage, openLinksOutside, pageHeaders, sendPage, servedPage } from '../page.ts'
+import { loadPage } from '../../html-page.ts'
+import { foreignFrame, openLinksOutside, pageHeaders, sendPage, servedPage } from '../page.ts'
 
 export interface PreviewRoutesOptions {
   /** Asked anew for each request, so a catalogue that follows its files is shown as it is. */
@@ -47,7 +48,11 @@ const loginSchema = z.strictObject({ token: z.string().min(1).max(1_000) })
 /** Fastify plugin. What it throws are `MailerError`s for the app's error handler. */
 export async function previewRoutes(app: FastifyInstance, options: PreviewRoutesOptions) {
   const { catalogue, buildMime, sendToInbox, adminToken, now = Date.now } = options
-  const page = await loadPage('preview.html', [...servedPage, "frame-src 'self'", "form-action 'self'"])
+  const page = await loadPage(new URL('preview.html', import.meta.url), [
+    ...servedPage,
+    "frame-src 'self'",
+    "form-action 'self'",
+  ])
   const galleryFor = galleryCache(now)
   const oneBody = { bodyLimit: maxBody }
 
@@ -125,7 +130,10 @@ export async function previewRoutes(app: FastifyInstance, options: PreviewRoutes
 /** Puts everything behind the admin token; whoever asks for the page without it gets the way in. */
 async function guard(app: FastifyInstance, adminToken: string, now: () => number) {
   const gate = adminGate(adminToken, now)
-  const login = await loadPage('preview-login.html', [...servedPage, "form-action 'none'"])
+  const login = await loadPage(new URL('preview-login.html', import.meta.url), [
+    ...servedPage,
+    "form-action 'none'",
+  ])
 
   app.addHook('onRequest', async (request, reply) => {
     const { url } = request.routeOptions
