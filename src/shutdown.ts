@@ -1,5 +1,4 @@
-/** Owns the service's end: what it is told by, and that what was begun comes to its end first, in time. */
-import { setTimeout as sleep } from 'node:timers/promises'
+/** Owns the shutdown: which signals begin it, the order of its steps, and how long each of them may take. */
 import closeWithGrace from 'close-with-grace'
 import type { FastifyInstance } from 'fastify'
 import { describeError, type Log } from './log.ts'
@@ -7,14 +6,15 @@ import type { Transport } from './message.ts'
 import type { Outbox } from './outbox/api.ts'
 import type { Pump } from './outbox/pump.ts'
 import type { Inbox } from './dev/inbox-server.ts'
+import { within } from './timers.ts'
 
-/** Heroku kills 30 s after SIGTERM. A mail on its way takes 20 s at most, and its end must still reach the store. */
+/** Heroku kills 30 s after SIGTERM. A running try takes 20 s at most, and its receipt must still reach the store. */
 const graceMs = 24_500
 const attemptGraceMs = 20_500
 const storeGraceMs = 23_000
 /**
- * A group of processes that is stopped hears it from the terminal or the platform, and once more from npm, which passes
- * it on: the second time must not cut what may still end. A person who presses Ctrl-C again means it.
+ * A terminal or a platform signals every process of a group, and npm passes its own signal on as well, so the service
+ * gets one signal twice. The second must not cut off running tries. A SIGINT that comes later is a person's second Ctrl-C.
  */
 const signalsNpmRepeats = ['SIGTERM', 'SIGINT'] as const
 const secondCtrlCAfterMs = 1_000
@@ -28,19 +28,19 @@ export interface ShutdownParts {
   readonly log: Log
 }
 
-/** From now on a signal or a crash ends the process: with 0 when it was told to and all came to its end, else with 1. */
+/** From now on a signal or a crash ends the process: with 0 after a signal and an orderly shutdown, else with 1. */
 export function shutDownInOrder({ app, pump, transport, outbox, inbox, log }: ShutdownParts): void {
-  let heard: { signal: NodeJS.Signals; at: number } | undefined
+  let first: { signal: NodeJS.Signals; at: number } | undefined
 
-  async function end(): Promise<void> {
+  async function stopParts(): Promise<void> {
     const begun = Date.now()
-    // nothing begins any more: what had not reached the relay yet goes to another replica, what runs ends in its time
+    // nothing new begins: mails that have not reached the relay go to another replica, running tries may finish
     await Promise.all([app.close(), pump.stop(attemptGraceMs), transport.close()])
-    // the last receipts are on their way to `settle`
+    // lets the last receipts reach `settle`
     await new Promise(setImmediate)
-    // a store that hangs may not cost the orderly end: what it has not heard, the lease tells the next replica
+    // a hanging store must not prevent the rest: a mail it does not settle goes to the next replica when its lease ends
     const leftMs = storeGraceMs - (Date.now() - begun)
-    await Promise.race([outbox.close(leftMs - 500), sleep(leftMs)])
+    await within(leftMs, outbox.close(leftMs - 500))
     await inbox?.close()
     await new Promise((flushed) => log.flush(flushed))
   }
@@ -50,18 +50,18 @@ export function shutDownInOrder({ app, pump, transport, outbox, inbox, log }: Sh
       log.error(typeof bug === 'string' ? { reason: bug } : { bug: describeError(bug) }, 'stopping failed'),
   }
   const grace = { delay: graceMs, logger, skip: [...signalsNpmRepeats] }
-  const { close } = closeWithGrace(grace, async ({ err, signal = heard?.signal }) => {
-    heard ??= { signal: 'SIGTERM', at: Date.now() }
+  const { close } = closeWithGrace(grace, async ({ err, signal = first?.signal }) => {
+    first ??= { signal: 'SIGTERM', at: Date.now() }
     if (err) log.fatal({ bug: describeError(err) }, 'crash')
     else log.info({ signal }, 'stopping')
-    await end()
+    await stopParts()
   })
   for (const signal of signalsNpmRepeats)
     process.on(signal, () => {
-      const insists = heard && signal === 'SIGINT' && Date.now() - heard.at > secondCtrlCAfterMs
-      if (insists) process.exit(1)
-      if (heard) return
-      heard = { signal, at: Date.now() }
+      const isSecondCtrlC = first && signal === 'SIGINT' && Date.now() - first.at > secondCtrlCAfterMs
+      if (isSecondCtrlC) process.exit(1)
+      if (first) return
+      first = { signal, at: Date.now() }
       close()
     })
 }

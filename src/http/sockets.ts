@@ -1,6 +1,6 @@
 /**
- * Owns what Node leaves to us below the requests: what is no HTTP gets an answer too, none is taken for that of another
- * request, and a stop waits for no connection that only hangs.
+ * Owns what happens on connections below the requests. Answers bytes that are not HTTP, never on a connection that still owes a reply (the answer would be taken for that
+ * reply), and closes idle or stuck connections on shutdown.
  */
 import type { Socket } from 'node:net'
 import type { FastifyInstance, FastifyRequest } from 'fastify'
@@ -17,23 +17,23 @@ export interface SocketParts {
 }
 
 export interface Sockets {
-  /** For Fastify's option, which is wanted before there is an app. */
+  /** For the option of Fastify, which is needed before the app exists. */
   readonly clientErrorHandler: (error: Error & { code?: string }, socket: Socket) => void
-  /** Before any other hook: a service that stops takes no request. */
+  /** To be called before any other hook, because a stopping service refuses every request. */
   watch(app: FastifyInstance): void
 }
 
-/** How long a stop waits for the rest of a request. */
+/** How long the shutdown waits for the rest of a request. */
 const uploadGraceMs = 1_000
 
 export function socketKeeper({ log, meter }: SocketParts): Sockets {
   /** Requests without an answer yet. */
   const running = new Set<FastifyRequest>()
-  /** Connections on which something followed that is no HTTP, or a CONNECT. */
+  /** Connections on which bytes that are not HTTP, or a CONNECT, followed a request. */
   const broken = new WeakSet<Socket>()
 
   return {
-    /** What Node could not read as HTTP never becomes a request. */
+    /** Bytes that Node cannot read as HTTP never become a request. */
     clientErrorHandler(error, socket) {
       if (error.code === 'ECONNRESET' || socket.destroyed) return
       if (endsAfterAnswer(socket)) return
@@ -53,9 +53,9 @@ export function socketKeeper({ log, meter }: SocketParts): Sockets {
       app.addHook('preClose', async () => {
         const uploadsUntil = performance.now() + uploadGraceMs
         closing = setInterval(() => {
-          // a connection whose last request was running at the stop would otherwise be kept alive for a minute
+          // a connection whose last request was running when the shutdown began would live for a minute more
           server.closeIdleConnections()
-          // and one that never sends the rest of its request for ever: Node's own limits end with the listening
+          // a connection that never sends the rest of its request would live for ever: Node no longer checks its limits
           const whole = [...running].some(({ raw }) => raw.complete)
           if (!whole && performance.now() > uploadsUntil) server.closeAllConnections()
         }, 100)
@@ -82,7 +82,7 @@ export function socketKeeper({ log, meter }: SocketParts): Sockets {
     return owed
   }
 
-  /** The last answer on a connection that has no request we could reply to. */
+  /** The last answer on a connection without a request to reply to. */
   function answerSocket(socket: Socket, failure: MailerError): void {
     const { status: usual, answer } = failureAnswer(failure)
     const { code } = answer
