@@ -119,6 +119,13 @@ export const deliverySchema = answerSchema.extend({
   expires: time,
 })
 
+export type AcceptedAnswer = Answer & { readonly code: 'sent' | 'queued'; readonly id: string }
+
+/** The answer to a mail that is sent, or stored to be sent. Its status is 200 or 202. */
+export function acceptedAnswer(code: AcceptedAnswer['code'], id: string): AcceptedAnswer {
+  return { error: 0, msg: code === 'sent' ? 'Ok' : 'Queued', code, id }
+}
+
 /** The answer to anything thrown. What is not a `MailerError` is a bug of ours, and says nothing. */
 export function failureAnswer(error: unknown): { status: number; answer: Answer } {
   const failure = error instanceof MailerError ? error : new MailerError('internal')

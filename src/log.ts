@@ -5,10 +5,36 @@
  * So nothing here takes such an object whole; an unexpected error leaves its class, its code and its stack frames.
  */
 import { pino, type DestinationStream, type Logger } from 'pino'
+import type { ReceiptFacts } from './message.ts'
 
 export type Log = Logger
 
-/** Who does not read the log loses lines, not the service. */
+/** The fields of a request's one line. None of them identifies a person. */
+export interface LineFields extends Partial<ReceiptFacts> {
+  readonly app?: string
+  readonly kind?: string
+  readonly locale?: string
+  readonly id?: string
+  /** Of the recipient. */
+  readonly domain?: string
+  /** The caller still signs with the secret that is being replaced. */
+  readonly secret?: 'previous'
+  /** An earlier request of the same token has the mail. */
+  readonly repeated?: true
+  /** How long the request took. */
+  readonly ms?: number
+}
+
+/** The one line that a request leaves in the log: each step of its way adds what it knows. */
+export class LogLine {
+  readonly fields: LineFields = {}
+
+  add(more: LineFields): void {
+    Object.assign(this.fields, more)
+  }
+}
+
+/** If stdout is not read, lines beyond this are dropped; the service does not block. */
 const maxLogBytes = 8 * 1024 * 1024
 
 /** Readable lines on a terminal, one JSON object a line everywhere else. */
@@ -17,7 +43,7 @@ export async function openLog(level: string): Promise<Log> {
   return pino({ level, base: null }, destination ?? bufferedOutput())
 }
 
-/** A write for many lines instead of one for each. Whoever ends the process flushes first. */
+/** One write for many lines. The code that ends the process flushes first. */
 function bufferedOutput(): DestinationStream {
   return pino.destination({
     dest: 1,

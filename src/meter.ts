@@ -1,12 +1,11 @@
-/** Owns what the parts may have measured: three verbs, and the meter that measures nothing. */
+/** Owns what can be measured: the verbs of a meter, and the meter that measures nothing. */
 import type { Message, Receipt } from './message.ts'
 
 export type Stage = 'verify' | 'render' | 'store'
 
-/** What the parts tell. */
 export interface Meter {
-  /** Runs `work` and notes how long it took until its result stood; what throws or rejects is not noted. */
-  timed<T>(stage: Stage, work: () => T): T
+  /** `work`, which now also records how long it takes until it returns or resolves. A failure is not recorded. */
+  timing<A extends unknown[], T>(stage: Stage, work: (...args: A) => T): (...args: A) => T
   /** One answer. `route` is the route's pattern, never a path. */
   answered(route: string | undefined, status: number, code: string): void
   /** One try at one relay, as `failover` hears of it. */
@@ -14,7 +13,7 @@ export interface Meter {
 }
 
 export const silentMeter: Meter = {
-  timed: (_stage, work) => work(),
+  timing: (_stage, work) => work,
   answered: () => undefined,
   tried: () => undefined,
 }

@@ -2,24 +2,37 @@
  * Owns what is counted and timed, in Prometheus' words. Label values come from fixed sets, the configuration, the
  * catalogue and the route table: nothing a caller sends can become one.
  *
- * Nothing is registered until `openMetrics`; the parts are given `silentMeter` when nobody measures.
+ * Nothing is registered until `openMetrics`; without it the parts are composed with `silentMeter`.
  */
-import type { Meter, Stage } from './meter.ts'
 import { monitorEventLoopDelay } from 'node:perf_hooks'
 import type { Gauge, Histogram } from 'prom-client'
 import type { FailureCode } from './errors.ts'
-import type { Outbox, Stats } from './outbox/api.ts'
-import type { BreakerState } from './transport/breaker.ts'
-import type { Failover } from './transport/failover.ts'
+import type { PoolUse } from './message.ts'
+import type { Meter, Stage } from './meter.ts'
+import { within } from './timers.ts'
 
+const breakerStates = ['closed', 'open', 'half_open'] as const
+
+interface Stats {
+  readonly sending: number
+  readonly queued: number
+  readonly dead: number
+  /** When the oldest unsent mail was accepted, epoch ms. */
+  readonly oldest: number | undefined
+}
+
+/** What a scrape reads, of the outbox and of the relays. */
 export interface WatchedParts {
-  readonly outbox: Pick<Outbox, 'stats' | 'trouble'>
-  readonly transport: Pick<Failover, 'breakers' | 'pools'>
+  readonly outbox: { stats(): Promise<Stats>; trouble(): string | undefined }
+  readonly transport: {
+    breakers(): readonly { readonly relay: string; readonly breaker: (typeof breakerStates)[number] }[]
+    pools(): readonly ({ readonly relay: string } & PoolUse)[]
+  }
   readonly now?: () => number
 }
 
 export interface Metrics extends Meter {
-  /** From now on a scrape also asks these. */
+  /** From now on a scrape also reads these. */
   watch(parts: WatchedParts): void
   /** One scrape, in the text format. Takes little more than a second, whatever the store does. */
   text(): Promise<string>
@@ -39,14 +52,13 @@ const rejections = new Set<string>([
 ] satisfies FailureCode[])
 /** The routes of apps: elsewhere the same codes speak of the admin token. */
 const callers = /^\/(?:emailservice|deliveries)/
-const breakerStates = ['closed', 'open', 'half_open'] as const satisfies BreakerState[]
 const statsEveryMs = 5_000
 const statsWithinMs = 1_000
 const lagEveryMs = 20
 
 /** A registry of its own, so that two services in one process do not meet in it. */
 export async function openMetrics(): Promise<Metrics> {
-  // loaded only where somebody measures
+  // loaded only where METRICS is on
   const { Counter, Gauge, Histogram, Registry } = await import('prom-client')
   const registry = new Registry()
   const registers = [registry]
@@ -79,13 +91,16 @@ export async function openMetrics(): Promise<Metrics> {
   watchEventLoop(gauge)
 
   return {
-    timed(stage, work) {
-      const since = performance.now()
-      const note = () => stages[stage].observe((performance.now() - since) / 1_000)
-      const result = work()
-      if (result instanceof Promise) void result.then(note, () => undefined)
-      else note()
-      return result
+    timing: (stage, work) => {
+      const histogram = stages[stage]
+      return (...args) => {
+        const since = performance.now()
+        const record = () => histogram.observe((performance.now() - since) / 1_000)
+        const result = work(...args)
+        if (result instanceof Promise) void result.then(record, () => undefined)
+        else record()
+        return result
+      }
     },
     answered(route = 'none', status, code) {
       requests.inc({ route, status, code })
@@ -139,32 +154,30 @@ function watchOutbox(gauge: NewGauge, outbox: WatchedParts['outbox'], now: () =>
   })
 }
 
-/** Asks the store every 5 s at most, one question at a time; `undefined` while it is down or too slow. */
+/** Reads the store every 5 s at most, never twice at once; `undefined` while it is down or too slow. */
 function latestStats(outbox: WatchedParts['outbox'], now: () => number): () => Promise<Stats | undefined> {
-  let asked = -Infinity
-  let asking = false
+  let lastReadAt = -Infinity
+  let isReading = false
   let latest: Promise<Stats | undefined> = Promise.resolve(undefined)
 
-  async function ask(): Promise<Stats | undefined> {
+  async function read(): Promise<Stats | undefined> {
     try {
       return await outbox.stats()
     } catch {
       return undefined
     } finally {
-      asking = false
+      isReading = false
     }
   }
 
   return async () => {
     if (outbox.trouble() !== undefined) return undefined
-    if (!asking && now() - asked >= statsEveryMs) {
-      asking = true
-      asked = now()
-      latest = ask()
+    if (!isReading && now() - lastReadAt >= statsEveryMs) {
+      isReading = true
+      lastReadAt = now()
+      latest = read()
     }
-    const late = Promise.withResolvers<undefined>()
-    const timer = setTimeout(() => late.resolve(undefined), statsWithinMs)
-    return Promise.race([latest, late.promise]).finally(() => clearTimeout(timer))
+    return within(statsWithinMs, latest)
   }
 }
 

@@ -1,5 +1,7 @@
-/** Owns the service's beginning: environment → parts → listening. */
-import { buildApp } from './http/app.ts'
+/** Owns the service's start: environment → parts → one composition → listening. */
+import type { KeyObject } from 'node:crypto'
+import type { FastifyInstance } from 'fastify'
+import { type AppParts, buildApp } from './http/app.ts'
 import { relayLog, retrier } from './delivery/retry.ts'
 import { ConfigError, problemLine } from './config/config-error.ts'
 import type { RelayConfig } from './relay-config.ts'
@@ -7,33 +9,97 @@ import { type Config, readConfig } from './config/config.ts'
 import { type DeliverParts, deliverer } from './delivery/deliver.ts'
 import { shutDownInOrder } from './shutdown.ts'
 import { describeError, type Log, openLog } from './log.ts'
-import { catalogueOptions, loadCatalogue } from './mails/catalogue.ts'
+import { type Catalogue, catalogueOptions, loadCatalogue } from './mails/catalogue.ts'
+import { draftMail } from './mails/render.ts'
+import type { Transport } from './message.ts'
+import { silentMeter } from './meter.ts'
+import type { Outbox } from './outbox/api.ts'
+import { portOf } from './port.ts'
+import { verifyToken } from './token.ts'
 import { liveCatalogue } from './mails/live.ts'
 import { CatalogueError, formatProblem } from './mails/problem.ts'
 import { mimeBuilder } from './mime/mime.ts'
 import { openMetrics } from './metrics.ts'
 import { OutboxError } from './outbox/reconnect.ts'
 import { openOutbox } from './outbox/outbox.ts'
-import { type PumpOptions, startPump } from './outbox/pump.ts'
+import { type Pump, type PumpOptions, startPump } from './outbox/pump.ts'
 import { engineOf } from './outbox/store/choose-engine.ts'
 import { failover, type FailoverOptions } from './transport/failover.ts'
 import type { Inbox } from './dev/inbox-server.ts'
 import { relayTransport } from './transport/relays.ts'
 import type { SmtpOptions } from './transport/smtp.ts'
-import { localUrl, sampleCommand, welcome } from './dev/banner.ts'
+import { banner, localUrl, sampleCommand } from './dev/banner.ts'
 
-/** How fast time passes and how long things may take. A test hurries; the service itself never does. */
-export interface Pace {
+/** Other times than the service's own, for tests. */
+export interface Timings {
   readonly clock?: () => number
-  readonly flow?: Pick<DeliverParts, 'inlineMs'>
-  readonly pump?: Pick<PumpOptions, 'everyMs'>
-  readonly relays?: Pick<FailoverOptions, 'totalMs' | 'handoverMs' | 'breaker'>
-  readonly smtp?: Pick<SmtpOptions, 'connectMs'>
+  readonly deliver?: Pick<DeliverParts, 'inlineMs'> | undefined
+  readonly pump?: Pick<PumpOptions, 'everyMs'> | undefined
+  readonly relays?: Pick<FailoverOptions, 'totalMs' | 'handoverMs' | 'breaker'> | undefined
+  readonly smtp?: Pick<SmtpOptions, 'connectMs'> | undefined
 }
 
-/** Resolves when the service listens; from then on it ends itself, and the process, on SIGTERM. */
-export async function start(config: Config, log: Log, pace: Pace = {}): Promise<void> {
-  const { clock = Date.now } = pace
+/** What a service is composed of. */
+export interface ServiceParts {
+  readonly keysOf: (app?: string) => readonly KeyObject[]
+  readonly catalogue: Catalogue
+  readonly outbox: Outbox
+  /** In the order in which they are tried. */
+  readonly transports: readonly Transport[]
+  readonly log: Log
+  /** Without them: the mail routes, the deliveries, the health and the description of the API. */
+  readonly routes?: Pick<
+    AppParts,
+    'inbox' | 'docs' | 'preview' | 'metrics' | 'redirectHttp' | 'trustedProxies'
+  >
+}
+
+export interface Service {
+  readonly app: FastifyInstance
+  readonly transport: Transport
+  /** Begins to try again what waits in the outbox. */
+  readonly startPump: () => Pump
+}
+
+/** Joins the parts. Both the running service and the app of the tests are joined here, and nowhere else. */
+export async function composeService(parts: ServiceParts, timings: Timings = {}): Promise<Service> {
+  const { keysOf, catalogue, transports, log, routes } = parts
+  const { clock: now = Date.now } = timings
+  const metrics = routes?.metrics?.metrics
+  const meter = metrics ?? silentMeter
+  // with a single relay, the line of the request says it all
+  const logTry = transports.length > 1 ? relayLog(log) : undefined
+  const transport = failover(transports, {
+    heard(...receipt) {
+      meter.tried(...receipt)
+      logTry?.(...receipt)
+    },
+    ...timings.relays,
+  })
+  const outbox = { ...parts.outbox, accept: meter.timing('store', parts.outbox.accept) }
+  metrics?.watch({ outbox, transport })
+  const deliver = deliverer({
+    verify: meter.timing('verify', (app, token) => verifyToken(token, keysOf(app), now())),
+    draft: meter.timing('render', draftMail),
+    catalogue,
+    outbox,
+    transport,
+    log,
+    now,
+    ...timings.deliver,
+  })
+  const attempt = retrier({ catalogue, transport, log, now })
+  const preview = routes?.preview && { sendToInbox: routes.inbox && transport.send, ...routes.preview }
+  return {
+    app: await buildApp({ deliver, keysOf, outbox, transport, log, ...routes, preview }),
+    transport,
+    startPump: () => startPump({ outbox, attempt, ready: transport.ready, log, clock: now, ...timings.pump }),
+  }
+}
+
+/** Resolves when the service listens. From then on SIGTERM ends it, and the process with it. */
+export async function start(config: Config, log: Log, timings: Timings = {}): Promise<void> {
+  const { keysOf, adminToken, sender } = config
   for (const warning of config.warnings) log.warn(problemLine(warning))
   // its thread starts while this one reads the mails
   const opening = openOutbox({
@@ -41,9 +107,9 @@ export async function start(config: Config, log: Log, pace: Pace = {}): Promise<
     secrets: config.sealSecrets,
     limits: config.limits,
     log,
-    clock,
+    clock: timings.clock ?? Date.now,
   })
-  // what it rejects with is heard below
+  // a rejection is handled where it is awaited, below
   opening.catch(() => undefined)
   const readCatalogue = config.production ? loadCatalogue : liveCatalogue
   const catalogue = readCatalogue(catalogueOptions(config))
@@ -51,56 +117,39 @@ export async function start(config: Config, log: Log, pace: Pace = {}): Promise<
   const buildMime = await mimeBuilder()
   const relays = inbox ? [inboxRelay(inbox.port)] : config.relays
   const metrics = config.metrics ? await openMetrics() : undefined
-  // the line of the request tells of a single relay
-  const logTry = relays.length > 1 ? relayLog(log) : undefined
-  const transport = failover(
-    relays.map((relay) =>
-      relayTransport(relay, { buildMime, sender: config.sender.address, smtp: pace.smtp }),
-    ),
-    {
-      heard(...heard) {
-        metrics?.tried(...heard)
-        logTry?.(...heard)
-      },
-      ...pace.relays,
-    },
-  )
   const outbox = await opening
-  metrics?.watch({ outbox, transport })
-  const attempt = retrier({ catalogue, transport, log, now: clock })
-  const pump = startPump({ outbox, attempt, ready: transport.ready, log, clock, ...pace.pump })
-  const [key] = config.keysOf('default')
+  const [key] = keysOf('default')
   let url = localUrl(config.host, config.port)
-  const app = await buildApp({
-    deliver: deliverer({
-      keysOf: config.keysOf,
+  const {
+    app,
+    transport,
+    startPump: startRetries,
+  } = await composeService(
+    {
+      keysOf,
       catalogue,
       outbox,
-      transport,
+      transports: relays.map((relay) =>
+        relayTransport(relay, { buildMime, sender: sender.address, smtp: timings.smtp }),
+      ),
       log,
-      meter: metrics,
-      now: clock,
-      ...pace.flow,
-    }),
-    keysOf: config.keysOf,
-    outbox,
-    transport,
-    log,
-    docs: !config.production,
-    preview: config.preview
-      ? { catalogue, buildMime, sendToInbox: inbox && transport.send, adminToken: config.adminToken }
-      : undefined,
-    metrics: metrics && { metrics, adminToken: config.adminToken },
-    redirectHttp: config.heroku,
-    trustedProxies: config.trustedProxies,
-    inbox: inbox && key && { inbox, hint: () => sampleCommand(url, key) },
-  })
+      routes: {
+        docs: !config.production,
+        preview: config.preview ? { catalogue, buildMime, adminToken } : undefined,
+        metrics: metrics && { metrics, adminToken },
+        redirectHttp: config.heroku,
+        trustedProxies: config.trustedProxies,
+        inbox: inbox && key && { inbox, hint: () => sampleCommand(url, key) },
+      },
+    },
+    timings,
+  )
+  const pump = startRetries()
   shutDownInOrder({ app, pump, transport, outbox, inbox, log })
   await app.listen({ host: config.host, port: config.port })
-  const address = app.server.address()
-  const port = typeof address === 'object' && address ? address.port : config.port
+  const port = portOf(app.server)
   url = localUrl(config.host, port)
-  if (inbox && key) console.log(welcome(url, key))
+  if (inbox && key) console.log(banner(url, key))
   else log.info({ port, relay: transport.name, mails: catalogue.mails.length }, 'listening')
 }
 
@@ -114,22 +163,22 @@ function inboxRelay(port: number): RelayConfig {
   return { kind: 'smtp', name: 'inbox', host: '127.0.0.1', port, tls: 'off', ...whole }
 }
 
-/** Starts as the environment says; what stands in the way is told in a sentence, with exit code 1. */
-export async function main(pace?: Pace): Promise<void> {
+/** Starts as the environment says. A failure ends the process with exit code 1 and a sentence. */
+export async function main(): Promise<void> {
   try {
     const config = readConfig()
-    await start(config, await openLog(config.logLevel), pace)
+    await start(config, await openLog(config.logLevel))
   } catch (error) {
     console.error(startFailure(error))
     process.exit(1)
   }
 }
 
-/** What a person can do something about is told in a sentence; the rest is a bug and shows where it is, not what it held. */
+/** A sentence for a failure that a person can mend. Any other is a bug, and shows its place but none of its values. */
 function startFailure(error: unknown): string {
   if (error instanceof CatalogueError) return error.problems.map(formatProblem).join('\n')
-  const told = [ConfigError, OutboxError].some((kind) => error instanceof kind)
-  if (error instanceof Error && told) return error.message
+  const isForPeople = [ConfigError, OutboxError].some((kind) => error instanceof kind)
+  if (error instanceof Error && isForPeople) return error.message
   const { code, port }: { code?: string; port?: number } = Object(error)
   if (code === 'EADDRINUSE') return `Cannot start: port ${port} is taken. Set PORT to a free one.`
   if (code === 'EADDRNOTAVAIL')

@@ -379,7 +379,7 @@ describe.each(engines)('with an outbox on $engine', ({ missing, startStores }) =
     it('for longer than a caller waits: queued, while the same try goes on and no second one runs', async () => {
       const { app, relay, logLines } = await service({
         script: { dot: () => new Promise((done) => setTimeout(done, 900, '250 ok')) },
-        flow: { inlineMs: 200 },
+        deliver: { inlineMs: 200 },
         pump: { everyMs: 20 },
       })
       const first = await ask(app, signToken())
@@ -571,7 +571,7 @@ describe.each(engines)('with an outbox on $engine', ({ missing, startStores }) =
     it('says sending while it is', async () => {
       const { app } = await service({
         script: { dot: () => 'hang' },
-        flow: { inlineMs: 50 },
+        deliver: { inlineMs: 50 },
         failover: { totalMs: 1_500 },
       })
       const { id } = await ask(app, signToken())

@@ -1,4 +1,4 @@
-/** Owns the three lines that a person sees who has started the service on a machine of their own. */
+/** Owns the three lines that the service prints on the machine of a developer. */
 import type { KeyObject } from 'node:crypto'
 import jwt from 'jsonwebtoken'
 
@@ -21,7 +21,7 @@ export function sampleCommand(url: string, key: KeyObject, now = Date.now()): st
   return `curl ${url}/emailservice/${jwt.sign(claims, key)}`
 }
 
-export function welcome(url: string, key: KeyObject): string {
+export function banner(url: string, key: KeyObject): string {
   return [
     `jwt-mailer listens on ${url}`,
     `Send a first mail:  ${sampleCommand(url, key)}`,

@@ -1,8 +1,9 @@
 /**
  * Owns the inbox of a development machine: a real SMTP server on loopback that keeps the newest mails in memory.
- * It takes whatever is sent to it (no TLS, no login, no recipient is unknown) and never reads what a mail says.
+ * It takes every mail (no TLS, no login, no unknown recipient) and never reads one.
  */
 import { randomBytes } from 'node:crypto'
+import { portOf } from '../port.ts'
 import type { SMTPServer, SMTPServerEnvelope } from 'smtp-server'
 
 export interface InboxMail {
@@ -115,8 +116,7 @@ function listen(server: SMTPServer, port: number, host: string): Promise<number>
       server.off('error', reject)
       // A client that drops its connection must not end the program that hosts the inbox.
       server.on('error', () => {})
-      const address = server.server.address()
-      resolve(typeof address === 'object' && address ? address.port : port)
+      resolve(portOf(server.server))
     })
   })
 }

@@ -14,21 +14,20 @@ import { METHODS } from './node-http.ts'
 import type { Outbox } from '../outbox/api.ts'
 import { deliveriesRoutes } from './routes/deliveries.ts'
 import { emailserviceRoutes } from './routes/emailservice.ts'
-import { healthRoutes } from './routes/health.ts'
+import { type HealthOptions, healthRoutes } from './routes/health.ts'
 import { inboxRoutes, type InboxRoutesOptions } from './routes/inbox.ts'
 import { countAnswers, metricsRoutes, type MetricsRoutesOptions } from './routes/metrics.ts'
 import { openApiRoutes } from './routes/openapi.ts'
 import { previewRoutes, type PreviewRoutesOptions } from './routes/preview.ts'
 import { socketKeeper } from './sockets.ts'
-import type { Failover } from '../transport/failover.ts'
 
 export interface AppParts {
   readonly deliver: Deliver
-  readonly transport: Failover
+  readonly transport: HealthOptions['transport']
   readonly outbox: Outbox
   readonly keysOf: (app?: string) => readonly KeyObject[]
   readonly log: Log
-  /** Only on a machine of one's own. */
+  /** For development. */
   readonly inbox?: InboxRoutesOptions | undefined
   /** `/docs`, for development. */
   readonly docs?: boolean
@@ -87,7 +86,7 @@ export async function buildApp(parts: AppParts): Promise<FastifyInstance> {
       return done(new MailerError('bad_request', { reason: 'host' }))
     }
     if (parts.redirectHttp && scheme === 'http') {
-      if (!leadsToUs(request)) return done(new MailerError('bad_request', { reason: 'host' }))
+      if (!canRedirect(request)) return done(new MailerError('bad_request', { reason: 'host' }))
       return redirectToHttps(log, request, reply)
     }
     done()
@@ -114,13 +113,13 @@ export async function buildApp(parts: AppParts): Promise<FastifyInstance> {
   return app
 }
 
-/** A path, and what it is there for. */
+/** A path and the methods of its routes. */
 interface Path {
   readonly url: string
   readonly methods: string[]
 }
 
-/** Keeps every path that gets a route in `app`; how its parameters are called makes no other path. */
+/** Collects every path that gets a route in `app`. The names of parameters do not make another path. */
 function notePaths(app: FastifyInstance, paths: Map<string, Path>): void {
   app.addHook('onRoute', ({ url, method }) => {
     const place = url.replaceAll(/:\w+/g, ':')
@@ -160,12 +159,12 @@ function noCompiler(): never {
   throw new Error('routes have no Fastify schemas here')
 }
 
-/** `https://` + host + URL would be an address of ours. */
-function leadsToUs({ headers, url }: FastifyRequest): boolean {
+/** `https://` + host + URL is an address of this service: a host without tricks, and a path. */
+function canRedirect({ headers, url }: FastifyRequest): boolean {
   return /^[A-Za-z0-9.-]+(?::\d+)?$/.test(headers.host ?? '') && url.startsWith('/')
 }
 
-/** Sends nothing itself; 308 keeps the method and body of a POST. */
+/** The redirect sends no mail. 308 keeps the method and body of a POST. */
 function redirectToHttps(log: Log, request: FastifyRequest, reply: FastifyReply): void {
   const failure = new MailerError('bad_request', { reason: 'plain_http' })
   const { answer } = failureAnswer(failure)

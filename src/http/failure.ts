@@ -1,23 +1,22 @@
 /** Owns how a failure ends a request: its answer on the wire, its code for the metrics and its one line in the log. */
 import type { FastifyError, FastifyReply, FastifyRequest } from 'fastify'
 import { failureAnswer } from '../contract.ts'
-import type { Facts } from '../delivery/deliver.ts'
 import { type FailureCode, MailerError } from '../errors.ts'
-import { describeError, type Log } from '../log.ts'
+import { describeError, type LineFields, type Log } from '../log.ts'
 
-/** `facts`: what else is known about the request, for its line. */
+/** `fields`: what else is known about the request, for its line. */
 export function answerFailure(
   log: Log,
   error: unknown,
   request: FastifyRequest,
   reply: FastifyReply,
-  facts: Facts = {},
+  fields: LineFields = {},
 ): FastifyReply {
   const failure = asFailure(error)
   const { status: usual, answer } = failureAnswer(failure)
   const { code } = answer
   const status = code === 'too_large' && request.method === 'GET' ? 414 : usual
-  logFailure(log, failure, { req: request.id, route: request.routeOptions.url, status, code, ...facts })
+  logFailure(log, failure, { req: request.id, route: request.routeOptions.url, status, code, ...fields })
   reply.answerCode = code
   if (failure instanceof MailerError && failure.retryAfterS !== undefined)
     reply.header('retry-after', failure.retryAfterS)

@@ -84,7 +84,7 @@ describe('the description of the API', () => {
 
   it('is a page for people only where it is wanted', async () => {
     expect((await (await testApp()).app.inject('/docs')).statusCode).toBe(404)
-    const page = await (await testApp({ parts: { docs: true } })).app.inject('/docs')
+    const page = await (await testApp({ routes: { docs: true } })).app.inject('/docs')
     expect(page.headers['content-type']).toBe('text/html; charset=utf-8')
     expect(page.headers['content-security-policy']).toContain("default-src 'none'")
   })

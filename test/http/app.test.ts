@@ -434,7 +434,7 @@ describe('behind a router that ends TLS', () => {
     ['GET', 301],
     ['POST', 308],
   ] as const)('%s by plain http is sent on to https and sends nothing', async (method, status) => {
-    const { app, relay, logLines } = await testApp({ parts: { redirectHttp: true } })
+    const { app, relay, logLines } = await testApp({ routes: { redirectHttp: true } })
     const url = method === 'GET' ? `/emailservice/${signToken()}` : '/emailservice'
     const response = await app.inject({
       method,
@@ -457,7 +457,7 @@ describe('behind a router that ends TLS', () => {
   })
 
   it('a redirect is counted by its code', async () => {
-    const { app } = await testApp({ metrics: {}, parts: { redirectHttp: true } })
+    const { app } = await testApp({ metrics: {}, routes: { redirectHttp: true } })
     const headers = { host: 'mailer.example.com', 'x-forwarded-proto': 'http' }
     await app.inject({ url: `/emailservice/${signToken()}`, headers })
     expect((await app.inject('/metrics')).body).toContain(
@@ -469,7 +469,7 @@ describe('behind a router that ends TLS', () => {
     ['a URL of another host', 'GET http://evil.example/x HTTP/1.1\r\nHost: mailer.example.com\r\n'],
     ['a Host that is none', 'GET /x HTTP/1.1\r\nHost: evil.example/\r\n'],
   ])('%s leads nowhere', async (_title, head) => {
-    const { url, logLines } = await testApp({ parts: { redirectHttp: true } })
+    const { url, logLines } = await testApp({ routes: { redirectHttp: true } })
     const answer = await talk(await url(), `${head}X-Forwarded-Proto: http\r\n\r\n`)
     expect(answer).toMatchObject({ status: 400, body: { code: 'bad_request' } })
     expect(answer.head.toLowerCase()).not.toContain('location')
@@ -477,7 +477,7 @@ describe('behind a router that ends TLS', () => {
   })
 
   it('https is served, and elsewhere nobody is redirected', async () => {
-    const heroku = await testApp({ parts: { redirectHttp: true } })
+    const heroku = await testApp({ routes: { redirectHttp: true } })
     expect(
       (
         await heroku.app.inject({

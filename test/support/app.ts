@@ -1,29 +1,26 @@
-/** The service in this process: real routes, catalogue and pool, in front of a scripted relay. */
+/** Owns the service in this process: composed as the real one is, in front of a scripted relay. */
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { Writable } from 'node:stream'
-import { fileURLToPath } from 'node:url'
 import type { FastifyInstance } from 'fastify'
 import { pino } from 'pino'
 import PostalMime from 'postal-mime'
 import { onTestFinished } from 'vitest'
-import { buildApp, type AppParts } from '../../src/http/app.ts'
-import { retrier } from '../../src/delivery/retry.ts'
-import { deliverer, type DeliverParts } from '../../src/delivery/deliver.ts'
+import { builtInMails } from '../../src/mails/built-in.ts'
 import { loadCatalogue } from '../../src/mails/catalogue.ts'
 import { mimeBuilder } from '../../src/mime/mime.ts'
 import { openMetrics } from '../../src/metrics.ts'
 import type { Engine } from '../../src/outbox/store/engine.ts'
 import type { Limits } from '../../src/outbox/store/quotas.ts'
 import { openOutbox } from '../../src/outbox/outbox.ts'
-import { type PumpOptions, startPump } from '../../src/outbox/pump.ts'
 import { sqliteEngine } from '../../src/outbox/store/sqlite.ts'
+import { composeService, type ServiceParts, type Timings } from '../../src/server.ts'
 import { tokenKey } from '../../src/token.ts'
 import type { Transport } from '../../src/message.ts'
-import { failover, type FailoverOptions } from '../../src/transport/failover.ts'
 import { type SmtpOptions, smtpTransport } from '../../src/transport/smtp.ts'
 import { type Script, scriptedRelay, type ScriptedRelay } from './relay.ts'
+import { portOf } from './port.ts'
 import { secret } from './tokens.ts'
 
 export interface TestApp {
@@ -53,15 +50,15 @@ export interface TestAppOptions {
   readonly smtp?: Partial<SmtpOptions>
   /** Instead of the scripted relay: these, in their order. They are closed with the app. */
   readonly transports?: readonly Transport[]
-  readonly failover?: FailoverOptions
-  readonly parts?: Partial<AppParts>
+  readonly failover?: Timings['relays']
+  readonly routes?: ServiceParts['routes']
   /** Serves `/metrics`. */
   readonly metrics?: { readonly adminToken?: string }
-  readonly flow?: Partial<DeliverParts>
+  readonly deliver?: Timings['deliver']
   readonly engine?: Engine
   readonly limits?: Limits
   /** Tries what was stored again; without it nothing does. */
-  readonly pump?: Partial<PumpOptions>
+  readonly pump?: Timings['pump']
   readonly mailsDir?: string
   readonly allowHttpLinks?: boolean
   /** What opens and seals, the current one first. */
@@ -95,12 +92,8 @@ export async function testApp(options: TestAppOptions = {}): Promise<TestApp> {
     ...options.smtp,
   })
   const metrics = options.metrics && (await openMetrics())
-  const transport = failover(options.transports ?? [scripted], {
-    heard: metrics?.tried,
-    ...options.failover,
-  })
   const catalogue = loadCatalogue({
-    dir: options.mailsDir ?? fileURLToPath(new URL('../../mails', import.meta.url)),
+    dir: options.mailsDir ?? builtInMails,
     appName: 'Example',
     senderName: 'Example',
     senderAddress: 'noreply@mail.example.com',
@@ -120,28 +113,18 @@ export async function testApp(options: TestAppOptions = {}): Promise<TestApp> {
     const all = name === undefined ? [...secrets, ...Object.values(appSecrets)] : secrets
     return (own === undefined ? all : [own]).map((one) => tokenKey(one))
   }
-  const flow = { keysOf, catalogue, outbox, transport, log: logger, meter: metrics, now }
-  metrics?.watch({ outbox, transport })
-  const deliver = deliverer({ ...flow, ...options.flow })
-  const app = await buildApp({
-    deliver,
-    keysOf,
-    outbox,
-    transport,
-    log: logger,
-    metrics: metrics && { metrics, ...options.metrics },
-    ...options.parts,
-  })
-  const pump =
-    options.pump &&
-    startPump({
+  const { app, transport, startPump } = await composeService(
+    {
+      keysOf,
+      catalogue,
       outbox,
-      attempt: retrier(flow),
-      ready: transport.ready,
+      transports: options.transports ?? [scripted],
       log: logger,
-      clock: now,
-      ...options.pump,
-    })
+      routes: { metrics: metrics && { metrics, ...options.metrics }, ...options.routes },
+    },
+    { clock: now, deliver: options.deliver, relays: options.failover, pump: options.pump },
+  )
+  const pump = options.pump && startPump()
   onTestFinished(async () => {
     await app.close()
     await pump?.stop(1_000)
@@ -162,8 +145,7 @@ export async function testApp(options: TestAppOptions = {}): Promise<TestApp> {
         .map((line) => JSON.parse(line) as Record<string, unknown>),
     url: async () => {
       if (!app.server.listening) await app.listen({ host: '127.0.0.1', port: 0 })
-      const address = app.server.address()
-      return `http://127.0.0.1:${typeof address === 'object' && address ? address.port : 0}`
+      return `http://127.0.0.1:${portOf(app.server)}`
     },
     mails: () =>
       Promise.all(

@@ -1,6 +1,8 @@
-/** Owns the ports of tests that name one before anybody listens at it: for a process to come, or for nobody at all. */
+/** Owns the ports of tests: of a server that listens, and free ones to be named before a server listens there. */
 import { once } from 'node:events'
 import { createServer } from 'node:net'
+
+export { portOf } from '../../src/port.ts'
 
 /**
  * The kernel hands ports above these to every connection and every server that asks for any (from 32768 on Linux, 49152

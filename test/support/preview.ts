@@ -4,11 +4,11 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { onTestFinished } from 'vitest'
-import type { AppParts } from '../../src/http/app.ts'
 import { loadCatalogue, type CatalogueOptions } from '../../src/mails/catalogue.ts'
 import { mimeBuilder } from '../../src/mime/mime.ts'
 import type { PreviewRoutesOptions } from '../../src/http/routes/preview.ts'
 import { openInbox } from '../../src/dev/inbox-server.ts'
+import type { ServiceParts } from '../../src/server.ts'
 import { smtpTransport } from '../../src/transport/smtp.ts'
 import { testApp } from './app.ts'
 
@@ -29,7 +29,10 @@ export function temporaryFolder(from?: string): string {
 }
 
 /** Everything is closed when the test ends. */
-export async function previewApp(options: Partial<PreviewRoutesOptions> = {}, parts: Partial<AppParts> = {}) {
+export async function previewApp(
+  options: Partial<PreviewRoutesOptions> = {},
+  routes: ServiceParts['routes'] = {},
+) {
   const inbox = await openInbox()
   const buildMime = await mimeBuilder()
   const transport = smtpTransport({
@@ -46,7 +49,7 @@ export async function previewApp(options: Partial<PreviewRoutesOptions> = {}, pa
     await inbox.close()
   })
   const service = await testApp({
-    parts: {
+    routes: {
       inbox: { inbox },
       preview: {
         catalogue: loadCatalogue(mailsIn(builtInMails)),
@@ -54,7 +57,7 @@ export async function previewApp(options: Partial<PreviewRoutesOptions> = {}, pa
         sendToInbox: (message) => transport.send(message),
         ...options,
       },
-      ...parts,
+      ...routes,
     },
   })
   return { ...service, inbox }

@@ -1,10 +1,10 @@
-/** Owns the mail routes: where the token stands in a request, and that nothing but GET and POST ever sends. */
+/** Owns the mail routes: where a request carries its token, and that only GET and POST ever send. */
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import { appPattern, postSchema } from '../../contract.ts'
-import type { Deliver, Facts } from '../../delivery/deliver.ts'
+import type { Deliver } from '../../delivery/deliver.ts'
 import { MailerError } from '../../errors.ts'
 import { answerFailure } from '../failure.ts'
-import type { Log } from '../../log.ts'
+import { type Log, LogLine } from '../../log.ts'
 
 interface Params {
   app?: string
@@ -32,18 +32,20 @@ export async function emailserviceRoutes(
   async function answerMail(request: MailCall, reply: FastifyReply) {
     const started = performance.now()
     const { app: name = 'default', kind } = request.params
+    const line = new LogLine()
     // any other word of a caller stays out of the log
-    const facts: Facts = appPattern.test(name) ? { app: name } : {}
+    if (appPattern.test(name)) line.add({ app: name })
     try {
       refusePrefetch(request)
-      const { code, id } = await deliver({ app: name, kind, token: tokenOf(request) }, facts)
+      const answer = await deliver({ app: name, kind, token: tokenOf(request) }, line)
+      const { code } = answer
       const status = code === 'sent' ? 200 : 202
       reply.answerCode = code
       const route = request.routeOptions.url
-      log.info({ req: request.id, route, status, code, ...facts, ms: since(started) }, `mail ${code}`)
-      return reply.code(status).send({ error: 0, msg: code === 'sent' ? 'Ok' : 'Queued', code, id })
+      log.info({ req: request.id, route, status, code, ...line.fields, ms: since(started) }, `mail ${code}`)
+      return reply.code(status).send(answer)
     } catch (error) {
-      return answerFailure(log, error, request, reply, { ...facts, ms: since(started) })
+      return answerFailure(log, error, request, reply, { ...line.fields, ms: since(started) })
     }
   }
 }
@@ -55,7 +57,7 @@ function tokenOf(request: MailCall): string {
   return body.data.token
 }
 
-/** Browsers and chat programs fetch links ahead of the click, and each says so in a header of its own. */
+/** Browsers and chat programs fetch links before a person clicks. Each of these headers says so. */
 function refusePrefetch({ headers }: FastifyRequest): void {
   for (const purpose of [headers['sec-purpose'], headers['purpose'], headers['x-moz']]) {
     if (purpose !== undefined && /prefetch|preview/i.test(String(purpose)))

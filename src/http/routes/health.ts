@@ -1,12 +1,18 @@
-/** Owns the two questions a platform asks: is the process alive, and may mail come in. */
+/** Owns the two health checks of a platform: does the process live, and can it take mail. */
 import type { FastifyInstance } from 'fastify'
 import { failureAnswer } from '../../contract.ts'
 import { MailerError } from '../../errors.ts'
 import type { Outbox } from '../../outbox/api.ts'
-import type { Failover } from '../../transport/failover.ts'
+
+interface RelayHealth {
+  readonly relay: string
+  /** Why it takes no mail just now, as a fixed word. */
+  readonly trouble: string | undefined
+  readonly breaker: string
+}
 
 export interface HealthOptions {
-  readonly transport: Pick<Failover, 'health'>
+  readonly transport: { health(): Promise<readonly RelayHealth[]> }
   readonly outbox: Pick<Outbox, 'trouble'>
 }
 
