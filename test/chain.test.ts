@@ -15,6 +15,7 @@ import type { Certificate } from './support/authority.ts'
 import { required, titled } from './support/missing.ts'
 import { type Postfix, postfixMissing, startPostfix } from './support/postfix.ts'
 import { type Service, startService } from './support/service.ts'
+import { portOf } from './support/port.ts'
 
 const run = promisify(execFile)
 const examples = resolve(import.meta.dirname, '../examples')
@@ -189,8 +190,7 @@ async function startCaller({ key, cert }: Certificate): Promise<Caller> {
     }
   }).listen(0, '127.0.0.1')
   await once(server, 'listening')
-  const address = server.address()
-  const port = typeof address === 'object' && address ? address.port : 0
+  const port = portOf(server)
   return { server, port, linkUrl: `https://${callerHost}:${port}/verify?token=`, tokens }
 }
 

@@ -1,7 +1,6 @@
 import { once } from 'node:events'
 import { createServer, type RequestListener } from 'node:http'
 import { mkdtemp, rm } from 'node:fs/promises'
-import type { AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as pause } from 'node:timers/promises'
@@ -12,6 +11,7 @@ import { failureCodes } from '../../src/contract.ts'
 import { freePort } from '../support/port.ts'
 import { startService } from '../support/service.ts'
 import { scriptedRelay } from '../support/relay.ts'
+import { portOf } from '../support/port.ts'
 import { testApp, type TestAppOptions } from '../support/app.ts'
 import { secret } from '../support/tokens.ts'
 
@@ -36,7 +36,7 @@ async function impostor(answer: RequestListener): Promise<{ url: string; asked: 
     server.closeAllConnections()
     server.close()
   })
-  const { port } = server.address() as AddressInfo
+  const port = portOf(server)
   return { url: `http://127.0.0.1:${port}`, asked: () => asked }
 }
 

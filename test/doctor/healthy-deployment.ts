@@ -11,6 +11,7 @@ import { examineDeployment, type DeploymentOptions } from '../../src/doctor/depl
 import type { Finding, Level } from '../../src/doctor/finding.ts'
 import { tableOf } from '../../src/doctor/table.ts'
 import { startDns, type Zone } from '../support/dns.ts'
+import { portOf } from '../support/port.ts'
 
 export const certificate = (name: string) =>
   readFileSync(new URL(`../fixtures/tls/${name}`, import.meta.url), 'utf8')
@@ -40,8 +41,7 @@ export function folder(): string {
 
 export async function listening(server: Server, host = '127.0.0.1'): Promise<number> {
   await new Promise<void>((resolve) => server.listen(0, host, resolve))
-  const address = server.address()
-  return typeof address === 'object' && address ? address.port : 0
+  return portOf(server)
 }
 
 /** A server that does with each connection what it is told to. */

@@ -1,3 +1,4 @@
+import { portOf } from '../support/port.ts'
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { once } from 'node:events'
 import { connect, createServer, type Socket } from 'node:net'
@@ -251,8 +252,7 @@ async function wayTo(url: string, pass: (bytes: Buffer, client: Socket) => void)
   proxy.listen(0, '127.0.0.1')
   await once(proxy, 'listening')
   const through = new URL(url)
-  const address = proxy.address()
-  through.port = String(typeof address === 'object' ? address?.port : 0)
+  through.port = String(portOf(proxy))
   return { url: through.href, close: () => proxy.close() }
 }
 

@@ -1,6 +1,7 @@
 /** A relay that goes wrong at random, in every stage and every way a broken or overloaded one does, and keeps honest books. */
 import { createServer, type Socket } from 'node:net'
 import { setTimeout as sleep } from 'node:timers/promises'
+import { portOf } from './port.ts'
 
 /** What became of one message at the relay. */
 export interface Arrival {
@@ -154,9 +155,8 @@ export async function chaoticRelay(random: () => number, maxLateMs: number): Pro
   }
 
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
-  const address = server.address()
   return {
-    port: typeof address === 'object' && address ? address.port : 0,
+    port: portOf(server),
     arrivals,
     open: () => sockets.size,
     opened: () => opened,

@@ -1,6 +1,7 @@
 /** A relay that follows a script: what it says, or does, at each SMTP command. Plain `net`, so that it can misbehave. */
 import { once } from 'node:events'
 import { createServer, type Server, type Socket } from 'node:net'
+import { portOf } from './port.ts'
 
 /** A reply line, or what to do instead of replying; `swallow` takes the message and cuts the connection without a word. */
 export type Act = 'close' | 'reset' | 'hang' | 'swallow' | (string & {})
@@ -104,9 +105,8 @@ export async function scriptedRelay(script: Script = {}, port = 0): Promise<Scri
   })
   server.listen(port, '127.0.0.1')
   await once(server, 'listening')
-  const address = server.address()
   return {
-    port: typeof address === 'object' && address ? address.port : 0,
+    port: portOf(server),
     mails,
     commands,
     connections: () => connections,

@@ -7,6 +7,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http'
 import { createServer } from 'node:https'
 import type { Socket } from 'node:net'
 import { z } from 'zod'
+import { portOf } from './port.ts'
 
 const certificate = (name: string) => readFileSync(new URL(`../fixtures/tls/${name}`, import.meta.url))
 
@@ -151,9 +152,8 @@ export async function sendgridServer(
   const authorized = ({ headers }: IncomingMessage) => headers.authorization === `Bearer ${apiKey}`
 
   await new Promise<void>((resolve) => server.listen(options.port ?? 0, '127.0.0.1', resolve))
-  const address = server.address()
   return {
-    url: `https://localhost:${typeof address === 'object' && address ? address.port : 0}`,
+    url: `https://localhost:${portOf(server)}`,
     mails,
     requests,
     connections: () => counts.connect,

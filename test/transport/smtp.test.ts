@@ -6,7 +6,7 @@ import { mimeBuilder, type BuildMime } from '../../src/mime/mime.ts'
 import type { Transport } from '../../src/message.ts'
 import { type SmtpOptions, smtpTransport } from '../../src/transport/smtp.ts'
 import { sampleMessage } from '../support/messages.ts'
-import { freePort } from '../support/port.ts'
+import { freePort, portOf } from '../support/port.ts'
 import { type Act, type Script, scriptedRelay, type ScriptedRelay } from '../support/relay.ts'
 
 const certificate = (name: string) => readFileSync(new URL(`../fixtures/tls/${name}`, import.meta.url))
@@ -60,8 +60,7 @@ async function smtpServer(options: SMTPServerOptions): Promise<{ port: number; m
   server.on('error', () => {})
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
   cleanups.push(() => new Promise<void>((resolve) => server.close(() => resolve())))
-  const address = server.server.address()
-  return { port: typeof address === 'object' && address ? address.port : 0, mails }
+  return { port: portOf(server.server), mails }
 }
 
 const good = { key: certificate('localhost.key'), cert: certificate('localhost.crt') }
