@@ -4,18 +4,18 @@ import { fileURLToPath } from 'node:url'
 import type { FastifyInstance } from 'fastify'
 import jwt from 'jsonwebtoken'
 import { afterAll, beforeAll, beforeEach, describe, expect, it, onTestFinished } from 'vitest'
-import { testApp, type TestAppOptions } from './support/app.ts'
-import { scriptedRelay } from './support/relay.ts'
-import { startService } from './support/service.ts'
-import { engines, type ServiceStore, type ServiceStores } from './support/store.ts'
-import { sampleClaims, secret, signToken } from './support/tokens.ts'
-import { titled } from './support/missing.ts'
+import { testApp, type TestAppOptions } from '../support/app.ts'
+import { scriptedRelay } from '../support/relay.ts'
+import { startService } from '../support/service.ts'
+import { engines, type ServiceStore, type ServiceStores } from '../support/store.ts'
+import { sampleClaims, secret, signToken } from '../support/tokens.ts'
+import { titled } from '../support/missing.ts'
 
 const minuteMs = 60_000
 const hourMs = 60 * minuteMs
 const dayMs = 24 * hourMs
 /** Has apps of their own and kinds that carry neither link nor key. */
-const variance = fileURLToPath(new URL('../examples/variance/mails', import.meta.url))
+const variance = fileURLToPath(new URL('../../examples/variance/mails', import.meta.url))
 const noSecretClaims = { user_email: 'ada@example.com', user_name: 'Ada', tkt_id: '1042' }
 
 interface Heard {

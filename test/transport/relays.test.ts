@@ -1,13 +1,13 @@
 /** The service as it is deployed: several relays by their variables, one of them behind a private CA. */
 import { resolve } from 'node:path'
 import { describe, expect, it, onTestFinished } from 'vitest'
-import { type Script, scriptedRelay } from './support/relay.ts'
-import { sendgridServer } from './support/sendgrid.ts'
-import { freePort } from './support/port.ts'
-import { startService } from './support/service.ts'
-import { sampleClaims, secret, signToken } from './support/tokens.ts'
+import { type Script, scriptedRelay } from '../support/relay.ts'
+import { sendgridServer } from '../support/sendgrid.ts'
+import { freePort } from '../support/port.ts'
+import { startService } from '../support/service.ts'
+import { sampleClaims, secret, signToken } from '../support/tokens.ts'
 
-const ca = resolve(import.meta.dirname, 'fixtures/tls/ca.crt')
+const ca = resolve(import.meta.dirname, '../fixtures/tls/ca.crt')
 
 async function serviceWith(env: Record<string, string>) {
   const service = await startService({
