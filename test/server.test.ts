@@ -89,7 +89,7 @@ describe('a start that cannot work ends at once with a sentence', () => {
   it('with a folder of mails that is not there', () => {
     const { status, stderr } = run({ MAILS_DIR: '/nowhere/mails', PORT: '0' })
     expect(status).toBe(1)
-    expect(stderr).toContain('MAILS_DIR: there is no such folder')
+    expect(stderr).toContain('MAILS_DIR: names a folder that does not exist.')
     expect(stderr).not.toMatch(/^\s+at /m)
   })
 

@@ -54,17 +54,8 @@ async function serviceBefore(transports: readonly Transport[], failover: Failove
   return {
     app,
     pass: (ms: number) => (shift += ms),
-    async ask() {
-      const started = performance.now()
-      const token = signToken(sampleClaims({ jti: `request-${++count}` }))
-      const response = await fetch(`${url}/emailservice/${token}`)
-      const { code, id } = (await response.json()) as { code: string; id: string }
-      return { code, id, status: response.status, ms: performance.now() - started }
-    },
-    async state(id: string): Promise<unknown> {
-      const headers = { authorization: `Bearer ${signToken()}` }
-      return (await fetch(`${url}/deliveries/${id}`, { headers })).json()
-    },
+    ask: () => askTimed({ url }, signToken(sampleClaims({ jti: `request-${++count}` }))),
+    state: (id: string) => askDelivery({ url }, id),
   }
 }
 
