@@ -92,10 +92,10 @@ export async function openMetrics(): Promise<Metrics> {
 
   return {
     timing: (stage, work) => {
-      const histogram = stages[stage]
+      const seconds = stages[stage]
       return (...args) => {
         const since = performance.now()
-        const record = () => histogram.observe((performance.now() - since) / 1_000)
+        const record = () => seconds.observe((performance.now() - since) / 1_000)
         const result = work(...args)
         if (result instanceof Promise) void result.then(record, () => undefined)
         else record()
