@@ -28,7 +28,10 @@ export async function askMail(
 }
 
 /** The same, with how long the answer took. */
-export async function askTimed(service: AnyService, token?: string): Promise<MailAnswer & { readonly ms: number }> {
+export async function askTimed(
+  service: AnyService,
+  token?: string,
+): Promise<MailAnswer & { readonly ms: number }> {
   const started = performance.now()
   return { ...(await askMail(service, token)), ms: performance.now() - started }
 }

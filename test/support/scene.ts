@@ -2,30 +2,18 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import PostalMime from 'postal-mime'
 import type { TestContext } from 'vitest'
+import { askTimed } from './caller.ts'
 import { type Act, type Script, scriptedRelay, type ScriptedRelay, type Stage } from './relay.ts'
 import { startReplica } from './replica.ts'
 import type { Service } from './service.ts'
 import type { ServiceStore, ServiceStores } from './store.ts'
-import { signToken } from './tokens.ts'
 
 const hurry = 10
 const leaseMs = 60_000 / hurry
 export const patience = { timeout: 20_000, interval: 100 }
 
-export interface Answer {
-  readonly status: number
-  readonly code: string
-  readonly ms: number
-}
-
 /** `undefined` when the service died before it answered. */
-export async function ask({ url }: Pick<Service, 'url'>, token = signToken()): Promise<Answer | undefined> {
-  const started = performance.now()
-  const response = await fetch(`${url}/emailservice/${token}`).catch(() => undefined)
-  if (!response) return undefined
-  const { code } = (await response.json()) as { code: string }
-  return { status: response.status, code, ms: performance.now() - started }
-}
+export const ask = (service: Service, token?: string) => askTimed(service, token).catch(() => undefined)
 
 /** Pauses the relay the first time it comes to `stage`, until `go`. */
 export function pauseAt(stage: Stage, usual: Act) {
