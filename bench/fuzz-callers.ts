@@ -1,4 +1,4 @@
-/** Owns the callers of the fuzz: each sends mail after mail, and the same token again when it heard nothing. */
+/** Owns the callers of the fuzz: each sends mail after mail, and sends a token again when it got no answer. */
 import { setTimeout as sleep } from 'node:timers/promises'
 import { sampleClaims, signToken } from '../test/support/tokens.ts'
 
@@ -10,16 +10,16 @@ export interface FuzzCallers {
   /** Requests sent, and those that got no answer. */
   readonly requests: () => number
   readonly unanswered: () => number
-  /** Resolves when every mail that was begun has its answer. */
+  /** Resolves when every mail that a caller has begun has its answer. */
   stop(): Promise<void>
 }
 
 const answerMs = 20_000
-/** One in so many is sent again although the answer was 0. */
+/** The share of mails that are sent again although the answer was 0. */
 const repeatShare = 0.1
 const giveUpShare = 0.5
 
-/** `urls` are asked at every request: replicas come and go. */
+/** Calls `urls` before every request, because replicas stop and start. */
 export function startCallers(count: number, urls: () => readonly string[]): FuzzCallers {
   const [accepted, refused] = [new Set<string>(), new Set<string>()]
   const run = Math.random().toString(36).slice(2, 8)
@@ -38,14 +38,14 @@ export function startCallers(count: number, urls: () => readonly string[]): Fuzz
       const answer = await ask(token)
       if (answer === 0) break
       if (answer === 2 && tries === 1 && Math.random() < giveUpShare) return void refused.add(recipient)
-      if (stopping && tries > 200) throw new Error('nobody answers any more')
+      if (stopping && tries > 200) throw new Error('no replica answers any more')
       await sleep(50 + Math.random() * 100)
     }
     accepted.add(recipient)
     if (Math.random() < repeatShare) await Promise.all([ask(token), ask(token)])
   }
 
-  /** The `error` of the answer; `undefined` when there was none. */
+  /** The `error` of the answer; `undefined` without an answer. */
   async function ask(token: string): Promise<number | undefined> {
     const list = urls()
     const url = list[Math.floor(Math.random() * list.length)] ?? ''

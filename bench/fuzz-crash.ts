@@ -1,7 +1,7 @@
 /**
- * Kills replicas of the service at random while callers send mails through a relay that is often in trouble, and counts.
+ * Kills replicas of the service at random while callers send mails through a relay that often fails, and counts.
  *
- * A mail is lost when a caller heard error 0 and the relay never took it: that must not happen. A duplicate is a mail
+ * A mail is lost when a caller was answered error 0 and the relay never took it: that must not happen. A duplicate is a mail
  * that the relay took more than once, which SMTP makes unavoidable; each must have one Message-ID. Time runs fifteen
  * times faster in the replicas, so that leases end within seconds. Exit code 1 when anything is lost.
  */
@@ -53,7 +53,7 @@ async function main(): Promise<void> {
     const callers = startCallers(options.callers, () => urlsOf(fuzz))
     await wreck(fuzz, Date.now() + options.seconds * 1000)
     await callers.stop()
-    fuzz.relay.trouble(false)
+    fuzz.relay.setFaulty(false)
     const left = await drain(fuzz.store)
     report(fuzz, callers, left)
   } finally {
@@ -63,7 +63,7 @@ async function main(): Promise<void> {
   }
 }
 
-/** As a router sees it: the replicas that are up, or all when none is. */
+/** What a router would choose from: the replicas that are up, or all when none is. */
 function urlsOf({ replicas }: Fuzz): string[] {
   const up = [...replicas].filter(([, service]) => service !== undefined)
   return (up.length > 0 ? up : [...replicas]).map(([port]) => `http://127.0.0.1:${port}`)
@@ -76,19 +76,19 @@ async function startAll(fuzz: Fuzz, replicas: number): Promise<void> {
   }
 }
 
-/** Ends when everything that was broken stands again. */
+/** Causes faults until `until`; resolves when all replicas run and the store can be reached again. */
 async function wreck(fuzz: Fuzz, until: number): Promise<void> {
-  const mending: Promise<void>[] = []
+  const repairs: Promise<void>[] = []
   while (Date.now() < until) {
     await sleep(300 + Math.random() * 1700)
     const up = [...fuzz.replicas].filter(([, service]) => service !== undefined)
     const [port, victim] = up[Math.floor(Math.random() * up.length)] ?? []
-    if (Math.random() < 0.1) mending.push(cutStore(fuzz))
-    // a slow machine takes its time to start one: not all of them are down for most of the run
+    if (Math.random() < 0.1) repairs.push(cutStore(fuzz))
+    // a slow machine needs long to start a replica, and must not spend most of the run without any
     else if (port !== undefined && victim && (up.length > 1 || Math.random() < 0.1))
-      mending.push(replace(fuzz, port, victim))
+      repairs.push(replace(fuzz, port, victim))
   }
-  await Promise.all(mending)
+  await Promise.all(repairs)
 }
 
 async function replace(fuzz: Fuzz, port: number, victim: Service): Promise<void> {
@@ -104,7 +104,7 @@ async function replace(fuzz: Fuzz, port: number, victim: Service): Promise<void>
   replicas.set(port, await startReplica({ ...fuzz, speed, port }))
 }
 
-/** Every connection to Postgres dies, or another program holds the file for a while. */
+/** Ends every connection to Postgres, or holds the SQLite file for a while as another program would. */
 async function cutStore({ store, counts }: Fuzz): Promise<void> {
   counts.cuts += 1
   if (store.env['DATABASE_URL'] !== undefined)
@@ -117,7 +117,7 @@ async function cutStore({ store, counts }: Fuzz): Promise<void> {
   await release()
 }
 
-/** How many mails are still unsent when nothing has moved for too long: 0 unless something is wrong. */
+/** Waits until no mail is unsent; resolves to how many still are when that takes too long. */
 async function drain(store: ServiceStore): Promise<number> {
   const until = Date.now() + drainMs
   for (;;) {
@@ -157,6 +157,6 @@ function report({ relay, counts }: Fuzz, callers: FuzzCallers, unsent: number): 
   process.exitCode = wrong > 0 ? 1 : 0
 }
 
-// a run that is broken off leaves no replica behind
+// an interrupted run leaves no replica running
 for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => process.exit(1))
 await main()

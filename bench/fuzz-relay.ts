@@ -3,8 +3,8 @@ import { type Act, scriptedRelay } from '../test/support/relay.ts'
 
 export interface FuzzRelay {
   readonly port: number
-  /** Trouble from now on, or none. */
-  trouble(on: boolean): void
+  /** Whether the relay refuses and cuts from now on. */
+  setFaulty(faulty: boolean): void
   /** Deliveries so far: for each recipient how often each Message-ID came. */
   taken(): ReadonlyMap<string, ReadonlyMap<string, number>>
   close(): Promise<void>
@@ -13,15 +13,15 @@ export interface FuzzRelay {
 const gatherMs = 250
 
 export async function fuzzRelay(): Promise<FuzzRelay> {
-  let troubled = true
-  const often = (share: number) => troubled && Math.random() < share
+  let faulty = true
+  const often = (share: number) => faulty && Math.random() < share
   const relay = await scriptedRelay({
     connect: () => (often(0.01) ? 'close' : '220 relay'),
     RCPT: () => (often(0.05) ? '450 later' : often(0.01) ? 'reset' : '250 ok'),
     dot: dotAct,
   })
   const taken = new Map<string, Map<string, number>>()
-  // a message is large and there are many
+  // keeps the counts and drops the messages, which are large
   const gatherer = setInterval(gather, gatherMs)
 
   async function dotAct(): Promise<Act> {
@@ -42,7 +42,7 @@ export async function fuzzRelay(): Promise<FuzzRelay> {
 
   return {
     port: relay.port,
-    trouble: (on) => void (troubled = on),
+    setFaulty: (value) => void (faulty = value),
     taken() {
       gather()
       return taken

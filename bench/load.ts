@@ -17,7 +17,7 @@ function signToken(claims: object, key: string): string {
   return `${input}.${createHmac('sha256', key).update(input).digest('base64url')}`
 }
 
-/** The four claims of the original's callers; the link token is theirs alone, so its key is not ours. */
+/** The four claims of the original's callers; they sign the link token with a key that the service does not have. */
 function mintRequest(port: number, tag: number, seq: number): string {
   const user_email = recipientOf(tag, seq)
   const link = signToken({ user_email, purpose: 'confirm', seq }, 'known to the calling app only')

@@ -1,4 +1,4 @@
-/** Owns the mail that (b) and (c) send: the very one the service sent, or a stand-in of its size when (a) is left out. */
+/** Owns the mail that (b) and (c) send: the one that the service sent, or a stand-in of its size without (a). */
 import MailComposer from 'nodemailer/lib/mail-composer'
 import PostalMime from 'postal-mime'
 import { recipientOf } from './marker.ts'
@@ -26,7 +26,7 @@ export interface RelayTarget {
   readonly sampleFile: string
 }
 
-/** Takes apart what the sink captured. */
+/** Takes apart the mail that the sink captured. */
 export async function readSample(raw: string): Promise<Sample> {
   const mail = await PostalMime.parse(Buffer.from(raw.replaceAll('\r\n..', '\r\n.'), 'latin1'))
   const sender = mail.from?.address

@@ -1,7 +1,7 @@
 /**
  * Owns the SMTP server that all senders share: STARTTLS and AUTH are required, every mail is taken and counted by
- * its recipient, none is kept. Answers what came in one flight in one flight, after `rttMs` (the handshake is not
- * delayed). Deliberately lean: it must never be what limits a sender.
+ * its recipient, none is kept. Answers the commands of one flight in one flight, after `rttMs` (the handshake is not
+ * delayed). It does little on purpose, so that it never limits a sender.
  */
 import { readFileSync } from 'node:fs'
 import { createServer, type Socket } from 'node:net'
@@ -18,7 +18,7 @@ export interface Tally {
   readonly strangers: number
 }
 
-/** What the driver said about the order `tag`. */
+/** What the driver reports about the order `tag`. */
 export interface Claimed {
   readonly tag: number
   readonly issued: number
