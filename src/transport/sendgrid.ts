@@ -8,6 +8,7 @@ import type { ClientRequest, IncomingMessage } from 'node:http'
 import { Agent, request } from 'node:https'
 import { TLSSocket } from 'node:tls'
 import type { Message, Outcome, Receipt, RelayReason, SendTerms, Transport } from '../message.ts'
+import { deadlines, isLate, outcomeOfSilence, type Timed } from './deadlines.ts'
 import { reachable } from './relay-check.ts'
 import { causeOf, reasonOf, type Trouble } from './smtp-reply.ts'
 import { mailOf, meaningOf, waitAskedFor } from './sendgrid-api.ts'
@@ -30,17 +31,12 @@ export interface SendgridOptions {
 }
 
 /** One mail on its way. */
-interface Job {
-  readonly since: number
-  readonly startBy: number
-  readonly endBy: number
+interface Job extends Timed {
   readonly call: ClientRequest
   readonly resolve: (receipt: Receipt) => void
-  started: boolean
   ended: boolean
 }
 
-const sweepMs = 200
 const idleMs = 30_000
 const askMs = 5_000
 /** Answers are short; what is longer is not read. */
@@ -65,20 +61,16 @@ export function sendgridTransport(options: SendgridOptions): Transport {
     rejectUnauthorized: true,
   })
   const jobs = new Set<Job>()
-  let closing: (() => void) | undefined
   let restUntil = -Infinity
   const way = reachable(askScopes, now)
+  const time = deadlines({ attemptMs, now, sweep, drain })
 
-  const sweeper = setInterval(sweep, sweepMs)
-  sweeper.unref()
-
-  function send(message: Message, terms: SendTerms = {}): Promise<Receipt> {
-    const since = now()
-    const { endWithinMs = attemptMs, startWithinMs = endWithinMs } = terms
+  function send(message: Message, terms?: SendTerms): Promise<Receipt> {
+    const timed = time.begin(terms)
     const unsent = (reason: RelayReason, more: Partial<Receipt> = {}): Promise<Receipt> =>
       Promise.resolve({ outcome: 'unsent', relay: name, reason, ...more })
-    if (closing) return unsent('closing')
-    if (since < restUntil) return unsent('resting', { retryAfterMs: restUntil - since })
+    if (time.isClosing()) return unsent('closing')
+    if (timed.since < restUntil) return unsent('resting', { retryAfterMs: restUntil - timed.since })
     if (jobs.size >= connections + maxWaiting) return unsent('line_full')
     return new Promise((resolve) => {
       const body = Buffer.from(JSON.stringify(mailOf(message)))
@@ -87,22 +79,14 @@ export function sendgridTransport(options: SendgridOptions): Transport {
         agent,
         headers: { ...login(), 'content-type': 'application/json', 'content-length': body.length },
       })
-      const job: Job = {
-        since,
-        startBy: since + startWithinMs,
-        endBy: since + endWithinMs,
-        call,
-        resolve,
-        started: false,
-        ended: false,
-      }
+      const job: Job = { ...timed, call, resolve, ended: false }
       jobs.add(job)
       call.on('response', (answer) => heard(job, answer))
       call.on('error', (error) => finish(job, outcomeOfSilence(job), connectionTrouble(error)))
       call.once('close', () => {
         finish(job, outcomeOfSilence(job), { reason: 'connect' })
         jobs.delete(job)
-        closing?.()
+        time.noteEnd()
       })
       whenConnected(call, () => {
         job.started = true
@@ -132,9 +116,9 @@ export function sendgridTransport(options: SendgridOptions): Transport {
 
   const login = () => ({ authorization: `Bearer ${apiKey}`, 'user-agent': 'jwt-mailer' })
 
-  function sweep(time = now()): void {
+  function sweep(at: number): void {
     for (const job of jobs) {
-      if (time < (job.started ? job.endBy : job.startBy) - sweepMs) continue
+      if (!isLate(job, at)) continue
       // waiting behind others that get through is no fault of the connection
       giveUp(job, !job.started && way.goodSince(job.since) ? 'line_slow' : 'timeout')
     }
@@ -166,20 +150,14 @@ export function sendgridTransport(options: SendgridOptions): Transport {
     })
   }
 
-  function close(): Promise<void> {
-    return new Promise((resolve) => {
-      for (const job of jobs) if (!job.started) giveUp(job, 'closing')
-      closing = () => {
-        if (jobs.size > 0) return
-        clearInterval(sweeper)
-        agent.destroy()
-        resolve()
-      }
-      closing()
-    })
+  function drain(): boolean {
+    for (const job of jobs) if (!job.started) giveUp(job, 'closing')
+    if (jobs.size > 0) return false
+    agent.destroy()
+    return true
   }
 
-  return { name, send, check, close }
+  return { name, send, check, close: time.close }
 }
 
 /** Calls back when the connection has passed TLS, and not at all when it does not come to that. */
@@ -190,11 +168,6 @@ function whenConnected(call: ClientRequest, callback: () => void): void {
     if (socket instanceof TLSSocket && socket.authorized) callback()
     else socket.once('secureConnect', callback)
   })
-}
-
-/** Without an answer: once the body has begun to leave, it may have arrived whole. */
-function outcomeOfSilence({ started }: Job): Outcome {
-  return started ? 'unknown' : 'unsent'
 }
 
 /** Read to its end, so that the connection can be kept, but never used. */

@@ -4,10 +4,23 @@
  * nodemailer's own pool is not used because only whoever holds the connection knows whether a byte of the message
  * has left, and that decides between "send it elsewhere" and "it may have arrived". One file, although a long one: what
  * happens to a connection is decided by where all others and all mails stand, and can be followed only side by side.
+ *
+ *   a connection is   and then                                    becomes
+ *   opening           logged in                                   busy with the next mail, or idle
+ *   idle              a mail comes                                busy
+ *                     idle for idleMs, or the pool closes         leaving
+ *   busy              the relay took the mail                     busy with the next mail, or idle
+ *                     the relay refused or deferred the mail      resetting
+ *   resetting         the relay answered RSET                     busy with the next mail, or idle
+ *   any               421, cut, or too late for its state         lost: it is gone from the pool
+ *
+ * A mail whose connection is lost goes to a new one, once, if the connection was not new and no byte of it had left;
+ * else its receipt says `unsent` or, after the first byte, `unknown`.
  */
 import type { BuildMime } from '../mime/mime.ts'
 import type { Message, Outcome, PoolUse, Receipt, RelayReason, SendTerms, Transport } from '../message.ts'
 import { type RelayAddress, RelayConnection } from './smtp-connection.ts'
+import { deadlines, isLate, outcomeOfSilence, type Timed } from './deadlines.ts'
 import { waitingLine } from './smtp-queue.ts'
 import type { Rate } from '../rate.ts'
 import { reachable } from './relay-check.ts'
@@ -31,16 +44,11 @@ export interface SmtpOptions extends RelayAddress {
   readonly idleMs?: number
 }
 
-/** One mail on its way. */
-interface Job {
+/** One mail on its way. As all times here, its deadlines are on the clock of `performance`, which nobody can set. */
+interface Job extends Timed {
   readonly message: Message
-  /** As all times here on the clock of `performance`: the wall clock may be set, and a deadline must not move with it. */
-  readonly since: number
-  readonly startBy: number
-  readonly endBy: number
   readonly resolve: (receipt: Receipt) => void
   readonly reject: (bug: unknown) => void
-  started: boolean
   retried: boolean
 }
 
@@ -51,14 +59,13 @@ interface Slot {
   readonly connection: RelayConnection
   state: SlotState
   since: number
-  /** It has been kept for a while, so it may be dead without our knowing. */
-  used: boolean
+  /** It has logged in and done nothing since. Any other may have died unnoticed, which says nothing about the relay now. */
+  isNew: boolean
   job: Job | undefined
   onOpened: ((trouble?: Trouble) => void) | undefined
 }
 
 const finalDot = '.\r\n'
-const sweepMs = 200
 const leaveMs = 1_000
 
 export function smtpTransport(options: SmtpOptions): Transport {
@@ -67,42 +74,35 @@ export function smtpTransport(options: SmtpOptions): Transport {
   /** How long a reset may take, and a kept connection stay without a word: whoever lies between may have forgotten it. */
   const replyMs = attemptMs / 4
   const slots = new Set<Slot>()
-  const idle: Slot[] = []
   const line = waitingLine<Job>(maxWaiting, options.rate, serve)
-  /** Connections that will be free soon without anybody's doing: opening or resetting. */
-  let coming = 0
-  let closing: (() => void) | undefined
   const way = reachable(askByOpening)
+  const time = deadlines({ attemptMs, now: () => performance.now(), sweep, drain })
 
-  const sweeper = setInterval(sweep, sweepMs)
-  sweeper.unref()
-
-  function send(message: Message, terms: SendTerms = {}): Promise<Receipt> {
+  function send(message: Message, terms?: SendTerms): Promise<Receipt> {
     return new Promise((resolve, reject) => {
-      const since = performance.now()
-      const { endWithinMs = attemptMs, startWithinMs = endWithinMs } = terms
-      const job = {
-        message,
-        since,
-        startBy: since + startWithinMs,
-        endBy: since + endWithinMs,
-        resolve,
-        reject,
-        started: false,
-        retried: false,
-      }
-      if (closing) return finish(job, 'unsent', { reason: 'closing' })
-      if (idle.length > 0 && line.mayPass()) return transmit(idle.pop()!, job)
+      const job: Job = { ...time.begin(terms), message, resolve, reject, retried: false }
+      if (time.isClosing()) return finish(job, 'unsent', { reason: 'closing' })
+      const slot = lastUsedIdle()
+      if (slot && line.mayPass()) return transmit(slot, job)
       if (!line.join(job)) return finish(job, 'unsent', { reason: 'line_full' })
       serve()
     })
   }
 
-  /** A connection is opened only while more are missing than are coming. */
+  /** A connection is opened only while more are missing than will be free soon without another mail's end. */
   function serve(): void {
-    for (let job; idle.length > 0 && (job = line.nextForKept()); ) transmit(idle.pop()!, job)
-    const missing = line.missing(idle.length)
-    for (let count = coming; slots.size < connections && count < missing; count++) open()
+    for (let slot, job; (slot = lastUsedIdle()) && (job = line.nextForKept()); ) transmit(slot, job)
+    const count = use().connections
+    const missing = line.missing(count.idle)
+    for (let coming = count.opening + count.resetting; slots.size < connections && coming < missing; coming++)
+      open()
+  }
+
+  /** The idle connection that worked last, so that those no longer needed run into `idleMs`. At most 100 are looked at. */
+  function lastUsedIdle(): Slot | undefined {
+    let last: Slot | undefined
+    for (const slot of slots) if (slot.state === 'idle' && (!last || slot.since >= last.since)) last = slot
+    return last
   }
 
   function finish(job: Job, outcome: Outcome, trouble: Trouble): void {
@@ -116,12 +116,11 @@ export function smtpTransport(options: SmtpOptions): Transport {
       connection,
       state: 'opening',
       since: performance.now(),
-      used: false,
+      isNew: true,
       job: undefined,
       onOpened,
     }
     slots.add(slot)
-    coming++
     connection.open(
       () => opened(slot),
       (trouble) => connectionLost(slot, trouble),
@@ -172,21 +171,18 @@ export function smtpTransport(options: SmtpOptions): Transport {
     finish(job, answer.outcome, answer.trouble)
     if (goodbye) return connectionLost(slot, answer.trouble)
     enter(slot, 'resetting')
-    coming++
     slot.connection.reset((failed) => (failed ? connectionLost(slot, { reason: 'protocol' }) : release(slot)))
   }
 
   /** The connection is idle again: the longest waiting mail has it, or nobody for now. */
   function release(slot: Slot): void {
     if (!slots.has(slot) || slot.state === 'leaving') return
-    if (slot.state !== 'busy') coming--
-    slot.used = slot.state !== 'opening'
+    slot.isNew = slot.state === 'opening'
     const job = line.nextForProven()
     if (job) return transmit(slot, job)
-    slot.used = true
+    slot.isNew = false
     enter(slot, 'idle')
-    idle.push(slot)
-    if (closing) closing()
+    time.noteEnd()
   }
 
   function enter(slot: Slot, state: SlotState): void {
@@ -198,8 +194,6 @@ export function smtpTransport(options: SmtpOptions): Transport {
   function connectionLost(slot: Slot, trouble: Trouble): void {
     if (!slots.delete(slot)) return
     const { job, state } = slot
-    if (state === 'opening' || state === 'resetting') coming--
-    if (state === 'idle') idle.splice(idle.indexOf(slot), 1)
     if (state === 'opening' || job) way.bad()
     if (job) line.done()
     slot.job = undefined
@@ -209,35 +203,34 @@ export function smtpTransport(options: SmtpOptions): Transport {
       job.retried = true
       line.rejoin(job)
     } else if (job) {
-      finish(job, job.started ? 'unknown' : 'unsent', trouble)
+      finish(job, outcomeOfSilence(job), trouble)
     } else if (state === 'opening') {
       // one failed connection answers one mail; the next mail has an attempt of its own
       const first = line.first()
       if (first) finish(first, 'unsent', trouble)
     }
-    if (closing) closing()
+    if (time.isClosing()) time.noteEnd()
     else serve()
   }
 
-  /** A connection kept from earlier may have died unnoticed: that says nothing about the relay now. */
   function mayRetry(slot: Slot, job: Job): boolean {
-    return slot.used && !job.started && !job.retried && performance.now() < job.startBy - sweepMs
+    return !slot.isNew && !job.started && !job.retried && !isLate(job, performance.now())
   }
 
   function seemsDead(slot: Slot): boolean {
     return slot.job !== undefined && slot.connection.silent && mayRetry(slot, slot.job)
   }
 
-  function sweep(now = performance.now()): void {
-    const late = (job: Job) => now >= (job.started ? job.endBy : job.startBy) - sweepMs
-    for (const job of line.takeOut(late)) {
+  function sweep(now: number): void {
+    const heldBack = lastUsedIdle() !== undefined
+    for (const job of line.takeOut((waiting) => isLate(waiting, now))) {
       // the relay takes mails, only not as fast as they come: that is no fault of its connection
-      const heldByRate = idle.length > 0 && !job.retried
+      const heldByRate = heldBack && !job.retried
       finish(job, 'unsent', { reason: heldByRate || way.goodSince(job.since) ? 'line_slow' : 'timeout' })
     }
     for (const slot of slots) {
       const age = now - slot.since
-      if (slot.job && late(slot.job)) connectionLost(slot, { reason: 'timeout' })
+      if (slot.job && isLate(slot.job, now)) connectionLost(slot, { reason: 'timeout' })
       else if (age > replyMs && seemsDead(slot)) connectionLost(slot, { reason: 'timeout' })
       else if (slot.state === 'opening' && age > connectMs) connectionLost(slot, { reason: 'timeout' })
       else if (slot.state === 'resetting' && age > replyMs) connectionLost(slot, { reason: 'timeout' })
@@ -247,30 +240,23 @@ export function smtpTransport(options: SmtpOptions): Transport {
   }
 
   function leave(slot: Slot): void {
-    if (slot.state === 'idle') idle.splice(idle.indexOf(slot), 1)
     enter(slot, 'leaving')
     slot.connection.quit()
   }
 
   function askByOpening(): Promise<RelayReason | undefined> {
-    if (slots.size >= connections || closing) return Promise.resolve(way.failing() ? 'busy' : undefined)
+    if (slots.size >= connections || time.isClosing())
+      return Promise.resolve(way.failing() ? 'busy' : undefined)
     return new Promise((resolve) => open((trouble) => resolve(trouble?.reason)))
   }
 
-  function close(): Promise<void> {
-    return new Promise((resolve) => {
-      closing = () => {
-        for (const job of line.takeOut(() => true)) finish(job, 'unsent', { reason: 'closing' })
-        for (const slot of slots) {
-          if (slot.state === 'idle') leave(slot)
-          else if (slot.state === 'opening') connectionLost(slot, { reason: 'closing' })
-        }
-        if (slots.size > 0) return
-        clearInterval(sweeper)
-        resolve()
-      }
-      closing()
-    })
+  function drain(): boolean {
+    for (const job of line.takeOut(() => true)) finish(job, 'unsent', { reason: 'closing' })
+    for (const slot of slots) {
+      if (slot.state === 'idle') leave(slot)
+      else if (slot.state === 'opening') connectionLost(slot, { reason: 'closing' })
+    }
+    return slots.size === 0
   }
 
   function use(): PoolUse {
@@ -279,5 +265,5 @@ export function smtpTransport(options: SmtpOptions): Transport {
     return { connections: count, waiting: line.size() }
   }
 
-  return { name, send, check: way.check, use, close }
+  return { name, send, check: way.check, use, close: time.close }
 }
