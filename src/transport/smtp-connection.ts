@@ -4,29 +4,27 @@
  */
 import type { Readable, Transform } from 'node:stream'
 import { SMTPConnection } from '../mime/nodemailer.ts'
+import type { SmtpRelayConfig } from '../relay-config.ts'
 import { connectionTrouble, type SmtpError, type Trouble } from './smtp-reply.ts'
 
-export interface RelayAddress {
-  readonly host: string
-  readonly port: number
-  /** `starttls` and `implicit` verify the certificate; `off` is for loopback only, which the configuration checks. */
-  readonly tls: 'starttls' | 'implicit' | 'off'
-  readonly auth?: { readonly user: string; readonly pass: string } | undefined
+export interface RelayAddress
+  extends Pick<SmtpRelayConfig, 'host' | 'port' | 'tls'>,
+    Partial<Pick<SmtpRelayConfig, 'auth'>> {
   /** What we call ourselves in EHLO: the sender's domain, so that no local host name leaks. */
   readonly ehloName: string
 }
 
 /** Bytes from the start of the connection or of a mail. Greeting, EHLO and login take about 1 KiB, a mail less. */
-const maxHeard = 16 * 1024
+const maxReceivedBytes = 16 * 1024
 
 type Send = Parameters<SMTPConnection['send']>
-type Hear = (this: SMTPConnection, chunk: Buffer) => void
+type OnData = (this: SMTPConnection, chunk: Buffer) => void
 // oxlint-disable-next-line no-unsafe-type-assertion -- see `_onData` below
-const { _onData: hear } = SMTPConnection.prototype as unknown as { _onData: Hear }
+const { _onData: onData } = SMTPConnection.prototype as unknown as { _onData: OnData }
 
 export class RelayConnection extends SMTPConnection {
   readonly #auth: RelayAddress['auth']
-  #heard = 0
+  #receivedBytes = 0
 
   constructor({ host, port, tls, auth, ehloName }: RelayAddress, connectMs: number, silenceMs: number) {
     super({
@@ -63,28 +61,26 @@ export class RelayConnection extends SMTPConnection {
 
   /** The relay has not answered since the last mail began. */
   get silent(): boolean {
-    return this.#heard === 0
+    return this.#receivedBytes === 0
   }
 
   /**
    * Sends a mail whose `bytes` end with the final dot; `started` is called when the relay has asked for them, before the
    * first one leaves.
    *
-   * All that nodemailer asks of a message stream is `pipe`, and it calls it when the relay has answered DATA with 354.
-   * Or with 2xx, which RFC 5321 does not know there: that is the reply to another command, relay and we are out of
-   * step, and what comes next would be taken for the answer to this mail.
+   * nodemailer asks for them when the relay has answered DATA with 354, but also with 2xx, which RFC 5321 does not know
+   * there: that is the reply to another command, and the next reply would be taken for the answer to this mail.
    */
   sendBytes(envelope: Send[0], bytes: Buffer, started: () => void, done: Send[2]): void {
-    const stream = {
-      pipe: (destination: Transform) => {
-        if (!String(this.lastServerResponse).startsWith('354')) return this.#fail('the relay is out of step')
-        started()
-        writeAtOnce(destination, bytes)
-      },
-    }
-    this.#heard = 0
-    // oxlint-disable-next-line no-unsafe-type-assertion -- the rest of Readable is never touched
-    this.send(envelope, stream as unknown as Readable, done)
+    const message = new OneWriteMessage(bytes, () => {
+      const granted = String(this.lastServerResponse).startsWith('354')
+      if (granted) started()
+      else this.#fail('the relay is out of step')
+      return granted
+    })
+    this.#receivedBytes = 0
+    // oxlint-disable-next-line no-unsafe-type-assertion -- nodemailer calls `pipe` and touches nothing else of a Readable
+    this.send(envelope, message as unknown as Readable, done)
   }
 
   /**
@@ -94,8 +90,8 @@ export class RelayConnection extends SMTPConnection {
    * not public: a nodemailer without it fails the first test that connects.
    */
   _onData(chunk: Buffer): void {
-    this.#heard += chunk.length
-    if (this.#heard <= maxHeard) hear.call(this, chunk)
+    this.#receivedBytes += chunk.length
+    if (this.#receivedBytes <= maxReceivedBytes) onData.call(this, chunk)
     else this.#fail('the relay says too much')
   }
 
@@ -105,10 +101,22 @@ export class RelayConnection extends SMTPConnection {
 }
 
 /**
- * Mail and final dot in one write, and so in one TLS record. nodemailer's stream would write the dot by itself, and look
- * at every byte for what cannot be there (`BuildMime`): so what stands behind it is filled, not what stands before.
+ * A message for nodemailer that leaves in one write, final dot included, and so in one TLS record. The stream it is piped
+ * into would search every byte for what cannot be there (`BuildMime`) and write the dot by itself, so the bytes are
+ * pushed to the far side of that stream. A real Readable would do the same through its buffers, which costs every mail more.
  */
-function writeAtOnce(destination: Transform, bytes: Buffer): void {
-  destination.push(bytes)
-  destination.push(null)
+class OneWriteMessage {
+  readonly #bytes: Buffer
+  readonly #mayLeave: () => boolean
+
+  constructor(bytes: Buffer, mayLeave: () => boolean) {
+    this.#bytes = bytes
+    this.#mayLeave = mayLeave
+  }
+
+  pipe(destination: Transform): void {
+    if (!this.#mayLeave()) return
+    destination.push(this.#bytes)
+    destination.push(null)
+  }
 }
