@@ -7,6 +7,7 @@ export interface SmtpRelayConfig {
   readonly name: string
   readonly host: string
   readonly port: number
+  /** `starttls` and `implicit` verify the certificate; `off` is for loopback only, which the configuration checks. */
   readonly tls: 'starttls' | 'implicit' | 'off'
   readonly auth: { readonly user: string; readonly pass: string } | undefined
   readonly connections: number
