@@ -70,9 +70,9 @@ export async function composeService(parts: ServiceParts, timings: Timings = {})
   // with a single relay, the line of the request says it all
   const logTry = transports.length > 1 ? relayLog(log) : undefined
   const transport = failover(transports, {
-    heard(...receipt) {
-      meter.tried(...receipt)
-      logTry?.(...receipt)
+    onTry(...tried) {
+      meter.tried(...tried)
+      logTry?.(...tried)
     },
     ...timings.relays,
   })

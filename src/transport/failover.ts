@@ -1,7 +1,7 @@
 /**
  * Owns the order of the relays: the next one may have a mail only when the one before provably did not take it.
  *
- * A transport around the others, so that whoever sends need not know how many there are. Each relay has a breaker; one
+ * A transport around the others, so that its callers need not know how many there are. Each relay has a breaker; one
  * deadline stands over all of them together.
  */
 import type { Message, PoolUse, Receipt, RelayReason, SendTerms, Transport } from '../message.ts'
@@ -14,7 +14,7 @@ export interface FailoverOptions {
   readonly handoverMs?: number
   readonly breaker?: BreakerOptions
   /** Called with the receipt of every single try, and how long it took. */
-  readonly heard?: ((receipt: Receipt, message: Message, ms: number) => void) | undefined
+  readonly onTry?: ((receipt: Receipt, message: Message, ms: number) => void) | undefined
   readonly now?: () => number
 }
 
@@ -34,45 +34,43 @@ export interface Failover extends Transport {
   readonly pools: () => readonly ({ readonly relay: string } & PoolUse)[]
 }
 
-/** Less than this is not worth another relay's while. */
+/** With less time than this no other relay is asked. */
 const leastMs = 500
 
 /** `transports` in the order in which they are tried; at least one. */
 export function failover(transports: readonly Transport[], options: FailoverOptions = {}): Failover {
-  const { totalMs = 20_000, handoverMs = 5_000, heard, now = () => performance.now() } = options
-  const ways = transports.map((transport) => ({
+  const { totalMs = 20_000, handoverMs = 5_000, onTry, now = () => performance.now() } = options
+  const relays = transports.map((transport) => ({
     transport,
     breaker: breaker({ now, ...options.breaker }),
   }))
-  type Way = (typeof ways)[number]
+  type Relay = (typeof relays)[number]
 
   async function send(message: Message, terms: SendTerms = {}): Promise<Receipt> {
     const { onlyRelay, endWithinMs = totalMs, startWithinMs = endWithinMs } = terms
-    const asked = now()
-    const leftMs = () => ({
-      startWithinMs: asked + startWithinMs - now(),
-      endWithinMs: asked + endWithinMs - now(),
-    })
+    const since = now()
     let last: Receipt | undefined
     let skipped = false
-    for (const [index, way] of ways.entries()) {
-      const mine = onlyRelay === undefined || onlyRelay === way.transport.name
-      if (!mine || (last && leftMs().startWithinMs < leastMs) || !way.breaker.admit()) {
+    for (const [index, relay] of relays.entries()) {
+      const isAllowed = onlyRelay === undefined || onlyRelay === relay.transport.name
+      if (!isAllowed || (last && since + startWithinMs - now() < leastMs) || !relay.breaker.admit()) {
         skipped = true
         continue
       }
       const other =
-        onlyRelay === undefined && ways.some((next, place) => place > index && next.breaker.ready())
-      const left = leftMs()
-      const startMs = Math.min(left.startWithinMs, other ? handoverMs : Infinity)
-      const receipt = await sendBy(way, message, { ...left, startWithinMs: startMs })
+        onlyRelay === undefined && relays.some((next, place) => place > index && next.breaker.ready())
+      const spentMs = now() - since
+      const receipt = await sendBy(relay, message, {
+        startWithinMs: Math.min(startWithinMs - spentMs, other ? handoverMs : Infinity),
+        endWithinMs: endWithinMs - spentMs,
+      })
       if (isLastWord(receipt)) return receipt
       last = last ? weigh(last, receipt) : receipt
     }
     if (!last)
-      return { outcome: 'unsent', relay: onlyRelay ?? ways[0]!.transport.name, reason: 'breaker_open' }
+      return { outcome: 'unsent', relay: onlyRelay ?? relays[0]!.transport.name, reason: 'breaker_open' }
     if (!skipped) return last
-    // who was not asked may still take it, and perhaps sooner
+    // a relay that was not asked may still take it, and perhaps sooner
     return {
       ...last,
       outcome: last.outcome === 'refused' ? 'deferred' : last.outcome,
@@ -80,36 +78,36 @@ export function failover(transports: readonly Transport[], options: FailoverOpti
     }
   }
 
-  async function sendBy(way: Way, message: Message, terms: SendTerms): Promise<Receipt> {
+  async function sendBy(relay: Relay, message: Message, terms: SendTerms): Promise<Receipt> {
     const since = now()
     try {
-      const receipt = await way.transport.send(message, terms)
-      const news = newsIn(receipt)
-      if (news === 'good') way.breaker.succeeded()
-      else if (news === 'bad') way.breaker.failed(since)
-      else way.breaker.abandoned(since)
-      heard?.(receipt, message, now() - since)
+      const receipt = await relay.transport.send(message, terms)
+      const verdict = verdictOn(receipt)
+      if (verdict === 'good') relay.breaker.succeeded()
+      else if (verdict === 'bad') relay.breaker.failed(since)
+      else relay.breaker.abandoned(since)
+      onTry?.(receipt, message, now() - since)
       return receipt
     } catch (bug) {
-      way.breaker.abandoned(since)
+      relay.breaker.abandoned(since)
       throw bug
     }
   }
 
-  async function healthOf({ transport, breaker: guard }: Way): Promise<RelayHealth> {
+  async function healthOf({ transport, breaker: guard }: Relay): Promise<RelayHealth> {
     const trouble = await transport.check()
     if (trouble === undefined) guard.hint()
     return { relay: transport.name, trouble, breaker: guard.state() }
   }
 
-  const health = () => Promise.all(ways.map(healthOf))
+  const health = () => Promise.all(relays.map(healthOf))
 
   return {
     name: transports.map(({ name }) => name).join(','),
     send,
     health,
-    ready: () => ways.some((way) => way.breaker.ready()),
-    breakers: () => ways.map((way) => ({ relay: way.transport.name, breaker: way.breaker.state() })),
+    ready: () => relays.some((relay) => relay.breaker.ready()),
+    breakers: () => relays.map((relay) => ({ relay: relay.transport.name, breaker: relay.breaker.state() })),
     pools: () => transports.flatMap(({ name, use }) => (use ? [{ relay: name, ...use() }] : [])),
     async check() {
       const troubles = (await health()).map(({ trouble }) => trouble)
@@ -119,12 +117,12 @@ export function failover(transports: readonly Transport[], options: FailoverOpti
   }
 }
 
-/** The relay has the mail, may have it, or says that nobody should take it: no other relay is asked. */
+/** The relay has the mail, may have it, or refuses it as any other would: no other relay is asked. */
 function isLastWord({ outcome, reason }: Receipt): boolean {
   return outcome === 'sent' || outcome === 'unknown' || (outcome === 'refused' && reason !== 'sender')
 }
 
-/** Of two relays that did not take a mail, the word of the one that leaves hope, and that was really asked. */
+/** Of two receipts for a mail that was not taken: the one that leaves hope, from a relay that was really asked. */
 function weigh(one: Receipt, other: Receipt): Receipt {
   if (one.outcome === 'refused') return other
   if (other.outcome === 'refused') return one
@@ -133,11 +131,11 @@ function weigh(one: Receipt, other: Receipt): Receipt {
   return { ...(other.reason === 'resting' ? one : other), retryAfterMs }
 }
 
-/** Ends of a mail that never came as far as the relay. */
-const notTheRelay = new Set<RelayReason>(['closing', 'line_full', 'line_slow', 'resting'])
+/** The mail never came as far as the relay. */
+const notTheRelay = new Set<RelayReason>(['closing', 'queue_full', 'queue_slow', 'resting'])
 
-/** What a receipt says of the way to the relay. A reply about a mail is good news: somebody is there and lets us in. */
-function newsIn({ outcome, reason, reply }: Receipt): 'good' | 'bad' | 'none' {
+/** What a receipt says about the relay. A reply about the mail is good: the relay is there and lets us in. */
+function verdictOn({ outcome, reason, reply }: Receipt): 'good' | 'bad' | 'none' {
   if (outcome === 'unsent') return notTheRelay.has(reason) ? 'none' : 'bad'
   if (outcome === 'unknown' || reason === 'login' || reason === 'unavailable' || reply === 421) return 'bad'
   return 'good'

@@ -1,27 +1,27 @@
-/** Owns what is known of the way to a relay: from the mails of the last half minute, else by asking now and then. */
+/** Owns what is known about one relay: from the mails of the last half minute, else from a trial connection now and then. */
 import type { RelayReason } from '../message.ts'
 
 const goodForMs = 30_000
 const answerForMs = 5_000
 
-/** `ask` tries the way without a mail. */
-export function reachable(ask: () => Promise<RelayReason | undefined>, now = () => performance.now()) {
+/** `tryRelay` connects without sending a mail; `undefined` means all is well. */
+export function relayCheck(tryRelay: () => Promise<RelayReason | undefined>, now = () => performance.now()) {
   let lastGood = -Infinity
   let lastBad = -Infinity
-  let asked: { at: number; answer: Promise<RelayReason | undefined> } | undefined
-  const failing = () => lastBad > lastGood
+  let lastTrial: { at: number; answer: Promise<RelayReason | undefined> } | undefined
+  const isFailing = () => lastBad > lastGood
 
   return {
-    good: () => void (lastGood = now()),
-    bad: () => void (lastBad = now()),
-    goodSince: (time: number) => lastGood > time,
-    failing,
-    /** `undefined`: all well, else the reason. */
+    succeeded: () => void (lastGood = now()),
+    failed: () => void (lastBad = now()),
+    succeededSince: (time: number) => lastGood > time,
+    isFailing,
+    /** `undefined`: all is well, else the reason. */
     check: () => {
       const at = now()
-      if (!failing() && at - lastGood < goodForMs) return Promise.resolve(undefined)
-      if (!asked || at - asked.at >= answerForMs) asked = { at, answer: ask() }
-      return asked.answer
+      if (!isFailing() && at - lastGood < goodForMs) return Promise.resolve(undefined)
+      if (!lastTrial || at - lastTrial.at >= answerForMs) lastTrial = { at, answer: tryRelay() }
+      return lastTrial.answer
     },
   }
 }

@@ -1,5 +1,5 @@
 /**
- * Owns the way to SendGrid's Web API, v3: one HTTPS request per mail over kept connections.
+ * Owns SendGrid's Web API, v3, as a relay: one HTTPS request per mail over kept connections.
  *
  * node:https and not fetch, because only the request itself shows when its body begins to leave: a mail that failed
  * before may go elsewhere, one that failed after may have arrived. The body is handed over when the connection stands.
@@ -9,18 +9,16 @@ import { Agent, request } from 'node:https'
 import { TLSSocket } from 'node:tls'
 import type { Message, Outcome, Receipt, RelayReason, SendTerms, Transport } from '../message.ts'
 import { deadlines, isLate, outcomeOfSilence, type Timed } from './deadlines.ts'
-import { reachable } from './relay-check.ts'
+import type { SendgridRelayConfig } from '../relay-config.ts'
+import { relayCheck } from './relay-check.ts'
 import { causeOf, reasonOf, type Trouble } from './smtp-reply.ts'
 import { mailOf, meaningOf, waitAskedFor } from './sendgrid-api.ts'
 
-export interface SendgridOptions {
+export interface SendgridOptions
+  extends Pick<SendgridRelayConfig, 'baseUrl' | 'apiKey'>,
+    Partial<Pick<SendgridRelayConfig, 'connections'>> {
   /** The relay's name in logs and receipts. */
   readonly name: string
-  /** `https://api.sendgrid.com`, or the European one. */
-  readonly baseUrl: string
-  readonly apiKey: string
-  /** Requests at once. */
-  readonly connections?: number
   /** Mails that may wait for a connection; the next one is told at once that there is no room. */
   readonly maxWaiting?: number
   /** The longest a mail may take here, waiting included, when its terms do not say. */
@@ -62,7 +60,7 @@ export function sendgridTransport(options: SendgridOptions): Transport {
   })
   const jobs = new Set<Job>()
   let restUntil = -Infinity
-  const way = reachable(askScopes, now)
+  const relay = relayCheck(askScopes, now)
   const time = deadlines({ attemptMs, now, sweep, drain })
 
   function send(message: Message, terms?: SendTerms): Promise<Receipt> {
@@ -71,7 +69,7 @@ export function sendgridTransport(options: SendgridOptions): Transport {
       Promise.resolve({ outcome: 'unsent', relay: name, reason, ...more })
     if (time.isClosing()) return unsent('closing')
     if (timed.since < restUntil) return unsent('resting', { retryAfterMs: restUntil - timed.since })
-    if (jobs.size >= connections + maxWaiting) return unsent('line_full')
+    if (jobs.size >= connections + maxWaiting) return unsent('queue_full')
     return new Promise((resolve) => {
       const body = Buffer.from(JSON.stringify(mailOf(message)))
       const call = request(`${base}/v3/mail/send`, {
@@ -81,7 +79,7 @@ export function sendgridTransport(options: SendgridOptions): Transport {
       })
       const job: Job = { ...timed, call, resolve, ended: false }
       jobs.add(job)
-      call.on('response', (answer) => heard(job, answer))
+      call.on('response', (answer) => takeAnswer(job, answer))
       call.on('error', (error) => finish(job, outcomeOfSilence(job), connectionTrouble(error)))
       call.once('close', () => {
         finish(job, outcomeOfSilence(job), { reason: 'connect' })
@@ -95,7 +93,7 @@ export function sendgridTransport(options: SendgridOptions): Transport {
     })
   }
 
-  function heard(job: Job, answer: IncomingMessage): void {
+  function takeAnswer(job: Job, answer: IncomingMessage): void {
     const status = answer.statusCode ?? 0
     const { outcome, reason } = meaningOf(status)
     const transient = outcome === 'deferred' || outcome === 'unknown'
@@ -109,8 +107,8 @@ export function sendgridTransport(options: SendgridOptions): Transport {
   function finish(job: Job, outcome: Outcome, trouble: Omit<Receipt, 'outcome' | 'relay'>): void {
     if (job.ended) return
     job.ended = true
-    if (outcome === 'sent') way.good()
-    else if (badNews.has(trouble.reason)) way.bad()
+    if (outcome === 'sent') relay.succeeded()
+    else if (badNews.has(trouble.reason)) relay.failed()
     job.resolve({ outcome, relay: name, ...trouble })
   }
 
@@ -119,8 +117,8 @@ export function sendgridTransport(options: SendgridOptions): Transport {
   function sweep(at: number): void {
     for (const job of jobs) {
       if (!isLate(job, at)) continue
-      // waiting behind others that get through is no fault of the connection
-      giveUp(job, !job.started && way.goodSince(job.since) ? 'line_slow' : 'timeout')
+      // it waited behind mails that got through: that is no fault of the connection
+      giveUp(job, !job.started && relay.succeededSince(job.since) ? 'queue_slow' : 'timeout')
     }
   }
 
@@ -130,7 +128,7 @@ export function sendgridTransport(options: SendgridOptions): Transport {
   }
 
   function check(): Promise<RelayReason | undefined> {
-    return now() < restUntil ? Promise.resolve('resting') : way.check()
+    return now() < restUntil ? Promise.resolve('resting') : relay.check()
   }
 
   /** What the key may do: the cheapest question that needs a valid one, and it sends nothing. */
@@ -142,7 +140,7 @@ export function sendgridTransport(options: SendgridOptions): Transport {
       call.on('error', (error) => resolve(connectionTrouble(error).reason))
       call.on('response', (answer) => {
         const { outcome, reason } = meaningOf(answer.statusCode === 200 ? 202 : (answer.statusCode ?? 0))
-        if (outcome === 'sent') way.good()
+        if (outcome === 'sent') relay.succeeded()
         resolve(outcome === 'sent' || reason === 'too_many' ? undefined : reason)
         discard(answer)
       })

@@ -1,58 +1,59 @@
-/** Owns who waits for a connection to a relay, and how fast they may leave. */
+/** Owns the mails that wait for a connection to one relay, and how fast the relay's rate lets them leave. */
 import type { Rate } from '../rate.ts'
 import { rateGate } from './rate-limiter.ts'
 
 const maxTimerMs = 60_000
 
-/** `moveOn` is called when the rate lets somebody leave again. */
-export function waitingLine<Job>(maxWaiting: number, rate: Rate | undefined, moveOn: () => void) {
+/** `onRateFree` is called when the rate lets the next mail leave. */
+export function sendQueue<Job>(maxWaiting: number, rate: Rate | undefined, onRateFree: () => void) {
   const gate = rate && rateGate(rate)
   const waiting: Job[] = []
-  /** They lost a kept connection, and all that were kept as long may be dead as well. */
-  const unlucky: Job[] = []
+  /** These mails lost a kept connection. The others of the pool may be dead as well, so they need one that works. */
+  const retrying: Job[] = []
   let timer: NodeJS.Timeout | undefined
 
-  function mayLeave(): boolean {
+  function rateAllows(): boolean {
     if (!gate || gate.take()) return true
     timer ??= setTimeout(
       () => {
         timer = undefined
-        moveOn()
+        onRateFree()
       },
       Math.min(gate.waitMs(), maxTimerMs),
     ).unref()
     return false
   }
 
-  const size = () => waiting.length + unlucky.length
-  const nextForKept = () => (waiting.length > 0 && mayLeave() ? waiting.shift() : undefined)
+  const size = () => waiting.length + retrying.length
+  const nextForIdleConnection = () => (waiting.length > 0 && rateAllows() ? waiting.shift() : undefined)
 
   return {
     size,
-    /** How many connections are missing where so many are idle. */
-    missing: (idle: number) => Math.max(0, waiting.length - idle) + unlucky.length,
-    /** Whoever comes need not join: nobody is before them, and the rate allows it. */
-    mayPass: () => waiting.length === 0 && mayLeave(),
+    /** How many connections are missing while `idle` of them are free. */
+    missing: (idle: number) => Math.max(0, waiting.length - idle) + retrying.length,
+    /** A new mail need not join: no other waits, and the rate allows it. */
+    canSkipQueue: () => waiting.length === 0 && rateAllows(),
     /** False when there is no room. */
     join: (job: Job) => size() < maxWaiting && waiting.push(job) > 0,
-    rejoin: (job: Job) => void unlucky.push(job),
-    /** Who may have a connection that has been kept. */
-    nextForKept,
-    /** Who may have one that works. */
-    nextForProven: () => {
-      if (unlucky.length > 0) waiting.unshift(unlucky.shift()!)
-      return nextForKept()
+    joinToRetry: (job: Job) => void retrying.push(job),
+    /** The next mail for a connection that has been idle. */
+    nextForIdleConnection,
+    /** The next mail for a connection that has just answered; retries go first. */
+    nextForWorkingConnection: () => {
+      if (retrying.length > 0) waiting.unshift(retrying.shift()!)
+      return nextForIdleConnection()
     },
-    /** Who has waited longest, whatever the rate. */
-    first: () => unlucky.shift() ?? waiting.shift(),
-    /** Who was let go is done with, so that the rate counts on. */
-    done: () => gate?.done(),
-    takeOut: (which: (job: Job) => boolean) => [unlucky, waiting].flatMap((jobs) => takenOut(jobs, which)),
+    /** Takes out the mail that has waited longest, whatever the rate. */
+    takeFirst: () => retrying.shift() ?? waiting.shift(),
+    /** A mail that was let go has ended, so its place in the rate becomes free one window from now. */
+    noteEnd: () => gate?.done(),
+    takeOut: (isMeant: (job: Job) => boolean) =>
+      [retrying, waiting].flatMap((jobs) => takeOutOf(jobs, isMeant)),
   }
 }
 
-function takenOut<Job>(jobs: Job[], which: (job: Job) => boolean): Job[] {
-  const taken = jobs.filter(which)
+function takeOutOf<Job>(jobs: Job[], isMeant: (job: Job) => boolean): Job[] {
+  const taken = jobs.filter(isMeant)
   for (const job of taken) jobs.splice(jobs.indexOf(job), 1)
   return taken
 }

@@ -1,9 +1,9 @@
 /**
- * Owns the way to one SMTP relay: a small pool of logged-in connections over nodemailer's SMTPConnection.
+ * Owns one SMTP relay: a small pool of logged-in connections over nodemailer's SMTPConnection.
  *
- * nodemailer's own pool is not used because only whoever holds the connection knows whether a byte of the message
- * has left, and that decides between "send it elsewhere" and "it may have arrived". One file, although a long one: what
- * happens to a connection is decided by where all others and all mails stand, and can be followed only side by side.
+ * nodemailer's own pool is not used because only the code that holds the connection knows whether a byte of the
+ * message has left, and that decides between "send it elsewhere" and "it may have arrived". One file, although a long
+ * one: what happens to a connection depends on all others and on all mails, and can be followed only side by side.
  *
  *   a connection is   and then                                    becomes
  *   opening           logged in                                   busy with the next mail, or idle
@@ -21,20 +21,16 @@ import type { BuildMime } from '../mime/mime.ts'
 import type { Message, Outcome, PoolUse, Receipt, RelayReason, SendTerms, Transport } from '../message.ts'
 import { type RelayAddress, RelayConnection } from './smtp-connection.ts'
 import { deadlines, isLate, outcomeOfSilence, type Timed } from './deadlines.ts'
-import { waitingLine } from './smtp-queue.ts'
-import type { Rate } from '../rate.ts'
-import { reachable } from './relay-check.ts'
+import { sendQueue } from './smtp-queue.ts'
+import type { SmtpRelayConfig } from '../relay-config.ts'
+import { relayCheck } from './relay-check.ts'
 import { connectionTrouble, replyTo, type SmtpError, type Trouble } from './smtp-reply.ts'
 
-export interface SmtpOptions extends RelayAddress {
-  /** The relay's name in logs and receipts. */
-  readonly name: string
+export interface SmtpOptions
+  extends RelayAddress,
+    Pick<SmtpRelayConfig, 'name'>,
+    Partial<Pick<SmtpRelayConfig, 'from' | 'rate' | 'connections'>> {
   readonly buildMime: BuildMime
-  /** The sender's address at this relay, in the envelope and in From, instead of the message's own. */
-  readonly from?: string | undefined
-  /** Mails beyond it wait in line. */
-  readonly rate?: Rate | undefined
-  readonly connections?: number
   /** Mails that may wait for a connection; the next one is told at once that there is no room. */
   readonly maxWaiting?: number
   /** The longest a mail may take here, waiting included, when its terms do not say. */
@@ -44,7 +40,7 @@ export interface SmtpOptions extends RelayAddress {
   readonly idleMs?: number
 }
 
-/** One mail on its way. As all times here, its deadlines are on the clock of `performance`, which nobody can set. */
+/** One mail on its way. All times here are on the clock of `performance`: setting the wall clock moves no deadline. */
 interface Job extends Timed {
   readonly message: Message
   readonly resolve: (receipt: Receipt) => void
@@ -71,11 +67,11 @@ const leaveMs = 1_000
 export function smtpTransport(options: SmtpOptions): Transport {
   const { name, buildMime, connections = 10, maxWaiting = 1_000 } = options
   const { attemptMs = 20_000, connectMs = 10_000, idleMs = 45_000 } = options
-  /** How long a reset may take, and a kept connection stay without a word: whoever lies between may have forgotten it. */
+  /** The longest for a reply to RSET, and for the first reply on a kept connection: a firewall may have dropped it. */
   const replyMs = attemptMs / 4
   const slots = new Set<Slot>()
-  const line = waitingLine<Job>(maxWaiting, options.rate, serve)
-  const way = reachable(askByOpening)
+  const queue = sendQueue<Job>(maxWaiting, options.rate, serve)
+  const relay = relayCheck(tryByOpening)
   const time = deadlines({ attemptMs, now: () => performance.now(), sweep, drain })
 
   function send(message: Message, terms?: SendTerms): Promise<Receipt> {
@@ -83,17 +79,18 @@ export function smtpTransport(options: SmtpOptions): Transport {
       const job: Job = { ...time.begin(terms), message, resolve, reject, retried: false }
       if (time.isClosing()) return finish(job, 'unsent', { reason: 'closing' })
       const slot = lastUsedIdle()
-      if (slot && line.mayPass()) return transmit(slot, job)
-      if (!line.join(job)) return finish(job, 'unsent', { reason: 'line_full' })
+      if (slot && queue.canSkipQueue()) return transmit(slot, job)
+      if (!queue.join(job)) return finish(job, 'unsent', { reason: 'queue_full' })
       serve()
     })
   }
 
   /** A connection is opened only while more are missing than will be free soon without another mail's end. */
   function serve(): void {
-    for (let slot, job; (slot = lastUsedIdle()) && (job = line.nextForKept()); ) transmit(slot, job)
+    for (let slot, job; (slot = lastUsedIdle()) && (job = queue.nextForIdleConnection()); )
+      transmit(slot, job)
     const count = use().connections
-    const missing = line.missing(count.idle)
+    const missing = queue.missing(count.idle)
     for (let coming = count.opening + count.resetting; slots.size < connections && coming < missing; coming++)
       open()
   }
@@ -129,7 +126,7 @@ export function smtpTransport(options: SmtpOptions): Transport {
 
   function opened(slot: Slot): void {
     if (slot.state !== 'opening') return
-    way.good()
+    relay.succeeded()
     slot.onOpened?.()
     release(slot)
   }
@@ -140,7 +137,7 @@ export function smtpTransport(options: SmtpOptions): Transport {
     try {
       bytes = buildMime(job.message, options.from, finalDot)
     } catch (bug) {
-      line.done()
+      queue.noteEnd()
       job.reject(bug)
       return release(slot)
     }
@@ -154,8 +151,8 @@ export function smtpTransport(options: SmtpOptions): Transport {
       if (slot.job !== job) return
       if (error) return transmitFailed(slot, job, error)
       slot.job = undefined
-      line.done()
-      way.good()
+      queue.noteEnd()
+      relay.succeeded()
       finish(job, 'sent', { reason: 'accepted' })
       release(slot)
     })
@@ -167,18 +164,18 @@ export function smtpTransport(options: SmtpOptions): Transport {
     if (!answer || (goodbye && mayRetry(slot, job)))
       return connectionLost(slot, answer?.trouble ?? connectionTrouble(error))
     slot.job = undefined
-    line.done()
+    queue.noteEnd()
     finish(job, answer.outcome, answer.trouble)
     if (goodbye) return connectionLost(slot, answer.trouble)
     enter(slot, 'resetting')
     slot.connection.reset((failed) => (failed ? connectionLost(slot, { reason: 'protocol' }) : release(slot)))
   }
 
-  /** The connection is idle again: the longest waiting mail has it, or nobody for now. */
+  /** Gives a connection that has just answered to the next mail, or lets it idle. */
   function release(slot: Slot): void {
     if (!slots.has(slot) || slot.state === 'leaving') return
     slot.isNew = slot.state === 'opening'
-    const job = line.nextForProven()
+    const job = queue.nextForWorkingConnection()
     if (job) return transmit(slot, job)
     slot.isNew = false
     enter(slot, 'idle')
@@ -190,23 +187,23 @@ export function smtpTransport(options: SmtpOptions): Transport {
     slot.since = performance.now()
   }
 
-  /** Whatever ends a connection ends here, once. */
+  /** Every end of a connection comes here, once. */
   function connectionLost(slot: Slot, trouble: Trouble): void {
     if (!slots.delete(slot)) return
     const { job, state } = slot
-    if (state === 'opening' || job) way.bad()
-    if (job) line.done()
+    if (state === 'opening' || job) relay.failed()
+    if (job) queue.noteEnd()
     slot.job = undefined
     slot.connection.close()
     slot.onOpened?.(trouble)
     if (job && mayRetry(slot, job)) {
       job.retried = true
-      line.rejoin(job)
+      queue.joinToRetry(job)
     } else if (job) {
       finish(job, outcomeOfSilence(job), trouble)
     } else if (state === 'opening') {
       // one failed connection answers one mail; the next mail has an attempt of its own
-      const first = line.first()
+      const first = queue.takeFirst()
       if (first) finish(first, 'unsent', trouble)
     }
     if (time.isClosing()) time.noteEnd()
@@ -223,10 +220,12 @@ export function smtpTransport(options: SmtpOptions): Transport {
 
   function sweep(now: number): void {
     const heldBack = lastUsedIdle() !== undefined
-    for (const job of line.takeOut((waiting) => isLate(waiting, now))) {
+    for (const job of queue.takeOut((waiting) => isLate(waiting, now))) {
       // the relay takes mails, only not as fast as they come: that is no fault of its connection
       const heldByRate = heldBack && !job.retried
-      finish(job, 'unsent', { reason: heldByRate || way.goodSince(job.since) ? 'line_slow' : 'timeout' })
+      finish(job, 'unsent', {
+        reason: heldByRate || relay.succeededSince(job.since) ? 'queue_slow' : 'timeout',
+      })
     }
     for (const slot of slots) {
       const age = now - slot.since
@@ -244,14 +243,14 @@ export function smtpTransport(options: SmtpOptions): Transport {
     slot.connection.quit()
   }
 
-  function askByOpening(): Promise<RelayReason | undefined> {
+  function tryByOpening(): Promise<RelayReason | undefined> {
     if (slots.size >= connections || time.isClosing())
-      return Promise.resolve(way.failing() ? 'busy' : undefined)
+      return Promise.resolve(relay.isFailing() ? 'busy' : undefined)
     return new Promise((resolve) => open((trouble) => resolve(trouble?.reason)))
   }
 
   function drain(): boolean {
-    for (const job of line.takeOut(() => true)) finish(job, 'unsent', { reason: 'closing' })
+    for (const job of queue.takeOut(() => true)) finish(job, 'unsent', { reason: 'closing' })
     for (const slot of slots) {
       if (slot.state === 'idle') leave(slot)
       else if (slot.state === 'opening') connectionLost(slot, { reason: 'closing' })
@@ -262,8 +261,8 @@ export function smtpTransport(options: SmtpOptions): Transport {
   function use(): PoolUse {
     const count = { opening: 0, idle: 0, busy: 0, resetting: 0, leaving: 0 }
     for (const { state } of slots) count[state]++
-    return { connections: count, waiting: line.size() }
+    return { connections: count, waiting: queue.size() }
   }
 
-  return { name, send, check: way.check, use, close: time.close }
+  return { name, send, check: relay.check, use, close: time.close }
 }

@@ -225,13 +225,13 @@ describe.each(Object.entries(kinds))('a relay of the kind %s', (_name, kind) => 
     expect(before.standIn.taken()).toEqual([])
   })
 
-  it('lets mails wait in a line that has an end', async () => {
+  it('lets mails wait in a queue that has an end', async () => {
     const hold = Promise.withResolvers<void>()
     const { standIn, transport } = await open({ connections: 1, maxWaiting: 2, held: hold.promise })
     const running = transport.send(sampleMessage())
     await expect.poll(standIn.heard).toBe(1)
     const waiting = [0, 1].map(() => transport.send(sampleMessage()))
-    expect(await transport.send(sampleMessage())).toMatchObject({ outcome: 'unsent', reason: 'line_full' })
+    expect(await transport.send(sampleMessage())).toMatchObject({ outcome: 'unsent', reason: 'queue_full' })
     hold.resolve()
     expect((await Promise.all([running, ...waiting])).map(({ outcome }) => outcome)).toEqual([
       'sent',
@@ -246,8 +246,8 @@ describe.each(Object.entries(kinds))('a relay of the kind %s', (_name, kind) => 
     const receipts = await Promise.all([0, 1, 2, 3, 4, 5].map(() => transport.send(sampleMessage(), terms)))
     const words = receipts.map(({ outcome, reason }) => `${outcome} ${reason}`)
     expect(words).toContain('sent accepted')
-    expect(words.at(-1)).toBe('unsent line_slow')
-    expect(words.filter((word) => !['sent accepted', 'unsent line_slow'].includes(word))).toEqual([])
+    expect(words.at(-1)).toBe('unsent queue_slow')
+    expect(words.filter((word) => !['sent accepted', 'unsent queue_slow'].includes(word))).toEqual([])
   })
 
   it('that hung up on an idle connection costs the next mail nothing', async () => {

@@ -96,7 +96,7 @@ describe('a relay with a rate', () => {
     expect(relay.mails).toHaveLength(6)
   })
 
-  it('has a line with an end: who cannot be served in time is told that it was the line', async () => {
+  it('has a queue with an end: a mail that cannot be sent in time is told that the queue was the reason', async () => {
     const { receipts } = await sendAll(8, {
       rate: { max: 2, windowMs: 60_000 },
       attemptMs: 700,
@@ -104,8 +104,8 @@ describe('a relay with a rate', () => {
     })
     const words = receipts.map(({ outcome, reason }) => `${outcome} ${reason}`)
     expect(words.filter((word) => word === 'sent accepted')).toHaveLength(2)
-    expect(words.filter((word) => word === 'unsent line_full')).toHaveLength(4)
-    expect(words.filter((word) => word === 'unsent line_slow')).toHaveLength(2)
+    expect(words.filter((word) => word === 'unsent queue_full')).toHaveLength(4)
+    expect(words.filter((word) => word === 'unsent queue_slow')).toHaveLength(2)
   })
 
   it('that dropped a kept connection gets the mail over a new one, whatever else is kept', async () => {
@@ -124,7 +124,7 @@ describe('a relay with a rate', () => {
 
   it('that stands ready is not to blame for a mail that came when its share was used up', async () => {
     const { transport } = await sendAll(1, { rate: { max: 1, windowMs: 300_000 }, attemptMs: 700 })
-    expect(await transport.send(sampleMessage())).toMatchObject({ outcome: 'unsent', reason: 'line_slow' })
+    expect(await transport.send(sampleMessage())).toMatchObject({ outcome: 'unsent', reason: 'queue_slow' })
   })
 
   it('that is closed gets none of the mails that wait', async () => {

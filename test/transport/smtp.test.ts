@@ -332,7 +332,7 @@ describe('the waiting line', () => {
     const relay = await relayWith({ dot: () => hold.promise })
     const transport = transportTo(relay.port, { connections: 1, maxWaiting: 2 })
     const first = [0, 1].map(() => transport.send(sampleMessage()))
-    expect(await transport.send(sampleMessage())).toMatchObject({ outcome: 'unsent', reason: 'line_full' })
+    expect(await transport.send(sampleMessage())).toMatchObject({ outcome: 'unsent', reason: 'queue_full' })
     hold.resolve('250 ok')
     expect((await Promise.all(first)).map(({ outcome }) => outcome)).toEqual(['sent', 'sent'])
   })
