@@ -22,7 +22,7 @@ export interface DeadlineOptions {
   readonly now: () => number
   /** Ends what is late. */
   readonly sweep: (time: number) => void
-  /** Gives back what waits and ends what is idle. True when nothing is left; then what must go with the transport is gone. */
+  /** Gives back what waits and ends what is idle. True when nothing is left. */
   readonly drain: () => boolean
 }
 
@@ -37,20 +37,19 @@ export function deadlines({ attemptMs, now, sweep, drain }: DeadlineOptions) {
     closing.resolve()
   }
 
-  return {
-    begin(terms: SendTerms = {}): Timed {
-      const { endWithinMs = attemptMs, startWithinMs = endWithinMs } = terms
-      const since = now()
-      return { since, startBy: since + startWithinMs, endBy: since + endWithinMs, started: false }
-    },
-    isClosing: () => closing !== undefined,
-    noteEnd,
-    close(): Promise<void> {
-      closing ??= Promise.withResolvers()
-      noteEnd()
-      return closing.promise
-    },
+  function begin(terms: SendTerms = {}): Timed {
+    const { endWithinMs = attemptMs, startWithinMs = endWithinMs } = terms
+    const since = now()
+    return { since, startBy: since + startWithinMs, endBy: since + endWithinMs, started: false }
   }
+
+  function close(): Promise<void> {
+    closing ??= Promise.withResolvers()
+    noteEnd()
+    return closing.promise
+  }
+
+  return { begin, isClosing: () => closing !== undefined, noteEnd, close }
 }
 
 export function isLate({ started, startBy, endBy }: Timed, time: number): boolean {
