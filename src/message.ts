@@ -53,6 +53,7 @@ export type StoreReason =
   | 'timeout'
   | 'thread'
   | 'schema_newer'
+  | 'gone'
   | 'unreachable'
   | 'unknown'
   | 'too_many'

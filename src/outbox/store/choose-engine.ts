@@ -1,14 +1,18 @@
-/** Owns where the configuration puts the outbox: in which database, and in which file when that is SQLite. */
+/** Owns the choice of the database that holds the outbox, and of the file when that is SQLite. */
 import { join } from 'node:path'
-import type { Config } from '../../config/config.ts'
 import type { Engine } from './engine.ts'
 import { sqliteEngine } from './sqlite.ts'
 
-export type StorePlace = Pick<Config, 'databaseUrl' | 'heroku' | 'dataDir'>
+export interface StorePlace {
+  /** Of Postgres; `undefined` for SQLite. */
+  readonly databaseUrl: string | undefined
+  readonly heroku: boolean
+  readonly dataDir: string
+}
 
 export const outboxFile = ({ dataDir }: Pick<StorePlace, 'dataDir'>) => join(dataDir, 'outbox.sqlite')
 
-/** Postgres is loaded only where it is used. */
+/** Loads the driver of Postgres only when it is used. */
 export async function engineOf({ databaseUrl, heroku, dataDir }: StorePlace): Promise<Engine> {
   if (databaseUrl === undefined) return sqliteEngine({ path: outboxFile({ dataDir }) })
   const { postgresEngine } = await import('./postgres.ts')

@@ -1,7 +1,4 @@
-/**
- * Owns what the outbox may ask of its database, as data: each operation, and what it is answered with. How one is
- * carried out stands in transaction.ts.
- */
+/** Owns what the outbox can ask of its database, as data: the operations and their results. transaction.ts runs them. */
 import type { Detail } from '../../errors.ts'
 import type { SqlRow } from './statement.ts'
 
@@ -36,7 +33,7 @@ export interface SettleOperation {
   readonly leaseId: number
   readonly state: 'sent' | 'queued' | 'dead'
   readonly attempts: number
-  /** Ignored for `sent`: that row is kept for its window, which the row knows. */
+  /** Ignored for `sent`: that row is kept for the window written in it. */
   readonly due: number
   readonly detail: Detail
   readonly relay: string | null
@@ -75,16 +72,17 @@ export type Operation =
   | { readonly op: 'purge'; readonly limit: number; readonly now: number }
 
 /**
- * What became of an operation. `owner`, `limited`, `standing` and `gone` answer an accept: it is yours; not before
- * `until`; another stands there (in `rows`); purged between two statements, so ask again. `done` answers all others.
+ * The result of an operation. An accept has four: `owner`, the mail is stored and leased; `limited`, a quota is used up
+ * `until` then; `existing`, `rows` holds the mail that has this id already; `gone`, that mail was deleted between two
+ * statements, so another try makes sense. All other operations are `done`.
  */
 export interface OperationResult {
-  readonly outcome: 'owner' | 'limited' | 'standing' | 'gone' | 'done'
+  readonly outcome: 'owner' | 'limited' | 'existing' | 'gone' | 'done'
   readonly rows: readonly SqlRow[]
   readonly until?: number
 }
 
 const readOnly = new Set(['find', 'list', 'stats', 'countSent'])
 
-/** Does the operation leave the store as it is? */
+/** Does the operation change nothing in the store? */
 export const readsOnly = (operation: Operation) => readOnly.has(operation.op)

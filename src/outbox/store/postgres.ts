@@ -1,15 +1,15 @@
 /**
- * Owns the way to Postgres: a small pool, TLS as the address asks for it, timeouts, and what an error means. Made for
- * PgBouncer in transaction mode as well: no named statements, no session state.
+ * Owns the engine for Postgres: a small pool, TLS as the address asks for it, timeouts, and the meaning of errors. Works
+ * behind PgBouncer in transaction mode as well: no named statements, no session state.
  */
-import { isSystemCode } from '../../message.ts'
 import { DatabaseError, Pool, type PoolClient, type PoolConfig, type QueryConfig, types } from 'pg'
 import { MailerError } from '../../errors.ts'
+import { isSystemCode } from '../../message.ts'
 import type { SqlRow, SqlValue, Steps } from './statement.ts'
 import type { Engine } from './engine.ts'
 import { transact } from './transaction.ts'
 import { installSchema } from './schema.ts'
-import { postgresDialect } from './sql.ts'
+import { postgresDialect, postgresSql } from './sql.ts'
 
 const connectTimeoutMs = 2000
 const answerTimeoutMs = 5000
@@ -19,8 +19,8 @@ const maxAttempts = 3
 const int8 = 20
 
 /**
- * A replica that freezes inside a transaction must not hold its locks for long. And the planner takes every list of
- * mails for a hundred, for which it would rather read a table of twenty thousand rows than look up one.
+ * A replica that freezes inside a transaction must not hold its locks for long. And the planner expects a hundred mails
+ * in every list, for which it prefers reading a table of twenty thousand rows to using the index.
  */
 const beginWithin = (timeoutMs: number) =>
   [
@@ -32,10 +32,10 @@ const beginWithin = (timeoutMs: number) =>
 
 export interface PostgresOptions {
   readonly url: string
-  /** Heroku Postgres insists on TLS and shows a certificate nobody signed. */
+  /** Heroku Postgres requires TLS and has a self-signed certificate. */
   readonly onHeroku?: boolean
   readonly maxConnections?: number
-  /** How long a transaction may take, all its flights together. */
+  /** How long a transaction may take, all its round trips together. */
   readonly answerMs?: number
 }
 
@@ -56,7 +56,7 @@ export function postgresEngine({
     allowExitOnIdle: true,
     types: { getTypeParser: (oid: number) => (oid === int8 ? Number : types.getTypeParser(oid, 'text')) },
   })
-  // A connection that dies idle or between two statements is replaced; without listeners it would end the process.
+  // The pool replaces a connection that dies. Without listeners its error would end the process.
   pool.on('error', () => undefined)
   pool.on('connect', (client) => client.on('error', () => undefined))
 
@@ -66,8 +66,8 @@ export function postgresEngine({
       try {
         return await once(pool, makeSteps(), timeoutMs, progress)
       } catch (error) {
-        if (attempt < maxAttempts && worthRepeating(error, progress)) continue
-        throw isOperationsFault(error) ? error : gone(error)
+        if (attempt < maxAttempts && canRepeat(error, progress)) continue
+        throw isBadValue(error) ? error : unavailable(error)
       }
     }
   }
@@ -76,7 +76,7 @@ export function postgresEngine({
     name: 'postgres',
     parallel: true,
     open: () => transaction(() => installSchema(postgresDialect), installTimeoutMs),
-    run: (operations) => transaction(() => transact(operations, postgresDialect), answerMs),
+    run: (operations) => transaction(() => transact(operations, postgresSql), answerMs),
     close: () => pool.end(),
   }
 }
@@ -87,14 +87,14 @@ interface Progress {
 
 async function once<T>(pool: Pool, steps: Steps<T>, timeoutMs: number, progress: Progress): Promise<T> {
   const client = await pool.connect()
-  // for all of it together: what drips must not take a caller's time five seconds at a time
-  const endBy = performance.now() + timeoutMs
+  // One deadline for all round trips: several slow ones must not take five seconds each.
+  const deadline = performance.now() + timeoutMs
   const ask = (sql: string, params: readonly SqlValue[] = []) =>
-    client.query<SqlRow>(timed(sql, params, Math.max(1, endBy - performance.now())))
+    client.query<SqlRow>(timed(sql, params, Math.max(1, deadline - performance.now())))
   progress.at = 'working'
   let usable = false
   try {
-    // `begin` leaves together with the first flight: a round trip less.
+    // `begin` is sent with the first statements, which saves a round trip.
     let step = steps.next()
     let sent: Promise<unknown>[] = [ask(beginWithin(timeoutMs))]
     while (!step.done) {
@@ -109,14 +109,14 @@ async function once<T>(pool: Pool, steps: Steps<T>, timeoutMs: number, progress:
     usable = true
     return step.value
   } catch (error) {
-    usable = stateOf(error) !== '' && (await rolledBack(client, Math.max(500, endBy - performance.now())))
+    usable = stateOf(error) !== '' && (await rolledBack(client, Math.max(500, deadline - performance.now())))
     throw error
   } finally {
     client.release(!usable)
   }
 }
 
-/** pg gives up on a query after `query_timeout` and then closes the connection. Its types know that for a whole pool only. */
+/** pg gives up a query after `query_timeout` and closes the connection. Its types declare that option for a whole pool only. */
 function timed(
   text: string,
   params: readonly SqlValue[],
@@ -125,9 +125,9 @@ function timed(
   return { text, values: [...params], query_timeout: timeoutMs }
 }
 
-/** Waits for all, so that nothing is left running or unheard, then throws the first failure. */
+/** Waits for all, so that no query is left running and no rejection unhandled, then throws the first failure. */
 async function allOf(queries: readonly Promise<unknown>[]): Promise<void> {
-  const failed = (await Promise.allSettled(queries)).find((one) => one.status === 'rejected')
+  const failed = (await Promise.allSettled(queries)).find((result) => result.status === 'rejected')
   if (failed !== undefined) throw failed.reason
 }
 
@@ -140,18 +140,18 @@ const rolledBack = (client: PoolClient, timeoutMs: number) =>
 const stateOf = (error: unknown) => (error instanceof DatabaseError ? (error.code ?? '') : '')
 
 /** SQLSTATE classes: 22 data, 23 constraint, 40 lost against another transaction, 54 limits of the server. */
-const isOperationsFault = (error: unknown) => /^(22|23|40|54)/.test(stateOf(error))
+const isBadValue = (error: unknown) => /^(22|23|40|54)/.test(stateOf(error))
 
 /**
- * Nothing is committed for certain, and a second try may be luckier: a lock cycle was broken at our cost (class 40), or
- * the connection had died in the pool. A timeout is not repeated: the caller has waited enough.
+ * True when nothing can have been committed and a second try may succeed: Postgres broke a deadlock by failing this
+ * transaction (class 40), or the connection had died in the pool. After a timeout the caller has waited long enough.
  */
-function worthRepeating(error: unknown, { at }: Progress): boolean {
+function canRepeat(error: unknown, { at }: Progress): boolean {
   const lost = /^(57P0[123]|08...)?$/.test(stateOf(error)) && !String(error).includes('timeout')
   return at === 'working' && !(error instanceof MailerError) && (lost || stateOf(error).startsWith('40'))
 }
 
-function gone(cause: unknown): MailerError {
+function unavailable(cause: unknown): MailerError {
   if (cause instanceof MailerError) return cause
   const code = cause instanceof Error && 'code' in cause ? String(cause.code) : ''
   return new MailerError('store_unavailable', {
@@ -161,8 +161,8 @@ function gone(cause: unknown): MailerError {
 }
 
 /**
- * Of libpq's modes three are told apart: `disable` (also `allow`); `require` (also `prefer`), which encrypts without
- * asking who answers; and `verify-full` (also `verify-ca`), which asks. Without `sslmode`: TLS on Heroku, none elsewhere.
+ * Three of libpq's modes are distinguished: `disable` (also `allow`); `require` (also `prefer`), which encrypts without
+ * verifying the certificate; `verify-full` (also `verify-ca`), which verifies it. Without `sslmode`: TLS on Heroku only.
  */
 export function addressAndTls(
   address: string,

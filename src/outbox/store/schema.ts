@@ -1,4 +1,4 @@
-/** Owns the tables and how they come to be. A change is a new entry at the end of `migrations`, never an edit of an old one. */
+/** Owns the tables and their migrations. A change is a new entry at the end of `migrations`, never an edit of an old one. */
 import { MailerError } from '../../errors.ts'
 import type { Dialect, SqlValue, Statement, Steps } from './statement.ts'
 
@@ -6,13 +6,13 @@ import type { Dialect, SqlValue, Statement, Steps } from './statement.ts'
 export type Migrations = readonly (readonly string[])[]
 
 /**
- * Replicas of the version before keep running on the new schema until the deploy is through, so a migration only adds
+ * Replicas of the previous version keep running on the new schema until a deploy is complete, so a migration only adds
  * what they can ignore.
  *
- * outbox_mail: `due` is when somebody must look at the row again: the lease ends (sending), the next try (queued), the
- * day it is forgotten (sent, dead). `lease` is a random number chosen by whoever claims the row; only who knows it may
- * move the row on. It is 0 unless the row is `sending`. `recipient` is an HMAC, `body` the sealed token and null once sent.
- * outbox_quota: one row per limit, window length and subject; `ends` is the end of the window that `n` counts.
+ * outbox_mail: `due` is the time of the next change: the lease ends (sending), the mail is tried again (queued), the row
+ * is deleted (sent, dead). `lease` is the random number of the lease, 0 unless the row is `sending`; it is needed to
+ * settle the mail. `recipient` is an HMAC. `body` is the sealed token, and null once the mail is sent.
+ * outbox_quota: one row for each limit, length of window and subject; `ends` is the end of the window that `n` counts.
  */
 const migrations: Migrations = [
   [
@@ -40,14 +40,14 @@ const migrations: Migrations = [
   ],
 ]
 
-/** What `outbox_schema` says once all of them have run. */
+/** The version in `outbox_schema` once all migrations have run. */
 export const schemaVersion = migrations.length
 
 const statement = (sql: string, ...params: SqlValue[]): Statement => ({ sql, params })
 
 /** The transaction that brings an empty or older database to this program's schema. */
 export function* installSchema(dialect: Dialect, wanted: Migrations = migrations): Steps<void> {
-  // The lock goes alone: without it two replicas creating the same table fail, `if not exists` or not.
+  // Before the first statement: two replicas that create the same table fail, even with `if not exists`.
   if (dialect.installLock !== undefined) yield [statement(dialect.installLock)]
   yield [statement('create table if not exists outbox_schema (version integer not null)')]
   const [rows] = yield [statement('select version from outbox_schema')]

@@ -1,13 +1,13 @@
 /**
- * Owns all SQL that touches mails and quotas. Rows travel as one JSON parameter, so that a batch of 256 costs as many
- * statements as a batch of one; both databases run the same text but for the few words of their dialect.
+ * Owns all SQL that touches mails and quotas, in the order of the outbox's verbs. Rows travel as one JSON parameter, so
+ * that a batch of 256 costs as many statements as a batch of one. Both databases run the same text, but for the few words
+ * of their dialect.
  */
-import type { Dialect, SqlValue, Statement } from './statement.ts'
 import type { AcceptOperation, MailState, Operation, SettleOperation } from './operation.ts'
+import type { Dialect, SqlValue, Statement } from './statement.ts'
 
-export type Sql = ReturnType<typeof buildSql>
 type LeaseOperation = Extract<Operation, { op: 'lease' }>
-type Requeueing = Extract<Operation, { op: 'requeue' }>
+type RequeueOperation = Extract<Operation, { op: 'requeue' }>
 
 export const sqliteDialect: Dialect = {
   each: 'json_each($1)',
@@ -25,35 +25,28 @@ export const postgresDialect: Dialect = {
 
 const columns = 'id, app, kind, state, attempts, due, expires, created, done, detail, relay'
 
-const fate = 'outbox_mail.id, outbox_mail.state, outbox_mail.detail'
-
-const built = new WeakMap<Dialect, Sql>()
-/** The statements in one database's words, built once. */
-export function sqlFor(dialect: Dialect): Sql {
-  const known = built.get(dialect) ?? buildSql(dialect)
-  built.set(dialect, known)
-  return known
-}
-
 const text = (name: string) => `value ->> '${name}'`
-const withoutQuotas = (name: string, value: unknown) => (name === 'quotas' ? undefined : value)
 const whole = (name: string) => `cast(value ->> '${name}' as bigint)`
+const hasListedId = ({ each }: Dialect) => `id in (select ${text('id')} from ${each})`
 
 const statement = (sql: string, ...params: SqlValue[]): Statement => ({ sql, params })
-const rows = (list: readonly object[], replacer?: typeof withoutQuotas) => JSON.stringify(list, replacer)
+const withoutQuotas = (name: string, value: unknown) => (name === 'quotas' ? undefined : value)
+const json = (list: readonly object[], replacer?: typeof withoutQuotas) => JSON.stringify(list, replacer)
+const idsOf = (mails: readonly { id: string }[]) => json(mails.map(({ id }) => ({ id })))
 const byId = (a: { id: string }, b: { id: string }) => (a.id < b.id ? -1 : 1)
 const latest = (list: readonly AcceptOperation[]) => Math.max(...list.map(({ now }) => now))
 
-function buildSql({ each, forUpdate, skipLocked }: Dialect) {
-  const named = `id in (select ${text('id')} from ${each})`
+function acceptSql(dialect: Dialect) {
+  const { each, forUpdate } = dialect
   const insert = `insert into outbox_mail
     (id, app, kind, recipient, body, state, lease, attempts, due, expires, window_ms, created)
     select ${text('id')}, ${text('app')}, ${text('kind')}, ${text('recipient')}, ${text('body')}, 'sending',
       ${whole('leaseId')}, 1, ${whole('due')}, ${whole('expires')}, ${whole('windowMs')}, ${whole('now')}
     from ${each} where true on conflict (id) do nothing returning id`
-  // `state || ''` keeps the planner from the index by state: when its statistics are old, "few are dead" can be wrong.
+  // `state || ''` hides the column from the planner, whose old statistics may make it read the index by state.
   const takeable = `select id from outbox_mail
-    where ${named} and (state || '' = 'dead' or (state || '' = 'sent' and due <= $2)) order by id ${forUpdate}`
+    where ${hasListedId(dialect)} and (state || '' = 'dead' or (state || '' = 'sent' and due <= $2))
+    order by id ${forUpdate}`
   const takeOver = `update outbox_mail set recipient = s.recipient, body = s.body, state = 'sending', lease = s.lease,
       attempts = 1, due = s.due, expires = s.expires, window_ms = s.window_ms, created = s.now,
       done = null, detail = null, relay = null, stay_until = null
@@ -61,6 +54,28 @@ function buildSql({ each, forUpdate, skipLocked }: Dialect) {
       ${whole('leaseId')} as lease, ${whole('due')} as due, ${whole('expires')} as expires,
       ${whole('windowMs')} as window_ms, ${whole('now')} as now from ${each}) as s
     where outbox_mail.id = s.mail`
+  const remove = `delete from outbox_mail where ${hasListedId(dialect)}`
+  // The clocks of replicas differ: the window that one of them has begun counts for all.
+  const count = `insert into outbox_quota (key, ends, n) select ${text('key')}, ${whole('ends')}, ${whole('n')}
+    from ${each} where true
+    on conflict (key) do update set
+      n = case when outbox_quota.ends >= excluded.ends then outbox_quota.n + excluded.n else excluded.n end,
+      ends = case when outbox_quota.ends >= excluded.ends then outbox_quota.ends else excluded.ends end
+    returning key, ends, n`
+  const uncount = `update outbox_quota set n = outbox_quota.n - s.n
+    from (select ${text('key')} as quota, ${whole('n')} as n from ${each}) as s where outbox_quota.key = s.quota`
+  return {
+    insert: (mails: readonly AcceptOperation[]) =>
+      statement(insert, json(mails.toSorted(byId), withoutQuotas)),
+    takeable: (mails: readonly AcceptOperation[]) => statement(takeable, idsOf(mails), latest(mails)),
+    takeOver: (mails: readonly AcceptOperation[]) => statement(takeOver, json(mails, withoutQuotas)),
+    remove: (mails: readonly { id: string }[]) => statement(remove, idsOf(mails)),
+    count: (quotas: readonly object[]) => statement(count, json(quotas)),
+    uncount: (quotas: readonly object[]) => statement(uncount, json(quotas)),
+  }
+}
+
+function settleSql({ each }: Dialect) {
   const settle = `update outbox_mail set state = s.state, lease = 0, attempts = s.attempts, due = s.due,
       detail = s.detail, relay = coalesce(s.relay, outbox_mail.relay),
       stay_until = coalesce(s.stay_until, outbox_mail.stay_until),
@@ -69,12 +84,21 @@ function buildSql({ each, forUpdate, skipLocked }: Dialect) {
       ${whole('attempts')} as attempts, ${whole('due')} as due, ${text('detail')} as detail, ${text('relay')} as relay,
       ${whole('stayUntil')} as stay_until, ${whole('now')} as now from ${each}) as s
     where outbox_mail.id = s.mail and outbox_mail.lease = s.lease
-    returning ${fate}`
+    returning outbox_mail.id, outbox_mail.state, outbox_mail.detail`
   const settleSent = `update outbox_mail set state = 'sent', lease = 0, due = s.now + window_ms, done = s.now,
       detail = s.detail, relay = s.relay, stay_until = null, body = null
     from (select ${text('id')} as mail, ${text('detail')} as detail, ${text('relay')} as relay, ${whole('now')} as now
       from ${each}) as s
     where outbox_mail.id = s.mail and outbox_mail.state <> 'sent'`
+  const undo = `delete from outbox_mail where id = $1 and lease = $2 returning id`
+  return {
+    settle: (list: readonly SettleOperation[]) => statement(settle, json(list.toSorted(byId))),
+    settleSent: (list: readonly SettleOperation[]) => statement(settleSent, json(list.toSorted(byId))),
+    undo: (id: string, leaseId: number) => statement(undo, id, leaseId),
+  }
+}
+
+function leaseSql({ skipLocked }: Dialect) {
   // Materialized, or Postgres may run a subquery with a limit more than once and lock more than it returns.
   const lease = `with mine as materialized
       (select id from outbox_mail where state = $1 and due <= $2 order by due limit $3 ${skipLocked})
@@ -86,62 +110,59 @@ function buildSql({ each, forUpdate, skipLocked }: Dialect) {
       done = case when expires <= $2 then $2 end,
       lease = case when expires <= $2 then 0 else cast($6 as bigint) end
     where id in (select id from mine) returning ${columns}, lease, body, stay_until`
-  // Clocks of replicas differ: a window that has begun for one of them is the one that counts for all.
-  const count = `insert into outbox_quota (key, ends, n) select ${text('key')}, ${whole('ends')}, ${whole('n')}
-    from ${each} where true
-    on conflict (key) do update set
-      n = case when outbox_quota.ends >= excluded.ends then outbox_quota.n + excluded.n else excluded.n end,
-      ends = case when outbox_quota.ends >= excluded.ends then outbox_quota.ends else excluded.ends end
-    returning key, ends, n`
-  const uncount = `update outbox_quota set n = outbox_quota.n - s.n
-    from (select ${text('key')} as quota, ${whole('n')} as n from ${each}) as s where outbox_quota.key = s.quota`
+  return {
+    lease: ({ now, limit, due, forgetAt, leaseId }: LeaseOperation, state: MailState) =>
+      statement(lease, state, now, limit, due, forgetAt, leaseId),
+  }
+}
+
+function readSql(dialect: Dialect) {
+  const find = `select ${columns} from outbox_mail where ${hasListedId(dialect)}`
+  const list = `select ${columns} from outbox_mail where state = $1 order by due desc limit $2`
+  const stats = `select state, count(*) as n, min(created) as oldest from outbox_mail
+    where state in ('sending', 'queued', 'dead') group by state`
+  const countSent = `select count(*) as n from outbox_mail where state = 'sent'`
+  return {
+    find: (mails: readonly { id: string }[]) => statement(find, idsOf(mails)),
+    list: (state: MailState, limit: number) => statement(list, state, limit),
+    stats: () => statement(stats),
+    countSent: () => statement(countSent),
+  }
+}
+
+function requeueSql({ skipLocked }: Dialect) {
   const revive = `update outbox_mail set state = 'queued', lease = 0, attempts = 0, due = $1, done = null,
     expires = case when expires > $2 then expires else $2 end`
+  const one = `${revive} where state = 'dead' and body is not null and id = $3 returning id`
+  const all = `${revive} where id in (select id from outbox_mail
+    where state = 'dead' and body is not null and done <= $1 order by due limit $3 ${skipLocked}) returning id`
+  return {
+    requeue: ({ id, now, expires, limit }: RequeueOperation) =>
+      id === null ? statement(all, now, expires, limit) : statement(one, now, expires, id),
+  }
+}
+
+function purgeSql({ skipLocked }: Dialect) {
   const purge = `delete from outbox_mail where id in
     (select id from outbox_mail where state = $1 and due <= $2 order by due limit $3 ${skipLocked}) returning id`
   const purgeQuota = `delete from outbox_quota where key in
     (select key from outbox_quota where ends <= $1 limit $2 ${skipLocked}) returning key`
-  const requeueAll = `${revive} where id in (select id from outbox_mail
-    where state = 'dead' and body is not null and done <= $1 order by due limit $3 ${skipLocked}) returning id`
-
   return {
-    insert: (mails: readonly AcceptOperation[]) =>
-      statement(insert, rows(mails.toSorted(byId), withoutQuotas)),
-    takeable: (mails: readonly AcceptOperation[]) =>
-      statement(takeable, rows(mails.map(({ id }) => ({ id }))), latest(mails)),
-    takeOver: (mails: readonly AcceptOperation[]) => statement(takeOver, rows(mails, withoutQuotas)),
-    remove: (mails: readonly { id: string }[]) =>
-      statement(`delete from outbox_mail where ${named}`, rows(mails)),
-    standing: (mails: readonly { id: string }[]) =>
-      statement(`select ${columns} from outbox_mail where ${named}`, rows(mails.map(({ id }) => ({ id })))),
-    count: (quotas: readonly object[]) => statement(count, rows(quotas)),
-    uncount: (quotas: readonly object[]) => statement(uncount, rows(quotas)),
-    settle: (list: readonly SettleOperation[]) => statement(settle, rows(list.toSorted(byId))),
-    settleSent: (list: readonly SettleOperation[]) => statement(settleSent, rows(list.toSorted(byId))),
-    lease: ({ now, limit, due, forgetAt, leaseId }: LeaseOperation, state: MailState) =>
-      statement(lease, state, now, limit, due, forgetAt, leaseId),
-    undo: (id: string, leaseId: number) =>
-      statement(`delete from outbox_mail where id = $1 and lease = $2 returning id`, id, leaseId),
-    list: (state: MailState, limit: number) =>
-      statement(
-        `select ${columns} from outbox_mail where state = $1 order by due desc limit $2`,
-        state,
-        limit,
-      ),
-    stats: () =>
-      statement(`select state, count(*) as n, min(created) as oldest from outbox_mail
-        where state in ('sending', 'queued', 'dead') group by state`),
-    countSent: () => statement(`select count(*) as n from outbox_mail where state = 'sent'`),
-    requeue: ({ id, now, expires, limit }: Requeueing) =>
-      id === null
-        ? statement(requeueAll, now, expires, limit)
-        : statement(
-            `${revive} where state = 'dead' and body is not null and id = $3 returning id`,
-            now,
-            expires,
-            id,
-          ),
     purge: (state: MailState, now: number, limit: number) => statement(purge, state, now, limit),
     purgeQuota: (now: number, limit: number) => statement(purgeQuota, now, limit),
   }
 }
+
+const sqlIn = (dialect: Dialect) => ({
+  ...acceptSql(dialect),
+  ...settleSql(dialect),
+  ...leaseSql(dialect),
+  ...readSql(dialect),
+  ...requeueSql(dialect),
+  ...purgeSql(dialect),
+})
+
+export type Sql = ReturnType<typeof sqlIn>
+
+export const sqliteSql = sqlIn(sqliteDialect)
+export const postgresSql = sqlIn(postgresDialect)

@@ -1,18 +1,18 @@
 /**
  * Owns the SQLite file, in a worker thread of its own: a commit waits for the disk, and the event loop must not.
- * Speaks with sqlite.ts only.
+ * Only sqlite.ts sends it messages.
  */
-import { isSystemCode } from '../../message.ts'
 import { chmodSync, closeSync, mkdirSync, openSync } from 'node:fs'
 import { dirname } from 'node:path'
 import { DatabaseSync, type StatementSync } from 'node:sqlite'
 import { parentPort } from 'node:worker_threads'
 import { type Detail, MailerError } from '../../errors.ts'
+import { isSystemCode } from '../../message.ts'
 import type { SqlRow, Statement, Steps } from './statement.ts'
 import { readsOnly, type Operation, type OperationResult } from './operation.ts'
 import { transact } from './transaction.ts'
 import { installSchema } from './schema.ts'
-import { sqliteDialect } from './sql.ts'
+import { sqliteDialect, sqliteSql } from './sql.ts'
 
 export type Request =
   | { readonly id: number; readonly open: string }
@@ -32,13 +32,13 @@ interface Failure {
   readonly sentence: string
 }
 
-/** How long a lock of another process is waited for; in short pieces, or a thread that waits would hold up the end of ours. */
+/** How long to wait for a lock of another process. In short pieces, because a waiting thread delays the exit of the process. */
 const lockTimeoutMs = 5000
 const lockPieceMs = 250
 const cacheKiB = 4 * 1024
-/** Ids are random, so every mail touches pages of its own: small ones are a sixth cheaper to write. Of new files only. */
+/** Ids are random, so each mail changes pages of its own: small pages are a sixth cheaper to write. For new files only. */
 const pageBytes = 1024
-/** How far the log of changes grows before it is put into the file. */
+/** How large the write-ahead log grows before SQLite copies it into the file. */
 const logBytes = 8 * 1024 * 1024
 
 let database: DatabaseSync | undefined
@@ -52,13 +52,13 @@ function open(path: string): void {
   try {
     chmodSync(path, 0o600)
   } catch {
-    // A mounted folder may belong to another user. What the file holds is sealed all the same.
+    // A mounted folder may belong to another user. Tokens and recipients in the file are unreadable all the same.
   }
   const opened = new DatabaseSync(path, { timeout: lockPieceMs })
   database = opened
   opened.exec(`pragma page_size = ${pageBytes}`)
-  patiently(() => opened.exec('pragma journal_mode = wal'))
-  // an older file keeps the pages it has
+  retryWhileLocked(() => opened.exec('pragma journal_mode = wal'))
+  // A file that existed keeps its page size.
   const page = Number(opened.prepare('pragma page_size').get()?.['page_size'])
   opened.exec(`pragma wal_autocheckpoint = ${Math.floor(logBytes / page)}`)
   opened.exec('pragma synchronous = full')
@@ -76,11 +76,11 @@ function close(): void {
 function run(operations: readonly Operation[]): OperationResult[] {
   if (database === undefined) throw new MailerError('store_unavailable', { reason: 'closed' })
   const begin = operations.every(readsOnly) ? 'begin' : 'begin immediate'
-  return transaction(database, begin, transact(operations, sqliteDialect))
+  return transaction(database, begin, transact(operations, sqliteSql))
 }
 
 function transaction<T>(db: DatabaseSync, begin: string, steps: Steps<T>): T {
-  patiently(() => db.exec(begin))
+  retryWhileLocked(() => db.exec(begin))
   try {
     let step = steps.next()
     while (!step.done) step = steps.next(step.value.map((statement) => query(db, statement)))
@@ -99,29 +99,29 @@ function query(db: DatabaseSync, { sql, params }: Statement): SqlRow[] {
 }
 
 const sqliteBusy = 5
-/** To sleep on: nobody ever rings. */
-const bell = new Int32Array(new SharedArrayBuffer(4))
+/** `Atomics.wait` on it is the only way to sleep in a synchronous thread. */
+const neverNotified = new Int32Array(new SharedArrayBuffer(4))
 
 /** Tries again while another process holds the lock. */
-function patiently(work: () => void): void {
+function retryWhileLocked(work: () => void): void {
   for (const until = performance.now() + lockTimeoutMs; ; ) {
     try {
       return work()
     } catch (error) {
       if (primaryCode(error) !== sqliteBusy || performance.now() >= until) throw error
-      // some locks SQLite does not wait for at all
-      Atomics.wait(bell, 0, 0, 20)
+      // SQLite answers at once for some locks, whatever its timeout.
+      Atomics.wait(neverNotified, 0, 0, 20)
     }
   }
 }
 
-/** SQLite's own word for what went wrong, when it was SQLite. */
+/** SQLite's primary result code, when the error is SQLite's. */
 function primaryCode(error: unknown): number | undefined {
   return error instanceof Error && 'errcode' in error ? Number(error.errcode) & 0xff : undefined
 }
 
-/** Primary result codes that blame the values: too big, constraint, mismatch, range. */
-const operationsFaults = new Set([18, 19, 20, 25])
+/** Primary result codes for bad values: too big, constraint, mismatch, range. */
+const badValueCodes = new Set([18, 19, 20, 25])
 
 function failureOf(error: unknown): Failure {
   if (error instanceof MailerError) {
@@ -131,10 +131,10 @@ function failureOf(error: unknown): Failure {
   const sentence = error instanceof Error ? error.message : 'unknown'
   const primary = primaryCode(error)
   if (primary !== undefined) {
-    return { gone: !operationsFaults.has(primary), reason: `sqlite_${primary}`, sentence }
+    return { gone: !badValueCodes.has(primary), reason: `sqlite_${primary}`, sentence }
   }
   const code = error instanceof Error && 'code' in error ? String(error.code) : ''
-  // Errors of the file system have a code; what has none, or one of Node's own, is a mistake of ours.
+  // Errors of the file system have a code. An error without one, or with one of Node's own, is a bug of this program.
   return {
     gone: code !== '' && !code.startsWith('ERR_'),
     reason: isSystemCode(code) ? code : 'unknown',

@@ -1,4 +1,4 @@
-/** Owns the way to SQLite: starts the thread that holds the file, hands it one message per batch, replaces it when it dies. */
+/** Owns the engine for SQLite: starts the thread that has the file open, sends it one message a batch, replaces it when it dies. */
 import { extname } from 'node:path'
 import { Worker } from 'node:worker_threads'
 import { MailerError } from '../../errors.ts'
@@ -7,15 +7,15 @@ import type { Engine } from './engine.ts'
 import type { Operation, OperationResult } from './operation.ts'
 import type { Reply, Request } from './sqlite-thread.ts'
 
-/** Compiled, the thread lies beside this file as `.js`. */
+/** Has the extension of this file: `.ts`, or `.js` once compiled. */
 const threadFile = new URL(`./sqlite-thread${extname(import.meta.url)}`, import.meta.url)
-/** A thread does not know that the process keeps compiled code. Without it it loads the compiler of TypeScript: 20 MB. */
+/** A thread does not inherit the compile cache of its process. Without the cache it loads Node's TypeScript compiler: 20 MB. */
 const threadStart = `require('node:module').enableCompileCache(); import(${JSON.stringify(threadFile)})`
 
-/** More than the thread waits for a lock, and so little that the wait for one that runs, this one and a relay fit into 25 s. */
+/** Longer than the thread waits for a lock. Two of them, one that runs and one that waits, and a relay fit into 25 s. */
 const answerTimeoutMs = 7000
 
-interface Asked {
+interface PendingRequest {
   readonly resolve: (results: readonly OperationResult[]) => void
   readonly reject: (error: unknown) => void
 }
@@ -23,12 +23,12 @@ interface Asked {
 export interface SqliteOptions {
   /** The database file; its folder is made when it is absent. */
   readonly path: string
-  /** How long a transaction may take: a disk that hangs may not keep the caller waiting. */
+  /** How long a transaction may take: a disk that hangs must not keep the caller waiting. */
   readonly answerMs?: number
 }
 
 export function sqliteEngine({ path, answerMs = answerTimeoutMs }: SqliteOptions): Engine {
-  const asked = new Map<number, Asked>()
+  const pending = new Map<number, PendingRequest>()
   let worker: Worker | undefined
   let lastId = 0
 
@@ -38,37 +38,37 @@ export function sqliteEngine({ path, answerMs = answerTimeoutMs }: SqliteOptions
       resourceLimits: { maxYoungGenerationSizeMb: 2 },
       execArgv: [],
     })
-    started.on('message', take)
-    started.on('error', (error) => lose(started, error))
-    started.on('exit', () => lose(started, undefined))
+    started.on('message', receive)
+    started.on('error', (error) => fail(started, error))
+    started.on('exit', () => fail(started, undefined))
     return started
   }
 
-  function take({ id, results = [], failure }: Reply): void {
-    const waiting = asked.get(id)
-    asked.delete(id)
-    if (asked.size === 0) worker?.unref()
-    if (failure === undefined) return waiting?.resolve(results)
+  function receive({ id, results = [], failure }: Reply): void {
+    const request = pending.get(id)
+    pending.delete(id)
+    if (pending.size === 0) worker?.unref()
+    if (failure === undefined) return request?.resolve(results)
     const cause = new Error(failure.sentence)
-    waiting?.reject(
+    request?.reject(
       failure.gone ? new MailerError('store_unavailable', { reason: failure.reason, cause }) : cause,
     )
   }
 
-  function lose(lost: Worker, cause: unknown): void {
+  function fail(lost: Worker, cause: unknown): void {
     if (worker !== lost) return
     worker = undefined
-    for (const { reject } of asked.values())
+    for (const { reject } of pending.values())
       reject(new MailerError('store_unavailable', { reason: 'thread', cause }))
-    asked.clear()
+    pending.clear()
   }
 
   function ask(request: (id: number) => Request): Promise<readonly OperationResult[]> {
     const thread = (worker ??= startWorker())
     const id = (lastId += 1)
     return new Promise((resolve, reject) => {
-      asked.set(id, { resolve, reject })
-      // The thread keeps the process alive only while it owes an answer.
+      pending.set(id, { resolve, reject })
+      // The thread keeps the process alive only while a request is pending.
       thread.ref()
       thread.postMessage(request(id), [])
     })
@@ -79,7 +79,7 @@ export function sqliteEngine({ path, answerMs = answerTimeoutMs }: SqliteOptions
       answerMs,
       ask((id) => ({ id, run: operations })),
     )
-    // it may still be carried out, as after a commit whose answer was lost; and before anything that is asked later
+    // The thread may still carry it out, as after a commit whose answer was lost, but before any later request.
     if (results === undefined) throw new MailerError('store_unavailable', { reason: 'timeout' })
     return [...results]
   }

@@ -1,4 +1,4 @@
-/** Owns what a transaction is made of, for a synchronous and an asynchronous database alike. */
+/** Owns what a transaction is made of: statements, rows, and the steps between them. */
 
 export type SqlValue = string | number | null
 
@@ -11,17 +11,17 @@ export interface Statement {
 }
 
 /**
- * A transaction written down once for a synchronous and an asynchronous database. Each `yield` is a flight: statements
- * that do not need each other's rows, so Postgres sends them in one round trip. The answer is their rows, in order.
+ * A transaction, written once for a synchronous and an asynchronous database. Each `yield` is a round trip: statements
+ * that do not need each other's rows, so that Postgres gets them at once. Their rows come back in the same order.
  */
 export type Steps<T> = Generator<readonly Statement[], T, SqlRow[][]>
 
-/** Where the two databases differ; everything else is the same SQL. */
+/** The words in which the SQL of the two databases differs. */
 export interface Dialect {
   /** The elements of the JSON array in `$1`, each as `value`. */
   readonly each: string
   readonly forUpdate: string
   readonly skipLocked: string
-  /** Keeps other replicas from installing the schema at the same time; ends with the transaction. */
+  /** Keeps other replicas from installing the schema at the same time. Released at the end of the transaction. */
   readonly installLock: string | undefined
 }

@@ -3,7 +3,7 @@
  * sealing, waiting and retries are not known here.
  *
  * Where transactions run side by side, those that accept do nothing else, and take their locks in one order: new mails
- * by id, quotas by key, mails to take over by id. The others settle by id, or pass over what is locked.
+ * by id, quotas by key, mails to take over by id. The others settle by id, or skip locked rows.
  */
 import type {
   AcceptOperation,
@@ -12,84 +12,107 @@ import type {
   OperationResult,
   SettleOperation,
 } from './operation.ts'
-import type { Dialect, SqlRow, Statement, Steps } from './statement.ts'
-import { judge, tally } from './quotas.ts'
-import { type Sql, sqlFor } from './sql.ts'
+import { judgeQuotas, tally } from './quotas.ts'
+import type { Sql } from './sql.ts'
+import type { SqlRow, Statement, Steps } from './statement.ts'
 
 type Answer = readonly [Operation, OperationResult]
 
-/** The transaction that carries out the operations; its results stand in their order. */
-export function* transact(operations: readonly Operation[], dialect: Dialect): Steps<OperationResult[]> {
-  const sql = sqlFor(dialect)
-  const settles = pick(operations, 'settle')
-  const accepts = pick(operations, 'accept')
-  const finds = pick(operations, 'find')
+/** The transaction that carries out the operations, with a result for each, in their order. */
+export function* transact(operations: readonly Operation[], sql: Sql): Steps<OperationResult[]> {
+  const settles = ofKind(operations, 'settle')
+  const accepts = ofKind(operations, 'accept')
+  const finds = ofKind(operations, 'find')
   const grouped = new Set<Operation>([...settles, ...accepts, ...finds])
-  const singles = operations.filter((one) => !grouped.has(one))
+  const singles = operations.filter((operation) => !grouped.has(operation))
   const answers = yield* together([
     settleAll(settles, sql),
     acceptAll(accepts, sql),
     findAll(finds, sql),
-    ...singles.map((one) => single(one, sql)),
+    ...singles.map((operation) => single(operation, sql)),
   ])
   const results = new Map(answers.flat())
-  return operations.map((one) => results.get(one) ?? done([]))
+  return operations.map((operation) => results.get(operation) ?? done([]))
 }
 
-/** Runs transactions side by side inside one: their flights are joined, so all together take as many as the longest. */
+/** Runs parts of a transaction side by side: their round trips are joined, so all take as many as the longest part. */
 function* together<T>(parts: readonly Steps<T>[]): Steps<T[]> {
-  const running = parts.map((part) => ({ part, state: part.next() }))
-  while (running.some(({ state }) => !state.done)) {
-    const rows = yield running.flatMap(({ state }) => (state.done ? [] : state.value))
+  const running = parts.map((part) => ({ part, step: part.next() }))
+  while (running.some(({ step }) => !step.done)) {
+    const rows = yield running.flatMap(({ step }) => (step.done ? [] : step.value))
     let from = 0
-    for (const one of running) {
-      if (one.state.done) continue
-      const to = from + one.state.value.length
-      one.state = one.part.next(rows.slice(from, to))
+    for (const run of running) {
+      if (run.step.done) continue
+      const to = from + run.step.value.length
+      run.step = run.part.next(rows.slice(from, to))
       from = to
     }
   }
-  return running.flatMap(({ state }) => (state.done ? [state.value] : []))
+  return running.flatMap(({ step }) => (step.done ? [step.value] : []))
 }
+
+/** One round trip of named statements, answered by name. Those that are `undefined` are left out. */
+function* roundTrip<Name extends string>(
+  statements: Readonly<Record<Name, Statement | undefined>>,
+): Steps<Partial<Record<Name, SqlRow[]>>> {
+  const sent: Statement[] = []
+  const names: Name[] = []
+  for (const name in statements) {
+    const statement = statements[name]
+    if (statement === undefined) continue
+    names.push(name)
+    sent.push(statement)
+  }
+  const rows = sent.length > 0 ? yield sent : []
+  const answer: Partial<Record<Name, SqlRow[]>> = {}
+  for (const [at, name] of names.entries()) answer[name] = rows[at]
+  return answer
+}
+
+/** The statement for a list, or none for an empty one. */
+const forAny = <Item>(list: readonly Item[], make: (list: readonly Item[]) => Statement) =>
+  list.length > 0 ? make(list) : undefined
 
 // ---- accept ---------------------------------------------------------------------------------------------------
 
 /**
- * The upsert of the quotas locks them until the commit, so what it returns cannot be outrun by another replica;
- * counting rows instead let 17 of 32 through a limit of 5. It leaves together with the insert, before it is known which
- * mails are new: repeats are rare, a round trip is not.
+ * The upsert of the quotas locks them until the commit, so that no other replica counts in between; counting rows
+ * instead let 17 of 32 mails through a limit of 5. It is sent together with the insert, before it is known which mails
+ * are new: repeats are rare, and a round trip would be added to every mail.
  */
 function* acceptAll(operations: readonly AcceptOperation[], sql: Sql): Steps<Answer[]> {
   if (operations.length === 0) return []
-  // The same mail several times in one batch: the first speaks for all.
-  const first = new Map(operations.toReversed().map((one) => [one.id, one]))
-  const wanted = operations.filter((one) => first.get(one.id) === one)
+  // When one batch has the same mail several times, the first of them decides for all.
+  const firsts = new Map(operations.toReversed().map((accept) => [accept.id, accept]))
+  const wanted = operations.filter((accept) => firsts.get(accept.id) === accept)
   const tallies = tally(wanted)
-  const quotas = tallies.length > 0 ? [sql.count(tallies)] : []
-  const [inserted, counted = []] = yield [sql.insert(wanted), ...quotas]
-  const fresh = ids(inserted)
-  const known = wanted.filter((one) => !fresh.has(one.id))
-  const takeable = known.length === 0 ? new Set<string>() : ids((yield [sql.takeable(known)])[0])
-  const begins = ({ id }: AcceptOperation) => fresh.has(id) || takeable.has(id)
-  const { limited, back } = judge(wanted, tallies, counted, begins)
+  const { inserted, counted = [] } = yield* roundTrip({
+    inserted: sql.insert(wanted),
+    counted: forAny(tallies, sql.count),
+  })
+  const insertedIds = ids(inserted)
+  const known = wanted.filter(({ id }) => !insertedIds.has(id))
+  const takeableIds = ids((yield* roundTrip({ takeable: forAny(known, sql.takeable) })).takeable)
+  const isNew = ({ id }: AcceptOperation) => insertedIds.has(id) || takeableIds.has(id)
+  const { limited, uncounted } = judgeQuotas(wanted, tallies, counted, isNew)
 
-  const owners = new Set(wanted.filter((one) => begins(one) && !limited.has(one.id)))
-  const others = operations.filter((one) => !owners.has(one) && !limited.has(one.id))
-  const taken = [...owners].filter(({ id }) => takeable.has(id))
-  const refused = wanted.filter(({ id }) => fresh.has(id) && limited.has(id))
-  const flight: Statement[] = []
-  if (back.length > 0) flight.push(sql.uncount(back))
-  if (taken.length > 0) flight.push(sql.takeOver(taken))
-  if (refused.length > 0) flight.push(sql.remove(refused))
-  if (others.length > 0) flight.push(sql.standing(others))
-  const rows = flight.length > 0 ? yield flight : []
-  const standing = new Map((rows.at(-1) ?? []).map((row) => [String(row['id']), row]))
-  return operations.map((one): Answer => {
-    if (owners.has(one)) return [one, { outcome: 'owner', rows: [] }]
-    const until = limited.get(one.id)
-    if (until !== undefined) return [one, { outcome: 'limited', rows: [], until }]
-    const row = standing.get(one.id)
-    return [one, row === undefined ? { outcome: 'gone', rows: [] } : { outcome: 'standing', rows: [row] }]
+  const owners = new Set(wanted.filter((accept) => isNew(accept) && !limited.has(accept.id)))
+  const others = operations.filter((accept) => !owners.has(accept) && !limited.has(accept.id))
+  const taken = [...owners].filter(({ id }) => takeableIds.has(id))
+  const refused = wanted.filter(({ id }) => insertedIds.has(id) && limited.has(id))
+  const { existing = [] } = yield* roundTrip({
+    uncounted: forAny(uncounted, sql.uncount),
+    taken: forAny(taken, sql.takeOver),
+    removed: forAny(refused, sql.remove),
+    existing: forAny(others, sql.find),
+  })
+  const existingById = rowsById(existing)
+  return operations.map((accept): Answer => {
+    if (owners.has(accept)) return [accept, { outcome: 'owner', rows: [] }]
+    const until = limited.get(accept.id)
+    if (until !== undefined) return [accept, { outcome: 'limited', rows: [], until }]
+    const row = existingById.get(accept.id)
+    return [accept, row === undefined ? { outcome: 'gone', rows: [] } : { outcome: 'existing', rows: [row] }]
   })
 }
 
@@ -97,30 +120,30 @@ function* acceptAll(operations: readonly AcceptOperation[], sql: Sql): Steps<Ans
 
 function* settleAll(operations: readonly SettleOperation[], sql: Sql): Steps<Answer[]> {
   if (operations.length === 0) return []
-  // An update joined to two rows for one mail takes either of them: keep one each.
+  // An update that is joined to two rows for one mail takes either of them: one row for each mail and lease is sent.
   const sent = new Map<string, SettleOperation>()
-  const fenced = new Map<string, SettleOperation>()
-  for (const one of operations) {
-    if (one.state === 'sent') sent.set(one.id, one)
-    else fenced.set(`${one.id} ${one.leaseId}`, one)
+  const unsent = new Map<string, SettleOperation>()
+  for (const settle of operations) {
+    if (settle.state === 'sent') sent.set(settle.id, settle)
+    else unsent.set(`${settle.id} ${settle.leaseId}`, settle)
   }
-  const flight: Statement[] = []
-  if (fenced.size > 0) flight.push(sql.settle([...fenced.values()]))
-  if (sent.size > 0) flight.push(sql.settleSent([...sent.values()]))
-  const flown = yield flight
-  // a sent mail is sent whatever its row says: only the others ask what became of theirs
+  const { settled = [] } = yield* roundTrip({
+    settled: forAny([...unsent.values()], sql.settle),
+    settledSent: forAny([...sent.values()], sql.settleSent),
+  })
+  // `sent` always wins, so only the other operations need the row to know the state of their mail.
   const asking = operations.filter(({ state }) => state !== 'sent')
-  if (asking.length === 0) return []
-  // nor may one be told what its mail was before somebody else's `sent`
-  const moved = (flown[0] ?? []).filter((row) => !sent.has(String(row['id'])))
-  const known = ids(moved)
-  const unmoved = asking.filter(({ id }) => !known.has(id))
-  const standing = unmoved.length === 0 ? [] : (yield [sql.standing(unmoved)]).flat()
-  return rowEach(asking, [...moved, ...standing])
+  // The row of a mail that was settled as sent in the same round trip is out of date.
+  const current = settled.filter((row) => !sent.has(String(row['id'])))
+  const currentIds = ids(current)
+  const unknown = asking.filter(({ id }) => !currentIds.has(id))
+  const { found = [] } = yield* roundTrip({ found: forAny(unknown, sql.find) })
+  return rowEach(asking, [...current, ...found])
 }
 
 function* findAll(operations: readonly FindOperation[], sql: Sql): Steps<Answer[]> {
-  return operations.length === 0 ? [] : rowEach(operations, (yield [sql.standing(operations)])[0])
+  const { found } = yield* roundTrip({ found: forAny(operations, sql.find) })
+  return rowEach(operations, found)
 }
 
 /** Answers each operation with the row of its mail, or none. */
@@ -128,8 +151,11 @@ function rowEach(
   operations: readonly (SettleOperation | FindOperation)[],
   rows: readonly SqlRow[] = [],
 ): Answer[] {
-  const byId = new Map(rows.map((row) => [String(row['id']), row]))
-  return operations.map((one) => [one, done([byId.get(one.id)].filter((row) => row !== undefined))])
+  const byId = rowsById(rows)
+  return operations.map((operation) => {
+    const row = byId.get(operation.id)
+    return [operation, done(row === undefined ? [] : [row])]
+  })
 }
 
 function* single(operation: Operation, sql: Sql): Steps<Answer[]> {
@@ -138,6 +164,8 @@ function* single(operation: Operation, sql: Sql): Steps<Answer[]> {
 
 function* rowsOf(operation: Operation, sql: Sql): Steps<SqlRow[]> {
   switch (operation.op) {
+    case 'undo':
+      return (yield [sql.undo(operation.id, operation.leaseId)]).flat()
     case 'lease': {
       const [queued = []] = yield [sql.lease(operation, 'queued')]
       const limit = operation.limit - queued.length
@@ -145,6 +173,14 @@ function* rowsOf(operation: Operation, sql: Sql): Steps<SqlRow[]> {
         ? [...queued, ...(yield [sql.lease({ ...operation, limit }, 'sending')]).flat()]
         : queued
     }
+    case 'list':
+      return (yield [sql.list(operation.state, operation.limit)]).flat()
+    case 'stats':
+      return (yield [sql.stats()]).flat()
+    case 'countSent':
+      return (yield [sql.countSent()]).flat()
+    case 'requeue':
+      return (yield [sql.requeue(operation)]).flat()
     case 'purge': {
       const { now, limit } = operation
       return (yield [
@@ -153,16 +189,6 @@ function* rowsOf(operation: Operation, sql: Sql): Steps<SqlRow[]> {
         sql.purgeQuota(now, limit),
       ]).flat()
     }
-    case 'stats':
-      return (yield [sql.stats()]).flat()
-    case 'countSent':
-      return (yield [sql.countSent()]).flat()
-    case 'undo':
-      return (yield [sql.undo(operation.id, operation.leaseId)]).flat()
-    case 'list':
-      return (yield [sql.list(operation.state, operation.limit)]).flat()
-    case 'requeue':
-      return (yield [sql.requeue(operation)]).flat()
     default:
       throw new Error(`${operation.op} is carried out with others of its kind`)
   }
@@ -170,8 +196,9 @@ function* rowsOf(operation: Operation, sql: Sql): Steps<SqlRow[]> {
 
 const done = (rows: readonly SqlRow[]): OperationResult => ({ outcome: 'done', rows })
 
-function pick<K extends Operation['op']>(operations: readonly Operation[], op: K) {
-  return operations.filter((one): one is Extract<Operation, { op: K }> => one.op === op)
+function ofKind<K extends Operation['op']>(operations: readonly Operation[], op: K) {
+  return operations.filter((operation): operation is Extract<Operation, { op: K }> => operation.op === op)
 }
 
-const ids = (rows: readonly SqlRow[] | undefined) => new Set(rows?.map((row) => String(row['id'])))
+const rowsById = (rows: readonly SqlRow[]) => new Map(rows.map((row) => [String(row['id']), row]))
+const ids = (rows: readonly SqlRow[] = []) => new Set(rows.map((row) => String(row['id'])))

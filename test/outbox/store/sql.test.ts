@@ -1,9 +1,9 @@
 import { DatabaseSync } from 'node:sqlite'
 import { Client } from 'pg'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import type { Dialect, Statement } from '../../../src/outbox/store/statement.ts'
+import type { Statement } from '../../../src/outbox/store/statement.ts'
 import type { AcceptOperation, SettleOperation } from '../../../src/outbox/store/operation.ts'
-import { postgresDialect, sqlFor, sqliteDialect } from '../../../src/outbox/store/sql.ts'
+import { postgresSql, type Sql, sqliteSql } from '../../../src/outbox/store/sql.ts'
 import { open, type Store, stores } from '../stores.ts'
 
 const now = 1_800_000_000_000
@@ -35,15 +35,14 @@ const settle: SettleOperation = {
 }
 
 /** Everything that is asked while mails come and go, or regularly. */
-function statements(dialect: Dialect): Record<string, Statement> {
-  const sql = sqlFor(dialect)
+function statements(sql: Sql): Record<string, Statement> {
   const leasing = { op: 'lease', leaseId: 1, due: now, forgetAt: now, limit: 16, now } as const
   return {
     insert: sql.insert([accept]),
     takeable: sql.takeable([accept]),
     takeOver: sql.takeOver([accept]),
     remove: sql.remove([accept]),
-    standing: sql.standing([accept]),
+    find: sql.find([accept]),
     count: sql.count([{ key: 'recipient:7:1', ends: now, n: 1 }]),
     uncount: sql.uncount([{ key: 'recipient:7:1', n: 1 }]),
     settle: sql.settle([settle]),
@@ -84,8 +83,8 @@ for (const { name, skipped, start } of stores)
       await store.close()
     })
 
-    const dialect = name === 'SQLite' ? sqliteDialect : postgresDialect
-    test.each(Object.entries(statements(dialect)))(
+    const sql = name === 'SQLite' ? sqliteSql : postgresSql
+    test.each(Object.entries(statements(sql)))(
       '%s finds its rows without reading them all',
       async (_, statement) => {
         expect(await explain(statement)).not.toMatch(/SCAN outbox_|Seq Scan on outbox_|Hash Cond|Merge Cond/)
