@@ -1,69 +1,72 @@
-/** Owns group commit: operations that gather while one transaction runs go together into the next. */
-import { setTimeout as pause } from 'node:timers/promises'
+/** Owns group commit: operations that arrive while one transaction runs share the next. */
+import { setTimeout as sleep } from 'node:timers/promises'
 import { MailerError } from '../errors.ts'
 import { isUnavailable } from './reconnect.ts'
 
 const answersPerTurn = 32
-/** Grows into waiting where more than 2,500 come in a second, and back into none where fewer do. */
-const gatherEachMs = 0.4
+/**
+ * How long the next transaction waits for company, for each urgent operation of the last one: not at all for a lone
+ * caller, up to `gatherMs` under load.
+ */
+const gatherMsPerUrgent = 0.4
 
 export interface BatchOptions<Op, Result> {
   /** Carries out a list as one transaction, all or nothing. */
   readonly run: (operations: readonly Op[]) => Promise<Result[]>
-  /** Bytes an operation keeps in memory while it waits. */
+  /** How many bytes of memory an operation takes while it waits. */
   readonly weigh: (operation: Op) => number
   readonly maxOperations?: number
   readonly maxBytes?: number
-  /** Beyond either of these a new operation is refused at once. */
+  /** An operation that would exceed one of these is refused at once. */
   readonly maxWaiting?: number
   readonly maxWaitingBytes?: number
-  /** How long an operation that is in no hurry waits for one that is. */
-  readonly patienceMs?: number
-  /** The farthest apart that transactions begin where many wait at once: ten mails in one cost a third of ten alone. */
+  /** How long an operation that can wait does so for an urgent one. */
+  readonly maxDelayMs?: number
+  /** The longest time between the starts of two transactions under load: ten mails in one cost a third of ten alone. */
   readonly gatherMs?: number
 }
 
 export interface Batcher<Op, Result> {
   /**
    * Resolves when the transaction with this operation has committed. Throws `MailerError('store_unavailable')` with
-   * reason `busy` when the line is full, or what `run` threw for the operation itself. A `patient` operation rides with
-   * the next one that is not, and goes alone only when none comes.
+   * reason `busy` when the queue is full, or what `run` threw for the operation itself. An operation that can wait joins
+   * the transaction of the next urgent one, and has its own after `maxDelayMs`.
    */
-  submit(operation: Op, patient?: boolean): Promise<Result>
-  /** Resolves when nothing waits or runs any more. */
+  submit(operation: Op, canWait?: boolean): Promise<Result>
+  /** Resolves when no operation waits or runs any more. */
   idle(): Promise<void>
 }
 
-interface Waiting<Op, Result> {
+interface QueuedOperation<Op, Result> {
   readonly operation: Op
   readonly bytes: number
-  readonly patient: boolean
+  readonly canWait: boolean
   readonly resolve: (result: Result) => void
   readonly reject: (error: unknown) => void
 }
 
-/** One transaction at a time; a lone operation waits for the end of the event loop's turn and no longer. */
+/** Runs one transaction at a time. A lone operation waits only for the end of the event loop's turn. */
 export function batcher<Op, Result>(options: BatchOptions<Op, Result>): Batcher<Op, Result> {
   const { run, weigh, maxOperations = 256, maxBytes = 1 << 20 } = options
   const { maxWaiting = 10_000, maxWaitingBytes = 32 << 20 } = options
-  const { patienceMs = 5, gatherMs = 4 } = options
-  let waiting: Waiting<Op, Result>[] = []
-  let waitingBytes = 0
+  const { maxDelayMs = 5, gatherMs = 4 } = options
+  let queue: QueuedOperation<Op, Result>[] = []
+  let queueBytes = 0
   let running: Promise<void> | undefined
-  let patience: NodeJS.Timeout | undefined
+  let delayedStart: NodeJS.Timeout | undefined
   let answering: Promise<unknown> = Promise.resolve()
-  let begun = -Infinity
-  /** Operations of the last transaction that somebody waited for. */
-  let urgent = 0
+  let lastStart = -Infinity
+  /** Of the last transaction. */
+  let urgentCount = 0
 
-  function submit(operation: Op, patient = false): Promise<Result> {
+  function submit(operation: Op, canWait = false): Promise<Result> {
     const bytes = weigh(operation)
-    if (waiting.length >= maxWaiting || waitingBytes + bytes > maxWaitingBytes)
+    if (queue.length >= maxWaiting || queueBytes + bytes > maxWaitingBytes)
       return Promise.reject(new MailerError('store_unavailable', { reason: 'busy' }))
     return new Promise((resolve, reject) => {
-      waiting.push({ operation, bytes, patient, resolve, reject })
-      waitingBytes += bytes
-      if (patient && waiting.length < maxOperations) bePatient()
+      queue.push({ operation, bytes, canWait, resolve, reject })
+      queueBytes += bytes
+      if (canWait && queue.length < maxOperations) startLater()
       else start()
     })
   }
@@ -72,56 +75,59 @@ export function batcher<Op, Result>(options: BatchOptions<Op, Result>): Batcher<
     running ??= runAll()
   }
 
-  function bePatient(): void {
-    patience ??= setTimeout(() => {
-      // also when it ends while a transaction runs, or the next ones would wait for a timer that is over
-      patience = undefined
+  function startLater(): void {
+    delayedStart ??= setTimeout(() => {
+      // Cleared also while a transaction runs, or later operations would wait for a timer that has fired already.
+      delayedStart = undefined
       start()
-    }, patienceMs)
+    }, maxDelayMs)
   }
 
   async function runAll(): Promise<void> {
     await new Promise(setImmediate)
-    while (waiting.length > 0) {
-      const restMs = begun + Math.min(urgent * gatherEachMs, gatherMs) - performance.now()
-      if (urgent > 1 && restMs > 0) await pause(restMs)
-      clearTimeout(patience)
-      patience = undefined
+    while (queue.length > 0) {
+      const restMs = lastStart + Math.min(urgentCount * gatherMsPerUrgent, gatherMs) - performance.now()
+      if (urgentCount > 1 && restMs > 0) await sleep(restMs)
+      clearTimeout(delayedStart)
+      delayedStart = undefined
       await runBatch(takeBatch())
-      if (waiting.length < maxOperations && waiting.every(({ patient }) => patient)) break
+      if (queue.length < maxOperations && queue.every(({ canWait }) => canWait)) break
     }
     running = undefined
-    if (waiting.length > 0) bePatient()
+    if (queue.length > 0) startLater()
   }
 
-  function takeBatch(): Waiting<Op, Result>[] {
+  function takeBatch(): QueuedOperation<Op, Result>[] {
     let bytes = 0
-    const full = waiting.findIndex((one, at) => {
-      bytes += one.bytes
+    const end = queue.findIndex((queued, at) => {
+      bytes += queued.bytes
       return at >= maxOperations || (at > 0 && bytes > maxBytes)
     })
-    const batch = full === -1 ? waiting : waiting.slice(0, full)
-    waiting = full === -1 ? [] : waiting.slice(full)
-    waitingBytes -= batch.reduce((sum, one) => sum + one.bytes, 0)
-    urgent = batch.reduce((sum, one) => sum + (one.patient ? 0 : 1), 0)
-    begun = performance.now()
+    const batch = end === -1 ? queue : queue.slice(0, end)
+    queue = end === -1 ? [] : queue.slice(end)
+    queueBytes -= batch.reduce((sum, queued) => sum + queued.bytes, 0)
+    urgentCount = batch.reduce((count, { canWait }) => count + (canWait ? 0 : 1), 0)
+    lastStart = performance.now()
     return batch
   }
 
-  async function runBatch(batch: readonly Waiting<Op, Result>[]): Promise<void> {
+  async function runBatch(batch: readonly QueuedOperation<Op, Result>[]): Promise<void> {
     try {
       const results = await run(batch.map(({ operation }) => operation))
-      // resolves to nothing: a result that held the one before would keep all of them
+      // Resolves to nothing: each result would hold the one before it, so that all stayed in memory.
       answering = Promise.all([answering, answerAll(batch, results)]).then(() => undefined)
     } catch (error) {
-      // One of them is at fault and the transaction took all back: alone, only that one fails.
-      if (!isUnavailable(error) && batch.length > 1) for (const one of batch) await runBatch([one])
+      // One operation is at fault and all were rolled back. Run one by one, only that operation fails.
+      if (!isUnavailable(error) && batch.length > 1) for (const queued of batch) await runBatch([queued])
       else for (const { reject } of batch) reject(error)
     }
   }
 
-  /** A few in each turn of the event loop: what two hundred do with their answers would hold up everybody else. */
-  async function answerAll(batch: readonly Waiting<Op, Result>[], results: readonly Result[]): Promise<void> {
+  /** A few in each turn of the event loop: the callers of two hundred answers would block it for all others. */
+  async function answerAll(
+    batch: readonly QueuedOperation<Op, Result>[],
+    results: readonly Result[],
+  ): Promise<void> {
     for (const [index, result] of results.entries()) {
       if (index > 0 && index % answersPerTurn === 0) await new Promise(setImmediate)
       batch[index]?.resolve(result)
@@ -131,7 +137,7 @@ export function batcher<Op, Result>(options: BatchOptions<Op, Result>): Batcher<
   return {
     submit,
     async idle() {
-      while (running ?? waiting.length > 0) {
+      while (running ?? queue.length > 0) {
         start()
         await running
       }

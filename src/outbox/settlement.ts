@@ -1,4 +1,7 @@
-/** Owns what an attempt's end means for the row: when to try again, when to give up, which relay may have the mail next. */
+/**
+ * Owns the decision after a try: when to try again, when to give up, and which relay may have the mail next. It is made in
+ * two steps: `settlementOf` reads the receipt, `settleOperation` turns that into the row, knowing the lease and the time.
+ */
 import type { Receipt, RelayReason } from '../message.ts'
 import type { SettleOperation } from './store/operation.ts'
 import type { Lease, Settlement } from './api.ts'
@@ -7,10 +10,34 @@ const minuteMs = 60_000
 const hourMs = 60 * minuteMs
 const backoffMs = 5000
 const stayMs = 15 * minuteMs
-/** How long an operator may still requeue a dead mail. */
+/** How long an operator can requeue a dead mail. */
 export const deadKeptMs = 7 * 24 * hourMs
 
-/** The operation that ends a lease. `random` (0 to 1) spreads the tries. */
+/** Reasons of a receipt for a mail that no relay was asked to take: the backoff must not grow during an outage. */
+const neverReachedRelay = new Set<RelayReason>(['breaker_open', 'resting'])
+
+/** A mail that was sent or refused is done. Every other is tried again; after an unknown outcome, at the same relay first. */
+export function settlementOf({ outcome, relay, reason, retryAfterMs }: Receipt): Settlement {
+  const later = {
+    state: 'queued',
+    detail: reason,
+    ...(retryAfterMs !== undefined && { waitMs: retryAfterMs }),
+  } as const
+  switch (outcome) {
+    case 'sent':
+      return { state: 'sent', relay, detail: reason }
+    case 'refused':
+      return { state: 'dead', detail: reason }
+    case 'unknown':
+      return { ...later, stayWith: relay }
+    default:
+      // The transport is shutting down: another replica may try the mail at once.
+      if (outcome === 'unsent' && reason === 'closing') return { ...later, uncounted: true, waitMs: 0 }
+      return neverReachedRelay.has(reason) ? { ...later, uncounted: true } : later
+  }
+}
+
+/** The operation that ends the lease. `random` (0 to 1) spreads the tries. */
 export function settleOperation(
   lease: Lease,
   settlement: Settlement,
@@ -28,7 +55,7 @@ export function settleOperation(
   const counted = settlement.uncounted === true ? attempts - 1 : attempts
   const waitMs = settlement.waitMs ?? backoffFor(counted, random)
   const { stayWith } = settlement
-  // Unknown once more at the same relay: the quarter of an hour that is running goes on.
+  // After another unknown outcome at the same relay, the running quarter of an hour is not extended.
   const stay =
     stayWith === undefined || stayWith === lease.stayWith ? {} : { relay: stayWith, stayUntil: now + stayMs }
   return {
@@ -41,30 +68,6 @@ export function settleOperation(
   }
 }
 
-/** Doubles with each attempt up to an hour; half of it is chance, so that replicas and mails spread out. */
+/** Doubles with each try up to an hour. Half of it is random, so that mails do not all come due at once. */
 const backoffFor = (attempts: number, random: () => number) =>
   Math.round(Math.min(backoffMs * 2 ** attempts, hourMs) * (0.5 + random() / 2))
-
-/** Nobody was asked, so the backoff does not grow: it would during an outage. */
-const neverReachedRelay = new Set<RelayReason>(['breaker_open', 'resting'])
-
-/** Sent and refused are the end. Everything else is tried again, an unknown outcome first at the same relay. */
-export function settlementOf({ outcome, relay, reason, retryAfterMs }: Receipt): Settlement {
-  const later = {
-    state: 'queued',
-    detail: reason,
-    ...(retryAfterMs !== undefined && { waitMs: retryAfterMs }),
-  } as const
-  switch (outcome) {
-    case 'sent':
-      return { state: 'sent', relay, detail: reason }
-    case 'refused':
-      return { state: 'dead', detail: reason }
-    case 'unknown':
-      return { ...later, stayWith: relay }
-    default:
-      // we are stopping: nothing was tried, and another replica may have it at once
-      if (outcome === 'unsent' && reason === 'closing') return { ...later, uncounted: true, waitMs: 0 }
-      return neverReachedRelay.has(reason) ? { ...later, uncounted: true } : later
-  }
-}

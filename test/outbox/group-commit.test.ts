@@ -4,9 +4,9 @@ import { expect, test } from 'vitest'
 import { MailerError } from '../../src/errors.ts'
 import { type BatchOptions, batcher } from '../../src/outbox/group-commit.ts'
 
-/** A batcher over a store that doubles numbers, takes `ms` per transaction, and refuses what `check` throws at. */
+/** A batcher over a store that doubles numbers, takes `ms` per transaction, and refuses a number for which `check` throws. */
 function doubling(
-  options: Partial<BatchOptions<number, number>> & { ms?: number; check?: (one: number) => void } = {},
+  options: Partial<BatchOptions<number, number>> & { ms?: number; check?: (n: number) => void } = {},
 ) {
   const { ms = 0, check = () => undefined, ...bounds } = options
   const batches: number[][] = []
@@ -16,21 +16,21 @@ function doubling(
     run: async (numbers) => {
       batches.push([...numbers])
       if (ms > 0) await new Promise((resolve) => setTimeout(resolve, ms))
-      for (const one of numbers) check(one)
-      return numbers.map((one) => one * 2)
+      for (const n of numbers) check(n)
+      return numbers.map((n) => n * 2)
     },
   })
   return { batch, batches }
 }
 const range = (count: number) => Array.from({ length: count }, (_, n) => n)
 
-test('what comes in one turn of the event loop goes as one transaction, each with its own answer', async () => {
+test('operations of one turn of the event loop share a transaction, and each gets its own answer', async () => {
   const { batch, batches } = doubling()
   expect(await Promise.all([1, 2, 3].map((n) => batch.submit(n)))).toEqual([2, 4, 6])
   expect(batches).toEqual([[1, 2, 3]])
 })
 
-test('what gathers while a transaction runs goes together into the next', async () => {
+test('operations that arrive while a transaction runs share the next one', async () => {
   const { batch, batches } = doubling({ ms: 20 })
   const first = batch.submit(1)
   await new Promise((resolve) => setTimeout(resolve, 5))
@@ -51,48 +51,48 @@ test('a lone operation does not wait for company', async () => {
   expect(each.toSorted((a, b) => a - b)[25]).toBeLessThan(1)
 })
 
-test('a patient operation rides with the next one that is not', async () => {
-  const { batch, batches } = doubling({ patienceMs: 60_000 })
-  const patient = batch.submit(1, true)
+test('an operation that can wait joins the transaction of the next urgent one', async () => {
+  const { batch, batches } = doubling({ maxDelayMs: 60_000 })
+  const delayed = batch.submit(1, true)
   await new Promise((resolve) => setTimeout(resolve, 20))
   expect(batches).toEqual([])
-  expect(await Promise.all([batch.submit(2), patient])).toEqual([4, 2])
+  expect(await Promise.all([batch.submit(2), delayed])).toEqual([4, 2])
   expect(batches).toEqual([[1, 2]])
 })
 
-test('a patient operation goes alone when none comes, and waits for nothing at the end', async () => {
-  expect(await doubling({ patienceMs: 1 }).batch.submit(1, true)).toBe(2)
-  const { batch, batches } = doubling({ patienceMs: 60_000 })
-  const patient = batch.submit(1, true)
+test('an operation that can wait has its own transaction when no urgent one comes, at once when the batcher is to become idle', async () => {
+  expect(await doubling({ maxDelayMs: 1 }).batch.submit(1, true)).toBe(2)
+  const { batch, batches } = doubling({ maxDelayMs: 60_000 })
+  const delayed = batch.submit(1, true)
   await batch.idle()
   expect(batches).toEqual([[1]])
-  expect(await patient).toBe(2)
+  expect(await delayed).toBe(2)
 })
 
-test('patient operations that come while a transaction runs do not keep the store busy', async () => {
-  const { batch, batches } = doubling({ ms: 5, patienceMs: 60_000 })
+test('operations that can wait and arrive while a transaction runs wait for an urgent one afterwards', async () => {
+  const { batch, batches } = doubling({ ms: 5, maxDelayMs: 60_000 })
   const first = batch.submit(1)
   await new Promise(setImmediate)
   await new Promise(setImmediate)
-  const patient = [2, 3].map((n) => batch.submit(n, true))
+  const delayed = [2, 3].map((n) => batch.submit(n, true))
   await first
   await new Promise((resolve) => setTimeout(resolve, 20))
   expect(batches).toEqual([[1]])
   await batch.idle()
-  expect(await Promise.all(patient)).toEqual([4, 6])
+  expect(await Promise.all(delayed)).toEqual([4, 6])
   expect(batches).toEqual([[1], [2, 3]])
 })
 
-test('a patient operation whose patience ends while a transaction runs is carried out all the same', async () => {
-  const { batch, batches } = doubling({ ms: 40, patienceMs: 1 })
+test('an operation whose delay ends while a transaction runs is carried out after it', async () => {
+  const { batch, batches } = doubling({ ms: 40, maxDelayMs: 1 })
   const first = batch.submit(1)
   await new Promise((resolve) => setTimeout(resolve, 10))
-  const patient = batch.submit(2, true)
-  expect(await Promise.all([first, patient])).toEqual([2, 4])
+  const delayed = batch.submit(2, true)
+  expect(await Promise.all([first, delayed])).toEqual([2, 4])
   expect(batches).toEqual([[1], [2]])
 })
 
-test('nothing is kept of transactions that are over', async () => {
+test('finished transactions leave nothing in memory', async () => {
   const { batch, batches } = doubling({ gatherMs: 0 })
   setFlagsFromString('--expose-gc')
   const collect: () => void = runInNewContext('gc')
@@ -107,7 +107,7 @@ test('nothing is kept of transactions that are over', async () => {
   expect((await held(20_000)) - before).toBeLessThan(400_000)
 })
 
-test('where several wait at once, more are waited for', async () => {
+test('under load a transaction waits for more operations', async () => {
   const { batch, batches } = doubling({ gatherMs: 100 })
   await Promise.all(range(250).map((n) => batch.submit(n)))
   const later = [batch.submit(3)]
@@ -128,19 +128,17 @@ test('a batch ends at its number of operations and at its bytes', async () => {
 
 test('an operation at fault fails alone', async () => {
   const { batch } = doubling({
-    check(one) {
-      if (one === 2) throw new Error('two')
+    check(n) {
+      if (n === 2) throw new Error('two')
     },
   })
   const answers = await Promise.allSettled([1, 2, 3].map((n) => batch.submit(n)))
-  expect(answers.map((one) => (one.status === 'fulfilled' ? one.value : String(one.reason)))).toEqual([
-    2,
-    'Error: two',
-    6,
-  ])
+  expect(
+    answers.map((answer) => (answer.status === 'fulfilled' ? answer.value : String(answer.reason))),
+  ).toEqual([2, 'Error: two', 6])
 })
 
-test('when the store is gone all fail together, and none is tried again', async () => {
+test('when the store is unavailable all fail together, and none is tried again', async () => {
   const { batch, batches } = doubling({
     check() {
       throw new MailerError('store_unavailable')
@@ -151,7 +149,7 @@ test('when the store is gone all fail together, and none is tried again', async 
   expect(batches).toEqual([[1, 2, 3]])
 })
 
-test('beyond its line it refuses at once, by number and by bytes', async () => {
+test('a full queue refuses at once, by number and by bytes', async () => {
   const busy = { code: 'store_unavailable', reason: 'busy' }
   const { batch } = doubling({ ms: 20, maxWaiting: 3 })
   const taken = range(3).map((n) => batch.submit(n))
@@ -184,7 +182,7 @@ test('two hundred answers come a few in each turn of the event loop', async () =
   expect(Math.max(...perTurn)).toBeLessThanOrEqual(64)
 })
 
-test('it is idle when everything has been answered', async () => {
+test('it is idle when every operation has been answered', async () => {
   const { batch } = doubling({ ms: 10 })
   let answered = 0
   for (const n of range(3)) void batch.submit(n).then(() => (answered += 1))
