@@ -1,4 +1,4 @@
-/** Owns waiting: for time that passes, and for what may take too long. */
+/** Owns waiting: for some time, and for a promise no longer than some time. */
 
 /** Waits without keeping the process alive; an abort ends the wait. */
 export function pause(ms: number, signal?: AbortSignal): Promise<void> {
@@ -14,7 +14,7 @@ export function pause(ms: number, signal?: AbortSignal): Promise<void> {
   })
 }
 
-/** What `promise` resolves to, or `undefined` after `ms`. */
+/** What `promise` resolves to, or `undefined` after `ms`: then its result, and its failure, are ignored. */
 export function within<T>(ms: number, promise: Promise<T>): Promise<T | undefined> {
   return new Promise((resolve, reject) => {
     const timer = setTimeout(() => resolve(undefined), ms)

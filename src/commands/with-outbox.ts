@@ -1,6 +1,5 @@
 /** Owns the way of a command into the outbox of the service: found by its environment, opened, and closed again. */
 import { existsSync } from 'node:fs'
-import { setTimeout as sleep } from 'node:timers/promises'
 import { ConfigError, problemLine } from '../config/config-error.ts'
 import { type Config, readConfig } from '../config/config.ts'
 import { MailerError } from '../errors.ts'
@@ -28,8 +27,8 @@ export async function withOutbox<T>(
     throw error instanceof OutboxError ? new CommandError(error.message) : error
   })
   try {
-    // the service does not wait for a slow database, a person does
-    for (let tries = 0; outbox.trouble() === 'starting' && tries < 100; tries += 1) await sleep(50)
+    // The service does not wait for a slow database, a command does.
+    await outbox.ready(5000)
     const trouble = outbox.trouble()
     if (trouble !== undefined) throw new CommandError(`the outbox cannot be reached: ${trouble}`)
     return await work(outbox)

@@ -6,9 +6,8 @@ import type { Catalogue, MailTemplate } from '../mails/catalogue.ts'
 import { linkExpiry } from '../mails/claims.ts'
 import type { draftMail } from '../mails/render.ts'
 import type { Transport } from '../message.ts'
-import type { Outbox, StoredMail } from '../outbox/api.ts'
+import type { MailStatus, Outbox, StoredMail } from '../outbox/api.ts'
 import { mailId, windowMs } from '../outbox/mail-id.ts'
-import type { MailStatus } from '../outbox/waiters.ts'
 import type { VerifiedToken } from '../token.ts'
 import { firstTry } from './first-try.ts'
 import { messageIdOf } from './retry.ts'
@@ -65,7 +64,7 @@ export function deliverer(parts: DeliverParts): Deliver {
     })
     if (accepted.state === 'limited')
       throw new MailerError('rate_limited', { retryAfterS: accepted.retryAfterS })
-    if (accepted.state === 'standing') return answerRepeat(accepted.mail, line)
+    if (accepted.state === 'existing') return answerRepeat(accepted.mail, line)
 
     const { lease } = accepted
     const message = write({ id: messageIdOf(lease), date: new Date(now()) })

@@ -1,9 +1,8 @@
 /** Owns the try at a mail that its request waits for, and what happens to that try when the request stops waiting. */
 import { describeError, type Log, type LogLine } from '../log.ts'
 import { type Message, type Receipt, receiptFacts, type Transport } from '../message.ts'
-import type { Lease, Outbox } from '../outbox/api.ts'
+import type { Lease, MailStatus, Outbox } from '../outbox/api.ts'
 import { settlementOf } from '../outbox/settlement.ts'
-import type { MailStatus } from '../outbox/waiters.ts'
 import { within } from '../timers.ts'
 
 export interface FirstTryParts {
@@ -44,13 +43,13 @@ export function firstTry({
       (late) => settleLate(lease, late, started),
       (bug: unknown) => requeue(lease, bug),
     )
-    return { state: 'sending' }
+    return { state: 'sending', detail: null }
   }
 
   /** Sent stays sent whatever the store says, so the request does not wait for the store: a crash may send it twice. */
   function settle(lease: Lease, receipt: Receipt): Promise<MailStatus> | MailStatus {
     const settled = outbox.settle(lease, settlementOf(receipt))
-    return receipt.outcome === 'sent' ? { state: 'sent' } : settled
+    return receipt.outcome === 'sent' ? { state: 'sent', detail: null } : settled
   }
 
   function settleLate(lease: Lease, receipt: Receipt, started: number): Promise<MailStatus> {

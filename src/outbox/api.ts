@@ -1,8 +1,7 @@
-/** Owns the words the outbox is spoken to with: what goes in, what comes back, and the verbs. */
+/** Owns what the other parts know of the outbox: its verbs, what they take and what they answer. */
 import { z } from 'zod'
 import type { Detail } from '../errors.ts'
 import { type MailState, mailStates } from './store/operation.ts'
-import type { MailStatus } from './waiters.ts'
 
 export interface NewMail {
   /** From `mailId`. */
@@ -19,7 +18,7 @@ export interface NewMail {
   readonly windowMs: number
 }
 
-/** The right to try one mail and to say what became of it. Ends with `settle`, or by itself a minute later. */
+/** The right to try one mail and to settle it. Ends with `settle`, or by itself a minute later. */
 export interface Lease {
   readonly id: string
   readonly app: string
@@ -29,13 +28,13 @@ export interface Lease {
   readonly expires: number
   /** Tries so far, this one included. */
   readonly attempts: number
-  /** A random number known to the holder alone. */
+  /** A random number that only the holder of the lease knows. */
   readonly leaseId: number
   /** The relay that may have taken the mail already: no other may have it now. */
   readonly stayWith?: string | undefined
 }
 
-/** A lease on a mail whose time has come. */
+/** A lease on a mail that is due. */
 export interface Due extends Lease {
   readonly token: string
 }
@@ -63,8 +62,9 @@ export const storedMailSchema = z.object({
 /** A mail as operators and callers may see it: nothing in it identifies the recipient. Times are epoch ms. */
 export type StoredMail = Readonly<z.infer<typeof storedMailSchema>>
 
-/** What settling answers with. */
-export const statusSchema = storedMailSchema.pick({ id: true, state: true, detail: true })
+export const statusSchema = storedMailSchema.pick({ state: true, detail: true })
+/** What has become of a mail so far. `detail` is one fixed word. */
+export type MailStatus = Readonly<z.infer<typeof statusSchema>>
 
 /** A leased row. */
 export const dueSchema = storedMailSchema.extend({
@@ -75,7 +75,7 @@ export const dueSchema = storedMailSchema.extend({
 
 export type Accepted =
   | { readonly state: 'owner'; readonly lease: Lease }
-  | { readonly state: 'standing'; readonly mail: StoredMail }
+  | { readonly state: 'existing'; readonly mail: StoredMail }
   | { readonly state: 'limited'; readonly retryAfterS: number }
 
 /** What became of an attempt. `detail` never quotes a relay's text. */
@@ -84,7 +84,7 @@ export type Settlement =
   | {
       readonly state: 'queued'
       readonly detail: Detail
-      /** No relay was really tried (breaker open): backoff does not grow. */
+      /** No relay was tried (breaker open): the backoff does not grow. */
       readonly uncounted?: boolean
       /** Instead of the backoff. */
       readonly waitMs?: number
@@ -107,24 +107,25 @@ export interface Stats {
 
 export interface Outbox {
   /**
-   * Stores a mail before anything is sent, or says what stands in its place. A dead mail, and a sent one whose window is
-   * over, begin afresh; limits count what begins. Throws `MailerError('store_unavailable')`: then nothing will be sent.
+   * Stores a mail before it is sent, or answers with the mail that has its id already. A dead mail, and a sent one whose
+   * window is over, are replaced by the new one; limits count new mails only. When it throws
+   * `MailerError('store_unavailable')`, the mail will not be sent.
    */
   accept(mail: NewMail): Promise<Accepted>
   /**
-   * Ends a lease; never rejects. `sent` always wins; the others count only while the lease is still ours. Need not be
-   * awaited: while the store is away it is kept in memory until it lands. The answer is the mail's state afterwards,
-   * or, when the store is away, the state it is going to have.
+   * Ends a lease; never rejects. `sent` always wins; the other states are ignored once the lease is lost. Need not be
+   * awaited: while the store is unavailable, the write is pending in memory. Answers with the status of the mail
+   * afterwards, or, while the write is pending, with the status it is going to have.
    */
   settle(lease: Lease, settlement: Settlement): Promise<MailStatus>
   /** Gives an unfinished lease to any replica at once. */
   handBack(lease: Lease): Promise<MailStatus>
   /**
-   * Waits while somebody else is sending this mail; still `sending` after `timeoutMs`, dead and `undone` when its accept
-   * was taken back. Never rejects.
+   * Waits while another request or replica sends this mail. Answers `sending` after `timeoutMs`, and `dead` with
+   * `undone` when the mail was deleted because its caller was told that the store failed. Never rejects.
    */
   waitFor(mail: StoredMail, timeoutMs: number): Promise<MailStatus>
-  /** Leases up to `limit` mails whose time has come; those past their `expires` become dead instead. */
+  /** Leases up to `limit` mails that are due; those past their `expires` become dead instead. */
   leaseDue(limit: number): Promise<Due[]>
   find(id: string): Promise<StoredMail | undefined>
   /** Newest `due` first. */
@@ -132,14 +133,16 @@ export interface Outbox {
   stats(): Promise<Stats>
   /** How many sent mails are remembered. Reads them all (150 ms a million): for operators, not for metrics. */
   countSent(): Promise<number>
-  /** Puts a dead mail back in line with a day to live. False when there is no such dead mail. */
+  /** Puts a dead mail back into the queue; it expires in a day at the earliest. False when there is no such dead mail. */
   requeue(id: string): Promise<boolean>
-  /** The same for every dead mail; how many. */
+  /** The same for every dead mail. Answers how many. */
   requeueDead(): Promise<number>
-  /** Deletes mails whose window is over and limits nobody counts any more, page by page; how many mails. */
+  /** Deletes, page by page, mails whose window is over and quotas that have ended. Answers how many mails. */
   purge(signal?: AbortSignal): Promise<number>
-  /** Why the store cannot be used just now, as a fixed word; `undefined` when all is well. */
+  /** Resolves after the first try to open the store, or after `ms`: `trouble` is `starting` until then. */
+  ready(ms: number): Promise<void>
+  /** Why the store cannot be used now, as a fixed word; `undefined` when it can. */
   trouble(): Detail | undefined
-  /** Lets what is under way land, for `graceMs` at most (5 s), and closes the store. */
+  /** Waits up to `graceMs` (5 s) for the operations and pending writes under way, then closes the store. */
   close(graceMs?: number): Promise<void>
 }

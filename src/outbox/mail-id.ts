@@ -1,9 +1,9 @@
-/** Owns what makes two requests the same mail, and for how long. */
+/** Owns when two requests are for the same mail: the id they share, and for how long. */
 import { hash } from 'node:crypto'
 
 const minuteMs = 60_000
 const dayMs = 24 * 60 * minuteMs
-/** Whoever means "for ever" writes any number; together with the time of day it must stay one that a database takes. */
+/** A token can have any number as its `exp`. Added to the present time, the window must stay a number that a database takes. */
 const maxWindowMs = 1000 * 365 * dayMs
 
 export interface MailIdentity {
@@ -15,12 +15,12 @@ export interface MailIdentity {
 
 /**
  * The mail's id: 32 characters of `[A-Za-z0-9_-]`, from app, kind and `jti`, or without it the token's signing input.
- * The signature stays out: it can be spelled in several ways.
+ * The signature is left out: one signature has several spellings.
  */
 export function mailId({ app, kind, jti, token }: MailIdentity): string {
-  const what = jti === undefined ? ['input', token.slice(0, token.lastIndexOf('.'))] : ['jti', jti]
-  // four characters to three bytes: as good as cutting the hash after 24 bytes
-  return hash('sha256', JSON.stringify([app, kind, ...what]), 'base64url').slice(0, 32)
+  const identity = jti === undefined ? ['input', token.slice(0, token.lastIndexOf('.'))] : ['jti', jti]
+  // Four characters hold three bytes: this is the same as cutting the hash after 24 bytes.
+  return hash('sha256', JSON.stringify([app, kind, ...identity]), 'base64url').slice(0, 32)
 }
 
 export interface WindowOptions {
@@ -36,6 +36,6 @@ export interface WindowOptions {
 export function windowMs({ jti, exp, carriesSecret, now }: WindowOptions): number {
   if (jti === undefined) return carriesSecret ? dayMs : 5 * minuteMs
   if (exp === undefined) return 7 * dayMs
-  // A token is accepted for a minute past its end, for clocks that differ.
+  // A token is accepted for a minute after its end, because clocks differ.
   return Math.min(Math.max(Math.ceil(exp * 1000 - now), 0) + minuteMs, maxWindowMs)
 }

@@ -1,80 +1,76 @@
 /**
- * Owns the promise: what is accepted here is sent once or known to be dead, whoever is killed in between. Composes
- * engine, group commit, seal and limits into the few verbs the request and the pump need.
+ * Owns the promise that an accepted mail is sent once or known to be dead, also when a process is killed in between.
+ * Composes store, queues, seal and limits into the verbs that requests, the pump and operators need.
  */
-import type { Detail } from '../errors.ts'
-import type { StoreReason } from '../message.ts'
 import { randomInt } from 'node:crypto'
-import { pause } from '../timers.ts'
-import { batcher } from './group-commit.ts'
-import type { SqlRow } from './store/statement.ts'
-import type { Engine } from './store/engine.ts'
-import { pendingWrites } from './pending-writes.ts'
-import { isUnavailable, type Log, reconnectingStore } from './reconnect.ts'
-import { type Limits, quotasFor } from './store/quotas.ts'
-import { type MailState, type Operation, type OperationResult, readsOnly } from './store/operation.ts'
+import { type Detail, MailerError } from '../errors.ts'
+import type { Log } from '../log.ts'
+import type { StoreReason } from '../message.ts'
+import { within } from '../timers.ts'
 import {
   type Accepted,
   type Lease,
   type Due,
+  type MailStatus,
   dueSchema,
   statusSchema,
   type NewMail,
   type Outbox,
   type Settlement,
-  type Stats,
-  statsSchema,
   type StoredMail,
   storedMailSchema,
 } from './api.ts'
+import { operationQueues } from './operation-queues.ts'
+import { operatorVerbs } from './operator-verbs.ts'
+import { pendingWrites } from './pending-writes.ts'
+import { isUnavailable, reconnectingStore } from './reconnect.ts'
 import { sealWith } from './seal.ts'
 import { deadKeptMs, settleOperation } from './settlement.ts'
-import { type MailStatus, waiters } from './waiters.ts'
+import type { Engine } from './store/engine.ts'
+import type { Operation } from './store/operation.ts'
+import { type Limits, quotasFor } from './store/quotas.ts'
+import type { SqlRow } from './store/statement.ts'
+import { waiters } from './waiters.ts'
 
 const secondMs = 1000
-const dayMs = 24 * 3600 * secondMs
 /** Longer than any attempt may take (20 s). */
 const leaseMs = 60 * secondMs
-const pageSize = 500
-const maxListed = 1000
 const closeMs = 5 * secondMs
+const maxAcceptTurns = 2
 
 export interface OutboxOptions {
   readonly engine: Engine
-  /** The newest seals, any opens. */
+  /** The first one seals; each of them opens. */
   readonly secrets: readonly string[]
   readonly limits: Limits
-  readonly log: Log
+  readonly log: Pick<Log, 'info' | 'error'>
   readonly clock?: () => number
   /** 0 to 1, for the jitter of the backoff. */
   readonly random?: () => number
 }
 
 /**
- * Opens the outbox, also while its store is down: then it refuses at once and comes back by itself. Rejects, with a
+ * Opens the outbox, also while its store is unavailable: then it refuses at once and recovers by itself. Rejects, with a
  * sentence for the operator, only when a newer program has changed the schema.
  */
 export async function openOutbox(options: OutboxOptions): Promise<Outbox> {
   const { engine, limits, log, clock = Date.now, random = Math.random } = options
   const seal = sealWith(options.secrets)
-  const lifeline = await reconnectingStore(engine, log)
-  const lane = () => batcher<Operation, OperationResult>({ run: (list) => lifeline.run(list), weigh })
-  // Operators' slow questions do not hold up the mail. And a transaction that settles must not accept as well where
-  // others write beside it: an insert waits for whoever settles the same mail, who may be waiting for what we settled.
-  const [accepting, reading] = [lane(), lane()]
-  const moving = engine.parallel ? lane() : accepting
-  const laneFor = (operation: Operation) => (operation.op === 'accept' ? accepting : moving)
-  // nobody waits for the news that a mail was sent
-  const submit = (operation: Operation) =>
-    (readsOnly(operation) ? reading : laneFor(operation)).submit(
-      operation,
-      operation.op === 'settle' && operation.state === 'sent',
-    )
-  const rowsOf = async (operation: Operation) => (await submit(operation)).rows
-  const watching = waiters(async (id) => statusOf(await find(id)))
-  const { write: land, drained: landed } = pendingWrites({ rowsOf, lifeline, log })
+  const store = await reconnectingStore(engine, log)
+  const { run, rowsOf, idle } = operationQueues(store, engine.parallel)
+  const { write, drained } = pendingWrites({ rowsOf, store, log })
+  const { notify, wait } = waiters(async (id) => statusOf(await find(id)))
 
   async function accept(mail: NewMail): Promise<Accepted> {
+    for (let turn = 1; turn <= maxAcceptTurns; turn += 1) {
+      const accepted = await tryToAccept(mail)
+      if (accepted !== undefined) return accepted
+    }
+    throw new MailerError('store_unavailable', { reason: 'gone' })
+  }
+
+  /** `undefined` when the mail with this id was deleted between two statements, so that another try can store this one. */
+  async function tryToAccept(mail: NewMail): Promise<Accepted | undefined> {
     const { id, app, kind, expires } = mail
     const now = clock()
     const recipient = seal.hide(mail.recipient)
@@ -93,37 +89,49 @@ export async function openOutbox(options: OutboxOptions): Promise<Outbox> {
       now,
       quotas: quotasFor(limits, recipient, app, now),
     }
-    const result = await submit(operation).catch((error: unknown) => {
-      // Perhaps it was committed and only the answer is lost. The caller hears that nothing will be sent, so see to it.
-      if (isUnavailable(error) && !neverReachedStore.has(error.reason)) void land({ op: 'undo', id, leaseId })
+    const {
+      outcome,
+      rows,
+      until = now,
+    } = await run(operation).catch((error: unknown) => {
+      // The commit may have succeeded and only its answer be lost. The caller is told that the mail will not be sent.
+      if (isUnavailable(error) && !neverReachedStore.has(error.reason))
+        void write({ op: 'undo', id, leaseId })
       throw error
     })
-    if (result.outcome === 'owner')
+    if (outcome === 'owner')
       return { state: 'owner', lease: { id, app, kind, created: now, expires, attempts: 1, leaseId } }
-    if (result.outcome === 'standing')
-      return { state: 'standing', mail: storedMailSchema.parse(result.rows[0]) }
-    if (result.outcome === 'gone') return accept(mail)
-    return { state: 'limited', retryAfterS: Math.max(1, Math.ceil(((result.until ?? now) - now) / secondMs)) }
+    if (outcome === 'existing') return { state: 'existing', mail: storedMailSchema.parse(rows[0]) }
+    if (outcome === 'gone') return undefined
+    return { state: 'limited', retryAfterS: Math.max(1, Math.ceil((until - now) / secondMs)) }
   }
 
   function settle(lease: Lease, settlement: Settlement): Promise<MailStatus> {
     const operation = settleOperation(lease, settlement, clock(), random)
     const intended: MailStatus = { state: operation.state, detail: operation.detail }
-    // The relay has it, whatever the store says now: nobody needs to wait for the commit.
-    if (operation.state === 'sent') watching.notify(lease.id, intended)
+    // The relay has the mail, whatever becomes of the commit: no waiter needs to wait for that.
+    if (operation.state === 'sent') notify(lease.id, intended)
     return new Promise((resolve) => {
-      const tell = (rows: readonly SqlRow[] | undefined) => {
-        const fate = rows?.[0] === undefined ? intended : statusOf(statusSchema.parse(rows[0]))
-        watching.notify(lease.id, fate)
-        resolve(fate)
+      const answer = (rows: readonly SqlRow[] | undefined) => {
+        const status = rows?.[0] === undefined ? intended : statusSchema.parse(rows[0])
+        notify(lease.id, status)
+        resolve(status)
       }
-      land(operation, () => resolve(intended))
-        .then(tell)
+      write(operation, () => resolve(intended))
+        .then(answer)
         .catch(() => {
           log.error({ op: 'settle', reason: 'internal' }, 'a settled row could not be read')
           resolve(intended)
         })
     })
+  }
+
+  function handBack(lease: Lease): Promise<MailStatus> {
+    return settle(lease, { state: 'queued', detail: 'handed_back', uncounted: true, waitMs: 0 })
+  }
+
+  async function waitFor(mail: StoredMail, timeoutMs: number): Promise<MailStatus> {
+    return mail.state === 'sending' ? wait(mail.id, timeoutMs) : statusOf(mail)
   }
 
   async function leaseDue(limit: number): Promise<Due[]> {
@@ -135,14 +143,14 @@ export async function openOutbox(options: OutboxOptions): Promise<Outbox> {
       const { id, app, kind, created, expires, attempts, body, relay, stay_until, ...stored } =
         dueSchema.parse(row)
       if (stored.state === 'dead') {
-        watching.notify(id, { state: 'dead', detail: 'expired' })
+        notify(id, { state: 'dead', detail: 'expired' })
         return []
       }
       const stayWith = (stay_until ?? 0) > now && relay !== null ? relay : undefined
       const lease: Lease = { id, app, kind, created, expires, attempts, leaseId, stayWith }
       const token = seal.open(body ?? '', `${id} ${app} ${kind}`)
       if (token !== undefined) return [{ ...lease, token }]
-      // The secret that sealed it is not configured any more; perhaps the operator notices before the mail expires.
+      // The operator can still configure the secret that sealed the token before the mail expires.
       log.error({ id, app, kind, reason: 'unreadable' }, 'none of the secrets opens a stored mail')
       void settle(lease, { state: 'queued', detail: 'unreadable' })
       return []
@@ -154,87 +162,37 @@ export async function openOutbox(options: OutboxOptions): Promise<Outbox> {
     return row === undefined ? undefined : storedMailSchema.parse(row)
   }
 
-  async function stats(): Promise<Stats> {
-    const rows = statsSchema.parse(await rowsOf({ op: 'stats' }))
-    const count = (state: MailState) => rows.find((row) => row.state === state)?.n ?? 0
-    const unsent = rows.filter(({ state }) => state !== 'dead').map((row) => row.oldest)
-    const oldest = unsent.length > 0 ? Math.min(...unsent) : undefined
-    return { sending: count('sending'), queued: count('queued'), dead: count('dead'), oldest }
-  }
-
-  async function requeue(id: string | null): Promise<number> {
-    const now = clock()
-    const page = { op: 'requeue', id, expires: now + dayMs, limit: pageSize, now } as const
-    return countPages(async () => (await rowsOf(page)).length)
-  }
-
-  async function purge(signal?: AbortSignal): Promise<number> {
-    const now = clock()
-    let mails = 0
-    await countPages(async () => {
-      if (signal?.aborted) return 0
-      const gone = await rowsOf({ op: 'purge', now, limit: pageSize })
-      mails += gone.filter(({ id }) => id !== undefined).length
-      return gone.length
-    })
-    return mails
-  }
-
-  async function landAll(): Promise<void> {
-    const idle = () => Promise.all([accepting.idle(), moving.idle(), reading.idle()])
-    await idle()
-    // what failed just now begins to land again
-    await new Promise(setImmediate)
-    await landed()
-    await idle()
-  }
-
   async function close(graceMs = closeMs): Promise<void> {
-    const enough = new AbortController()
-    await Promise.race([landAll(), pause(graceMs, enough.signal)])
-    enough.abort()
-    await lifeline.close()
+    await within(graceMs, finishAll())
+    await store.close()
   }
 
+  async function finishAll(): Promise<void> {
+    await idle()
+    // A write that has just failed becomes a pending write in this turn of the event loop.
+    await new Promise(setImmediate)
+    await drained()
+    await idle()
+  }
+
+  const { ready, trouble } = store
   return {
+    ...operatorVerbs(rowsOf, clock),
     accept,
     settle,
+    handBack,
+    waitFor,
     leaseDue,
     find,
-    stats,
-    countSent: async () => Number((await rowsOf({ op: 'countSent' }))[0]?.['n'] ?? 0),
-    purge,
+    ready,
+    trouble,
     close,
-    handBack: (lease) =>
-      settle(lease, { state: 'queued', detail: 'handed_back', uncounted: true, waitMs: 0 }),
-    waitFor: async (mail, timeoutMs) =>
-      mail.state === 'sending' ? watching.wait(mail.id, timeoutMs) : statusOf(mail),
-    list: async (state, limit) =>
-      (await rowsOf({ op: 'list', state, limit: Math.min(limit, maxListed) })).map((row) =>
-        storedMailSchema.parse(row),
-      ),
-    requeue: async (id) => (await requeue(id)) > 0,
-    requeueDead: () => requeue(null),
-    trouble: () => lifeline.trouble(),
   }
 }
 
 /** Reasons of a refusal that never reached the store. */
 const neverReachedStore = new Set<Detail | undefined>(['busy', 'down'] satisfies StoreReason[])
 
-const weigh = (operation: Operation) => (operation.op === 'accept' ? operation.body.length : 0) + 500
-
-/** A row that vanishes while somebody waits was taken back: whoever stored it has heard that the store failed. */
-const statusOf = (mail: Pick<StoredMail, 'state' | 'detail'> | undefined): MailStatus =>
-  mail === undefined
-    ? { state: 'dead', detail: 'undone' }
-    : { state: mail.state, detail: mail.detail ?? undefined }
-
-/** Repeats a paged change until a page is not full. */
-async function countPages(page: () => Promise<number>): Promise<number> {
-  for (let total = 0; ; ) {
-    const count = await page()
-    total += count
-    if (count < pageSize) return total
-  }
-}
+/** A mail that vanishes while a request waits for it was deleted because its caller was told that the store failed. */
+const statusOf = (mail: StoredMail | undefined): MailStatus =>
+  mail === undefined ? { state: 'dead', detail: 'undone' } : { state: mail.state, detail: mail.detail }

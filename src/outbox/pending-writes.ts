@@ -1,75 +1,76 @@
 /**
- * Owns what must reach the store sooner or later, such as the news of a mail that has left: what the store does not take
- * at the first try is kept in memory and tried until it does.
+ * Owns the writes that must reach the store sooner or later, such as that a mail was sent. A write that fails because the
+ * store is unavailable is kept in memory and tried again.
  */
+import type { Log } from '../log.ts'
 import type { StoreReason } from '../message.ts'
 import { pause } from '../timers.ts'
-import type { SqlRow } from './store/statement.ts'
-import { isUnavailable, type ReconnectingStore, type Log } from './reconnect.ts'
+import { isUnavailable, type ReconnectingStore } from './reconnect.ts'
 import type { Operation } from './store/operation.ts'
+import type { SqlRow } from './store/statement.ts'
 
-const maxStranded = 10_000
-const againMs = 50
+const maxWaiting = 10_000
+const retryPauseMs = 50
 
 export interface PendingWritesParts {
   readonly rowsOf: (operation: Operation) => Promise<readonly SqlRow[]>
-  readonly lifeline: Pick<ReconnectingStore, 'trouble' | 'restored'>
-  readonly log: Log
+  readonly store: Pick<ReconnectingStore, 'trouble' | 'restored'>
+  readonly log: Pick<Log, 'error'>
 }
 
 export interface PendingWrites {
   /**
-   * Resolves to the operation's rows when the store has it, and to `undefined` when it never will. `away` is called when
-   * that takes longer than one try. Never rejects.
+   * Resolves to the operation's rows when the store has it, and to `undefined` when it was given up. `onDelayed` is
+   * called after each failed try that another one follows. Never rejects.
    */
-  readonly write: (operation: Operation, away?: () => void) => Promise<readonly SqlRow[] | undefined>
-  /** Resolves when nothing is tried again any more. */
+  readonly write: (operation: Operation, onDelayed?: () => void) => Promise<readonly SqlRow[] | undefined>
+  /** Resolves when no write is being tried again. */
   readonly drained: () => Promise<unknown>
 }
 
-export function pendingWrites({ rowsOf, lifeline, log }: PendingWritesParts): PendingWrites {
-  const landing = new Set<Promise<unknown>>()
-  let stranded = 0
+export function pendingWrites({ rowsOf, store, log }: PendingWritesParts): PendingWrites {
+  const retries = new Set<Promise<unknown>>()
+  let waiting = 0
 
-  async function land(operation: Operation, away: () => void = () => undefined) {
+  async function write(operation: Operation, onDelayed: () => void = () => undefined) {
     try {
       return await rowsOf(operation)
     } catch (error) {
-      const again = landAgain(operation, away, error).finally(() => landing.delete(again))
-      landing.add(again)
-      return again
+      const retried = retry(operation, onDelayed, error).finally(() => retries.delete(retried))
+      retries.add(retried)
+      return retried
     }
   }
 
-  async function landAgain(operation: Operation, away: () => void, failure: unknown) {
-    for (let error = failure; ; ) {
-      const lost = lossOf(error)
-      if (lost !== undefined) {
+  async function retry(operation: Operation, onDelayed: () => void, firstFailure: unknown) {
+    for (let failure = firstFailure; ; ) {
+      const reason = reasonToGiveUp(failure)
+      if (reason !== undefined) {
         log.error(
-          { op: operation.op, reason: lost },
+          { op: operation.op, reason },
           'the outbox gave up on an operation; the lease decides instead',
         )
         return undefined
       }
-      away()
-      stranded += 1
-      await lifeline.restored()
-      await pause(againMs)
-      stranded -= 1
+      onDelayed()
+      waiting += 1
+      await store.restored()
+      await pause(retryPauseMs)
+      waiting -= 1
       try {
         return await rowsOf(operation)
-      } catch (again) {
-        error = again
+      } catch (error) {
+        failure = error
       }
     }
   }
 
-  /** Why an operation cannot be tried again; `undefined` when it can. */
-  function lossOf(error: unknown): StoreReason | undefined {
-    if (!isUnavailable(error)) return 'internal'
-    if (lifeline.trouble() === 'closed') return 'closed'
-    return stranded >= maxStranded ? 'too_many' : undefined
+  /** `undefined` when another try makes sense. */
+  function reasonToGiveUp(failure: unknown): StoreReason | undefined {
+    if (!isUnavailable(failure)) return 'internal'
+    if (store.trouble() === 'closed') return 'closed'
+    return waiting >= maxWaiting ? 'too_many' : undefined
   }
 
-  return { write: land, drained: () => Promise.allSettled(landing) }
+  return { write, drained: () => Promise.allSettled(retries) }
 }

@@ -1,7 +1,7 @@
-/** Owns the second story the service tells: mails whose time has come are leased, tried and settled. */
+/** Owns the tries that no request waits for: mails that are due are leased, tried and settled. */
 import { MailerError } from '../errors.ts'
-import { pause } from '../timers.ts'
-import type { Log } from './reconnect.ts'
+import type { Log } from '../log.ts'
+import { pause, within } from '../timers.ts'
 import type { Due, Outbox, Settlement } from './api.ts'
 
 const purgeEveryMs = 60_000
@@ -10,9 +10,9 @@ export interface PumpOptions {
   readonly outbox: Pick<Outbox, 'leaseDue' | 'settle' | 'handBack' | 'purge'>
   /** Tries one mail once, within 20 s. What it throws is a bug: the mail is tried again later. */
   readonly attempt: (mail: Due) => Promise<Settlement>
-  /** False while there is nobody to try a mail with: then none is leased, or a long backlog would go round in circles. */
+  /** False while no relay can be tried: then no mail is leased, or a long backlog would be leased and handed back all the time. */
   readonly ready?: (() => boolean) | undefined
-  readonly log: Log
+  readonly log: Pick<Log, 'error'>
   readonly everyMs?: number
   readonly maxRunning?: number
   readonly clock?: () => number
@@ -25,7 +25,7 @@ export interface Pump {
   stop(graceMs: number): Promise<void>
 }
 
-/** Starts looking for due mails every 2 s or so; while there are more than fit, at once again. */
+/** Looks for due mails every 2 s or so, and at once again while there are more than can run at once. */
 export function startPump(options: PumpOptions): Pump {
   const { outbox, attempt, ready = () => true, log, everyMs = 2000, maxRunning = 16 } = options
   const { clock = Date.now, random = Math.random } = options
@@ -44,7 +44,7 @@ export function startPump(options: PumpOptions): Pump {
     }
   }
 
-  /** Beside the mail, which does not wait for it: after a long stop there may be a million rows. */
+  /** Runs beside the tries, which do not wait for it: after a long stop there may be a million rows to delete. */
   function purge(): void {
     purgedAt = clock()
     purging ??= outbox
@@ -70,7 +70,7 @@ export function startPump(options: PumpOptions): Pump {
 
   const handBack = (mails: Iterable<Due>) => Promise.all([...mails].map((mail) => outbox.handBack(mail)))
 
-  /** One lease for several mails costs what a lease for one does. */
+  /** Leasing several mails at once costs as much as leasing one. */
   async function untilHalfFree(): Promise<void> {
     while (running.size > maxRunning / 2 && !stopping.signal.aborted) await Promise.race(running.values())
   }
@@ -80,14 +80,14 @@ export function startPump(options: PumpOptions): Pump {
       log.error({ id: mail.id, reason: 'internal' }, 'an attempt failed in an unforeseen way')
       return { state: 'queued', detail: 'internal' }
     })
-    // Handed back meanwhile: only `sent` still counts, and the outbox knows that.
+    // When the mail was handed back meanwhile, the outbox ignores every state but `sent`.
     await outbox.settle(mail, settlement)
   }
 
   function report(error: unknown): false {
-    // The store's own log line has said it.
+    // The outbox has logged that its store is unavailable.
     if (!(error instanceof MailerError && error.code === 'store_unavailable'))
-      log.error({ reason: 'internal' }, 'the pump stumbled')
+      log.error({ reason: 'internal' }, 'the pump could not lease or purge')
     return false
   }
 
@@ -95,12 +95,9 @@ export function startPump(options: PumpOptions): Pump {
   return {
     async stop(graceMs) {
       stopping.abort()
-      const endBy = performance.now() + graceMs
+      const deadline = performance.now() + graceMs
       await leasing
-      const enough = new AbortController()
-      const leftMs = Math.max(0, endBy - performance.now())
-      await Promise.race([Promise.all(running.values()), pause(leftMs, enough.signal)])
-      enough.abort()
+      await within(Math.max(0, deadline - performance.now()), Promise.all(running.values()))
       await handBack(running.keys())
     },
   }

@@ -1,7 +1,7 @@
-/** Owns whether the store can be reached: it fails at once while it cannot, and comes back by itself. */
-import type { BaseLogger } from 'pino'
+/** Owns whether the store can be reached: operations fail at once while it cannot, and it is opened again and again until it can. */
 import { type Detail, MailerError } from '../errors.ts'
-import { pause } from '../timers.ts'
+import type { Log } from '../log.ts'
+import { pause, within } from '../timers.ts'
 import type { Engine } from './store/engine.ts'
 import type { Operation, OperationResult } from './store/operation.ts'
 
@@ -9,27 +9,30 @@ const firstTryMs = 3000
 const retryMinMs = 100
 const retryMaxMs = 1000
 
-export type Log = Pick<BaseLogger, 'info' | 'warn' | 'error'>
-
 /** Why the outbox cannot be opened by this program at all: a sentence for the operator. */
 export class OutboxError extends Error {
   override readonly name = 'OutboxError'
 }
 
 export interface ReconnectingStore {
-  run(operations: readonly Operation[]): Promise<OperationResult[]>
+  readonly run: (operations: readonly Operation[]) => Promise<OperationResult[]>
   /** Why the store cannot be used just now; `undefined` when all is well. */
-  trouble(): Detail | undefined
-  /** Resolves when the store can be used again, and when the lifeline is cut. */
-  restored(): Promise<void>
-  close(): Promise<void>
+  readonly trouble: () => Detail | undefined
+  /** Resolves after the first try to open the store, whether it succeeded or not, or after `ms`. */
+  readonly ready: (ms: number) => Promise<void>
+  /** Resolves when the store can be used again, or when it is closed. */
+  readonly restored: () => Promise<void>
+  readonly close: () => Promise<void>
 }
 
 /**
- * Opens the engine and keeps it open. Resolves after the first try whether it succeeded or not, and when that takes
- * long; rejects, with a sentence for the operator, only when this program is too old for the schema it found.
+ * Opens the engine and keeps it open. Resolves after the first try, whether it succeeded or not, or after 3 s. Rejects,
+ * with a sentence for the operator, only when this program is too old for the schema it found.
  */
-export async function reconnectingStore(engine: Engine, log: Log): Promise<ReconnectingStore> {
+export async function reconnectingStore(
+  engine: Engine,
+  log: Pick<Log, 'info' | 'error'>,
+): Promise<ReconnectingStore> {
   let trouble: Detail | undefined = 'starting'
   let restoring: Promise<void> | undefined
   const closing = new AbortController()
@@ -74,11 +77,13 @@ export async function reconnectingStore(engine: Engine, log: Log): Promise<Recon
   const opening = tryOpen().catch((error: MailerError) => {
     throw new OutboxError(error.cause instanceof Error ? error.cause.message : error.code)
   })
-  await Promise.race([opening, pause(firstTryMs)])
-  if (trouble !== undefined) restoring = opening.catch(() => undefined).then(restore)
+  await within(firstTryMs, opening)
+  const tried = opening.catch(() => undefined)
+  if (trouble !== undefined) restoring = tried.then(restore)
   return {
     run,
     trouble: () => trouble,
+    ready: (ms) => within(ms, tried),
     restored: () => restoring ?? Promise.resolve(),
     async close() {
       closing.abort()
@@ -89,7 +94,7 @@ export async function reconnectingStore(engine: Engine, log: Log): Promise<Recon
   }
 }
 
-/** The store is at fault, not the operation. */
+/** Is the store at fault, and not the operation? */
 export const isUnavailable = (error: unknown): error is MailerError =>
   error instanceof MailerError && error.code === 'store_unavailable'
 

@@ -1,6 +1,6 @@
 /**
- * Owns what may be written down: tokens sealed with AES-256-GCM, recipients as HMAC. Both keys come from the service's
- * secret by HKDF, so a copy of the store says nothing without it.
+ * Owns the form in which secrets are stored: tokens sealed with AES-256-GCM, recipients as HMAC. Both keys are derived
+ * from the service's secret by HKDF, so a copy of the store is unreadable without that secret.
  */
 import {
   createCipheriv,
@@ -16,11 +16,11 @@ const nonceBytes = 12
 const tagBytes = 16
 
 export interface Seal {
-  /** `about` is bound to the sealed text: it opens only with the same words. */
+  /** The sealed text opens only with the same `about`. */
   seal(text: string, about: string): string
   /** The text, or `undefined` when none of the secrets opens it. */
   open(sealed: string, about: string): string | undefined
-  /** A name for a recipient that cannot be traced back: 22 characters, equal for equal addresses in any case. */
+  /** A name for a recipient that does not reveal the address: 22 characters, the same in upper and lower case. */
   hide(recipient: string): string
 }
 
@@ -28,14 +28,14 @@ export interface Seal {
 export function sealWith(secrets: readonly string[]): Seal {
   const keys = secrets.map((secret) => derive(secret, 'token'))
   const [newest = ''] = secrets
-  const [key] = keys
-  if (key === undefined || secrets.includes('')) throw new Error('the outbox needs a secret')
+  const [newestKey] = keys
+  if (newestKey === undefined || secrets.includes('')) throw new Error('the outbox needs a secret')
   const hiding = derive(newest, 'recipient')
   return {
-    seal: (text, about) => sealText(key, text, about),
+    seal: (text, about) => sealText(newestKey, text, about),
     open(sealed, about) {
       const bytes = Buffer.from(sealed, 'base64url')
-      return keys.map((one) => openText(one, bytes, about)).find((text) => text !== undefined)
+      return keys.map((key) => openText(key, bytes, about)).find((text) => text !== undefined)
     },
     hide: (recipient) =>
       createHmac('sha256', hiding)
@@ -46,14 +46,14 @@ export function sealWith(secrets: readonly string[]): Seal {
   }
 }
 
-/** A KeyObject, because a Buffer is made into one at every use: 12 instead of 40 µs a token. */
+/** A KeyObject, because Node converts a Buffer at every use: 12 instead of 40 µs a token. */
 const derive = (secret: string, purpose: string) =>
   createSecretKey(Buffer.from(hkdfSync('sha256', secret, '', `jwt-mailer outbox ${purpose}`, 32)))
 
 const noncePool = Buffer.alloc(nonceBytes * 256)
 let noncesUsed = 256
 
-/** From a pool, because asking for twelve random bytes costs as much as for three thousand. */
+/** From a pool, because twelve random bytes cost as much as three thousand. */
 function nextNonce(): Buffer {
   if (noncesUsed === 256) randomFillSync(noncePool)
   noncesUsed = (noncesUsed % 256) + 1

@@ -1,74 +1,70 @@
-/** Owns waiting for what becomes of a mail that somebody else is sending: told at once in this process, polled for others. */
-import type { Detail } from '../errors.ts'
-import { pause } from '../timers.ts'
-import type { MailState } from './store/operation.ts'
-
-export interface MailStatus {
-  readonly state: MailState
-  readonly detail?: Detail | undefined
-}
+/**
+ * Owns waiting for the end of a mail that another request or another replica sends. A waiter is notified at once when
+ * this process settles the mail; the store is polled for the settlements of other replicas.
+ */
+import { pause, within } from '../timers.ts'
+import type { MailStatus } from './api.ts'
 
 const pollMs = 250
-const maxWatched = 10_000
+const maxMails = 10_000
+const stillSending: MailStatus = { state: 'sending', detail: null }
 
 export interface Waiters {
-  /** Tells everybody who waits for this mail. `sending` is no news. */
-  notify(id: string, fate: MailStatus): void
-  /** The mail's fate as soon as it is no longer `sending`; after `timeoutMs`, or when the line of waiters is full, `sending`. */
-  wait(id: string, timeoutMs: number): Promise<MailStatus>
+  /** Answers every waiter of this mail. The status `sending` is ignored. */
+  readonly notify: (id: string, status: MailStatus) => void
+  /** The first status that is not `sending`; `sending` after `timeoutMs`, or at once when too many mails are waited for. */
+  readonly wait: (id: string, timeoutMs: number) => Promise<MailStatus>
 }
 
-/** `look` reads a mail from the store; what it throws counts as no news. */
-export function waiters(look: (id: string) => Promise<MailStatus>): Waiters {
-  const watched = new Map<
-    string,
-    { readonly told: Promise<MailStatus>; tell(fate: MailStatus): void; waiters: number }
-  >()
+interface AwaitedMail {
+  readonly status: Promise<MailStatus>
+  finish(status: MailStatus): void
+  waiters: number
+}
 
-  function join(id: string) {
-    const known = watched.get(id)
-    if (known !== undefined) return known
-    const over = new AbortController()
+/** `readStatus` reads a mail from the store; when it throws, the mail counts as `sending`. */
+export function waiters(readStatus: (id: string) => Promise<MailStatus>): Waiters {
+  const awaited = new Map<string, AwaitedMail>()
+
+  function addMail(id: string): AwaitedMail {
+    const finished = new AbortController()
     const { promise, resolve } = Promise.withResolvers<MailStatus>()
-    const entry = {
-      told: promise,
+    const mail: AwaitedMail = {
+      status: promise,
       waiters: 0,
-      tell(fate: MailStatus) {
-        watched.delete(id)
-        over.abort()
-        resolve(fate)
+      finish(status) {
+        awaited.delete(id)
+        finished.abort()
+        resolve(status)
       },
     }
-    watched.set(id, entry)
-    void poll(id, over.signal)
-    return entry
+    awaited.set(id, mail)
+    void poll(id, finished.signal)
+    return mail
   }
 
-  async function poll(id: string, over: AbortSignal): Promise<void> {
-    while (!over.aborted) {
-      const fate = await look(id).catch((): MailStatus => ({ state: 'sending' }))
-      tell(id, fate)
-      await pause(pollMs, over)
+  async function poll(id: string, finished: AbortSignal): Promise<void> {
+    while (!finished.aborted) {
+      notify(id, await readStatus(id).catch(() => stillSending))
+      await pause(pollMs, finished)
     }
   }
 
-  function tell(id: string, fate: MailStatus): void {
-    if (fate.state !== 'sending') watched.get(id)?.tell(fate)
+  function notify(id: string, status: MailStatus): void {
+    if (status.state !== 'sending') awaited.get(id)?.finish(status)
   }
 
-  async function fateOf(id: string, timeoutMs: number): Promise<MailStatus> {
-    if (watched.size >= maxWatched && !watched.has(id)) return { state: 'sending' }
-    const entry = join(id)
-    entry.waiters += 1
-    const enough = new AbortController()
-    const late = pause(timeoutMs, enough.signal).then((): MailStatus => ({ state: 'sending' }))
-    const fate = await Promise.race([entry.told, late])
-    enough.abort()
-    entry.waiters -= 1
-    // The last one to leave ends the polling.
-    if (entry.waiters === 0 && watched.get(id) === entry) entry.tell({ state: 'sending' })
-    return fate
+  async function wait(id: string, timeoutMs: number): Promise<MailStatus> {
+    const known = awaited.get(id)
+    if (known === undefined && awaited.size >= maxMails) return stillSending
+    const mail = known ?? addMail(id)
+    mail.waiters += 1
+    const status = (await within(timeoutMs, mail.status)) ?? stillSending
+    mail.waiters -= 1
+    // The last waiter that leaves ends the polling.
+    if (mail.waiters === 0 && awaited.get(id) === mail) mail.finish(stillSending)
+    return status
   }
 
-  return { notify: tell, wait: fateOf }
+  return { notify, wait }
 }

@@ -1,6 +1,7 @@
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { windowMs } from '../../src/outbox/mail-id.ts'
 import type { Outbox } from '../../src/outbox/api.ts'
+import type { Engine } from '../../src/outbox/store/engine.ts'
 import {
   countAll,
   mail,
@@ -40,15 +41,16 @@ for (const { name, skipped, start } of stores)
     })
 
     /** Another process of the service on the same store, as far as the store can tell. */
-    async function replica(options: OpenOptions = {}): Promise<Outbox> {
-      const one = await open(store, { clock: () => now, random: () => 1, ...options })
-      opened.push(one)
-      return one
+    async function replica({ engine, ...options }: OpenOptions & { engine?: Engine } = {}): Promise<Outbox> {
+      const place = engine === undefined ? store : { engine: () => engine }
+      const opening = await open(place, { clock: () => now, random: () => 1, ...options })
+      opened.push(opening)
+      return opening
     }
     const at = (id: string, over = {}) => mail(id, over, now)
 
     describe('accepting', () => {
-      test('a new mail belongs to the one who brought it', async () => {
+      test('a new mail is stored and leased to the request that brought it', async () => {
         const accepted = await outbox.accept(at('a'))
         expect(accepted).toMatchObject({
           state: 'owner',
@@ -62,14 +64,14 @@ for (const { name, skipped, start } of stores)
         })
       })
 
-      test('the same mail twenty times at once, from two replicas, has one owner', async () => {
+      test('the same mail accepted twenty times at once, by two replicas, has one owner', async () => {
         const other = await replica()
         const accepted = await Promise.all(
           Array.from({ length: 20 }, (_, n) => (n % 2 === 0 ? outbox : other).accept(at('a'))),
         )
         expect(accepted.filter(({ state }) => state === 'owner')).toHaveLength(1)
         expect(
-          accepted.filter((one) => one.state === 'standing' && one.mail.state === 'sending'),
+          accepted.filter((one) => one.state === 'existing' && one.mail.state === 'sending'),
         ).toHaveLength(19)
       })
 
@@ -77,7 +79,7 @@ for (const { name, skipped, start } of stores)
         await outbox.settle(await own(outbox, at('a', { windowMs: 5 * minuteMs })), sent)
         now += 5 * minuteMs - 1
         expect(await outbox.accept(at('a'))).toMatchObject({
-          state: 'standing',
+          state: 'existing',
           mail: { state: 'sent', relay: 'smtp' },
         })
         now += 1
@@ -89,13 +91,13 @@ for (const { name, skipped, start } of stores)
         const lease = await own(outbox, at('a', { windowMs: 5 * minuteMs }))
         await outbox.settle(lease, { state: 'queued', detail: 'connect' })
         now += hourMs
-        expect(await outbox.accept(at('a'))).toMatchObject({ state: 'standing', mail: { state: 'queued' } })
+        expect(await outbox.accept(at('a'))).toMatchObject({ state: 'existing', mail: { state: 'queued' } })
       })
 
       test('a mail that was refused for good is tried afresh when it comes again', async () => {
         await outbox.settle(await own(outbox, at('a')), { state: 'dead', detail: '550' })
         const repeats = await Promise.all([outbox.accept(at('a')), outbox.accept(at('a'))])
-        expect(repeats.map(({ state }) => state)).toEqual(['owner', 'standing'])
+        expect(repeats.map(({ state }) => state)).toEqual(['owner', 'existing'])
         expect(await outbox.find('a')).toMatchObject({
           state: 'sending',
           attempts: 1,
@@ -154,6 +156,21 @@ for (const { name, skipped, start } of stores)
         expect(await countAll(outbox)).toMatchObject({ sending: 2 })
         expect(outbox.trouble()).toBeUndefined()
       })
+
+      describe('when the mail that has the id is deleted meanwhile', () => {
+        test('the mail is accepted in a second turn', async () => {
+          const replacing = await replica({ engine: goneFor(1, store.engine()) })
+          expect(await replacing.accept(at('a'))).toMatchObject({ state: 'owner' })
+        })
+
+        test('the mail is refused when that happens in every turn', async () => {
+          const unlucky = await replica({ engine: goneFor(Infinity, store.engine()) })
+          await expect(unlucky.accept(at('a'))).rejects.toMatchObject({
+            code: 'store_unavailable',
+            reason: 'gone',
+          })
+        })
+      })
     })
 
     describe('limits', () => {
@@ -178,13 +195,13 @@ for (const { name, skipped, start } of stores)
         expect(await limited.accept(at('late'))).toMatchObject({ state: 'owner' })
       })
 
-      test('a repeat of a mail that stands does not count', async () => {
+      test('a repeat of an unfinished mail does not count', async () => {
         const limited = await replica({ limits })
         for (let n = 0; n < 4; n += 1) await own(limited, at(`m${n}`))
         for (let n = 0; n < 10; n += 1) await limited.accept(at('m0'))
         expect(await limited.accept(at('fifth'))).toMatchObject({ state: 'owner' })
         expect(await limited.accept(at('sixth'))).toMatchObject({ state: 'limited' })
-        expect(await limited.accept(at('m0'))).toMatchObject({ state: 'standing' })
+        expect(await limited.accept(at('m0'))).toMatchObject({ state: 'existing' })
       })
 
       test('a dead mail that is tried afresh counts again, and stays dead when the limit refuses it', async () => {
@@ -195,7 +212,7 @@ for (const { name, skipped, start } of stores)
         expect(await limited.find('a')).toMatchObject({ state: 'dead' })
       })
 
-      test('a mail that its app may not send any more does not use up the recipient', async () => {
+      test('a mail that the limit of its app refuses does not count for its recipient', async () => {
         const limited = await replica({
           limits: { recipient: { max: 2, windowMs: hourMs }, app: { max: 1, windowMs: hourMs } },
         })
@@ -239,13 +256,13 @@ for (const { name, skipped, start } of stores)
         expect(waits).toEqual([10, 20, 40, 80, 160, 320, 640, 1280, 2560, 3600, 3600])
       })
 
-      test('chance shortens a wait by up to a half', async () => {
+      test('a wait is shortened at random, by up to a half', async () => {
         const lucky = await replica({ random: () => 0 })
         await lucky.settle(await own(lucky, at('a')), { state: 'queued', detail: 'connect' })
         expect(await lucky.find('a')).toMatchObject({ due: now + 5000 })
       })
 
-      test('an attempt that no relay took part in does not count', async () => {
+      test('a try that reached no relay does not count', async () => {
         await outbox.settle(await own(outbox, at('a')), {
           state: 'queued',
           detail: 'breaker_open',
@@ -254,7 +271,7 @@ for (const { name, skipped, start } of stores)
         expect(await outbox.find('a')).toMatchObject({ attempts: 0, due: now + 5000 })
       })
 
-      test('nobody waits past the time the mail expires', async () => {
+      test('the next try is not later than the time the mail expires', async () => {
         await outbox.settle(await own(outbox, at('a', { expires: now + 3000 })), {
           state: 'queued',
           detail: 'connect',
@@ -274,7 +291,7 @@ for (const { name, skipped, start } of stores)
         })
       })
 
-      test('who lost the lease cannot put the mail back in line or end it', async () => {
+      test('a lost lease can neither put the mail back into the queue nor end it', async () => {
         const late = await own(outbox, at('a'))
         now += minuteMs
         const [lease] = await outbox.leaseDue(1)
@@ -288,10 +305,10 @@ for (const { name, skipped, start } of stores)
         expect(await outbox.find('a')).toMatchObject({ state: 'sending', attempts: 2 })
       })
 
-      test('sent wins over what else is said of the mail at the same time, for whoever asks', async () => {
+      test('sent wins over every other state that is settled at the same time, and all settlements are answered with it', async () => {
         const lease = await own(outbox, at('a'))
-        const [back, gone] = await Promise.all([outbox.handBack(lease), outbox.settle(lease, sent)])
-        expect([back.state, gone.state]).toEqual(['sent', 'sent'])
+        const [handedBack, settled] = await Promise.all([outbox.handBack(lease), outbox.settle(lease, sent)])
+        expect([handedBack.state, settled.state]).toEqual(['sent', 'sent'])
         expect(await outbox.find('a')).toMatchObject({ state: 'sent' })
       })
 
@@ -306,7 +323,7 @@ for (const { name, skipped, start } of stores)
         expect(await outbox.find('a')).toMatchObject({ state: 'sent', done: now })
       })
 
-      test('a lease from a former life of the mail has no say in the next', async () => {
+      test('a lease of the mail that was replaced is ignored', async () => {
         const former = await own(outbox, at('a'))
         await outbox.settle(former, { state: 'dead', detail: '550' })
         await own(outbox, at('a'))
@@ -387,10 +404,10 @@ for (const { name, skipped, start } of stores)
         expect((await outbox.leaseDue(2)).map(({ id }) => id).toSorted()).toEqual(['a', 'b'])
       })
 
-      test('a mail that no secret opens stays in line', async () => {
+      test('a mail that no secret opens stays in the queue', async () => {
         await outbox.handBack(await own(outbox, at('a')))
-        const stranger = await replica({ secrets: ['another secret'] })
-        expect(await stranger.leaseDue(10)).toEqual([])
+        const other = await replica({ secrets: ['another secret'] })
+        expect(await other.leaseDue(10)).toEqual([])
         await expect.poll(() => outbox.find('a')).toMatchObject({ state: 'queued', detail: 'unreadable' })
       })
 
@@ -402,38 +419,38 @@ for (const { name, skipped, start } of stores)
     })
 
     describe('waiting for the owner', () => {
-      test('who waits in the same process hears of the outcome at once', async () => {
+      test('a waiter in the same process is notified at once', async () => {
         const lease = await own(outbox, at('a'))
-        const standing = await outbox.accept(at('a'))
-        const waiting = outbox.waitFor(standing.state === 'standing' ? standing.mail : raise(), 5000)
+        const existing = await outbox.accept(at('a'))
+        const waiting = outbox.waitFor(existing.state === 'existing' ? existing.mail : raise(), 5000)
         await outbox.settle(lease, { state: 'dead', detail: '550' })
         expect(await waiting).toEqual({ state: 'dead', detail: '550' })
       })
 
-      test('who waits at another replica hears of it soon', async () => {
+      test('a waiter in another replica is notified soon', async () => {
         const other = await replica()
         const lease = await own(outbox, at('a'))
-        const standing = await other.accept(at('a'))
-        const waiting = other.waitFor(standing.state === 'standing' ? standing.mail : raise(), 5000)
+        const existing = await other.accept(at('a'))
+        const waiting = other.waitFor(existing.state === 'existing' ? existing.mail : raise(), 5000)
         await outbox.settle(lease, { state: 'queued', detail: 'connect' })
         const settledAt = performance.now()
         expect(await waiting).toEqual({ state: 'queued', detail: 'connect' })
         expect(performance.now() - settledAt).toBeLessThan(3000)
       })
 
-      test('who has waited long enough hears that it is still being sent', async () => {
+      test('a waiter whose time is over is answered that the mail is still being sent', async () => {
         await own(outbox, at('a'))
-        const standing = await outbox.accept(at('a'))
+        const existing = await outbox.accept(at('a'))
         const from = performance.now()
-        const fate = await outbox.waitFor(standing.state === 'standing' ? standing.mail : raise(), 300)
-        expect(fate).toEqual({ state: 'sending' })
+        const status = await outbox.waitFor(existing.state === 'existing' ? existing.mail : raise(), 300)
+        expect(status).toEqual({ state: 'sending', detail: null })
         expect(performance.now() - from).toBeGreaterThan(290)
       })
 
-      test('what is no longer being sent is answered without waiting', async () => {
+      test('a mail that is not being sent is answered without waiting', async () => {
         await outbox.settle(await own(outbox, at('a')), sent)
-        const standing = await outbox.accept(at('a'))
-        expect(await outbox.waitFor(standing.state === 'standing' ? standing.mail : raise(), 0)).toEqual({
+        const existing = await outbox.accept(at('a'))
+        expect(await outbox.waitFor(existing.state === 'existing' ? existing.mail : raise(), 0)).toEqual({
           state: 'sent',
           detail: 'accepted',
         })
@@ -464,7 +481,7 @@ for (const { name, skipped, start } of stores)
         ])
       })
 
-      test('a dead mail can be put back in line with a day to live', async () => {
+      test('a dead mail can be put back into the queue and then expires in a day', async () => {
         await outbox.settle(await own(outbox, at('a', { expires: now + 1000 })), {
           state: 'dead',
           detail: '550',
@@ -478,7 +495,7 @@ for (const { name, skipped, start } of stores)
         expect(await outbox.requeue('nobody')).toBe(false)
       })
 
-      test('all dead mails can be put back in line', async () => {
+      test('all dead mails can be put back into the queue', async () => {
         await Promise.all(
           Array.from({ length: 620 }, async (_, n) =>
             outbox.settle(await own(outbox, at(`m${n}`)), n < 610 ? { state: 'dead', detail: '550' } : sent),
@@ -488,7 +505,7 @@ for (const { name, skipped, start } of stores)
         expect(await countAll(outbox)).toMatchObject({ queued: 610, sent: 10, dead: 0 })
       })
 
-      test('sent mails go when their window is over, dead ones after a week, waiting ones never', async () => {
+      test('sent mails are purged when their window is over, dead ones after a week, queued ones never', async () => {
         await outbox.settle(await own(outbox, at('short', { windowMs: 5 * minuteMs })), sent)
         await outbox.settle(await own(outbox, at('long')), sent)
         await outbox.settle(await own(outbox, at('dead')), { state: 'dead', detail: '550' })
@@ -504,7 +521,7 @@ for (const { name, skipped, start } of stores)
         expect(await countAll(outbox)).toMatchObject({ sent: 0, dead: 0, queued: 1 })
       })
 
-      test('a purge gets through more than one page', async () => {
+      test('a purge deletes more than one page', async () => {
         await Promise.all(
           Array.from({ length: 1100 }, async (_, n) =>
             outbox.settle(await own(outbox, at(`m${n}`, { windowMs: minuteMs })), sent),
@@ -514,24 +531,24 @@ for (const { name, skipped, start } of stores)
         expect(await outbox.purge()).toBe(1100)
       })
 
-      test('limits that nobody counts any more go as well, and are no mails', async () => {
+      test('quotas that have ended are purged as well, and not counted as mails', async () => {
         const limited = await replica({ limits: { recipient: { max: 3, windowMs: minuteMs } } })
         await limited.settle(await own(limited, at('one', { windowMs: minuteMs })), sent)
         now += dayMs
         expect(await limited.purge()).toBe(1)
       })
 
-      test('a row that cannot be read is the trouble of whoever asks for it, and of nobody else', async () => {
+      test('a row that cannot be read fails the request for it and no other', async () => {
         await outbox.settle(await own(outbox, at('odd', { windowMs: 2 ** 60 })), sent)
         const [, other] = await Promise.allSettled([outbox.accept(at('odd')), outbox.accept(at('other'))])
         expect(other).toMatchObject({ value: { state: 'owner' } })
         expect(outbox.trouble()).toBeUndefined()
       })
 
-      test('a token that lives for ever spoils nothing', async () => {
+      test('a token that never expires gives a window that both databases take', async () => {
         const window = windowMs({ jti: '1', exp: Number.MAX_SAFE_INTEGER, carriesSecret: true, now })
         await outbox.settle(await own(outbox, at('eternal', { windowMs: window })), sent)
-        expect(await outbox.accept(at('eternal', { windowMs: window }))).toMatchObject({ state: 'standing' })
+        expect(await outbox.accept(at('eternal', { windowMs: window }))).toMatchObject({ state: 'existing' })
         expect(await outbox.list('sent', 10)).toHaveLength(1)
         expect(outbox.trouble()).toBeUndefined()
       })
@@ -542,7 +559,19 @@ function raise(): never {
   throw new Error('nothing there')
 }
 
-/** How often Postgres had to break a cycle of locks; it may take a second to say so. */
+/** An engine whose first `times` transactions find that the mail which has the id was deleted between two statements. */
+function goneFor(times: number, engine: Engine): Engine {
+  let left = times
+  return {
+    ...engine,
+    run: (operations) =>
+      left-- > 0
+        ? Promise.resolve(operations.map(() => ({ outcome: 'gone', rows: [] })))
+        : engine.run(operations),
+  }
+}
+
+/** How many deadlocks Postgres has broken; it may take a second to report one. */
 async function deadlocks({ address }: Store): Promise<number> {
   if (!address.startsWith('postgres:')) return 0
   await new Promise((resolve) => setTimeout(resolve, 1100))

@@ -29,7 +29,7 @@ describe('the pump', () => {
   }
   const stats = () => countAll(outbox)
 
-  test('tries each mail that is due once and writes down what became of it', async () => {
+  test('tries each mail that is due once and settles it', async () => {
     await queue(40)
     const tried: string[] = []
     start(async ({ id, token }) => {
@@ -59,7 +59,7 @@ describe('the pump', () => {
     await other.close()
   })
 
-  test('never runs more attempts at once than it may, and does not wait for the clock while there is more', async () => {
+  test('never runs more tries at once than `maxRunning`, and leases at once while more mails are due', async () => {
     await queue(12)
     let running = 0
     let most = 0
@@ -76,7 +76,7 @@ describe('the pump', () => {
     expect(most).toBe(3)
   })
 
-  test('an attempt that throws leaves its mail in line', async () => {
+  test('a try that throws leaves its mail in the queue', async () => {
     await queue(1)
     start(async () => {
       throw new Error('a bug')
@@ -86,7 +86,7 @@ describe('the pump', () => {
       .toMatchObject({ state: 'queued', detail: 'internal', attempts: 1 })
   })
 
-  test('a stop waits for running attempts and claims no more', async () => {
+  test('a stop waits for running tries and leases no more mails', async () => {
     await queue(5)
     const pump = start(
       async () => {
@@ -100,7 +100,7 @@ describe('the pump', () => {
     expect(await stats()).toMatchObject({ sent: 2, queued: 3, sending: 0 })
   })
 
-  test('a stop hands back what is not done in time, and a late success still counts', async () => {
+  test('a stop hands back the mails that are not done in time, and a late success still counts', async () => {
     await queue(1)
     let finish: (settlement: Settlement) => void = raise
     const pump = start(() => new Promise<Settlement>((resolve) => (finish = resolve)))
@@ -111,18 +111,19 @@ describe('the pump', () => {
     await expect.poll(stats).toMatchObject({ sent: 1, queued: 0 })
   })
 
-  test('goes on when the store was away for a while', async () => {
+  test('goes on when the store was unavailable for a while', async () => {
     await queue(1)
-    let away = 3
+    let failures = 3
     const flaky: PumpOptions['outbox'] = {
       ...outbox,
-      leaseDue: (limit) => (away-- > 0 ? Promise.reject(new Error('away')) : outbox.leaseDue(limit)),
+      leaseDue: (limit) =>
+        failures-- > 0 ? Promise.reject(new Error('unavailable')) : outbox.leaseDue(limit),
     }
     start(async () => sent, { outbox: flaky })
     await expect.poll(stats).toMatchObject({ sent: 1 })
   })
 
-  test('forgets mails whose window is over', async () => {
+  test('purges mails whose window is over', async () => {
     await outbox.settle(await own(outbox, mail('old', { windowMs: 1 })), sent)
     let now = Date.now()
     start(async () => sent, { clock: () => (now += 61_000) })

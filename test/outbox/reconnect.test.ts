@@ -34,7 +34,7 @@ async function refusal(work: Promise<unknown>): Promise<{ code: string | undefin
 const unavailable = { code: 'store_unavailable', ms: expect.toSatisfy((ms: number) => ms < 100) }
 
 describe.skipIf(restartable !== undefined)(
-  `while Postgres is away${restartable ? ` (skipped: ${restartable})` : ''}`,
+  `while Postgres is unavailable${restartable ? ` (skipped: ${restartable})` : ''}`,
   () => {
     let postgres: TestPostgres
     const server = () => postgres.server ?? raise()
@@ -60,15 +60,17 @@ describe.skipIf(restartable !== undefined)(
       expect(await outbox.find('during0')).toBeUndefined()
     })
 
-    test('flights that each come in time, but not together, are a store that does not answer', async () => {
-      const slow = await wayTo(postgres.url, (bytes, client) => setTimeout(() => client.write(bytes), 1_600))
+    test('round trips that are each in time, but not together, count as a store that does not answer', async () => {
+      const slow = await proxyTo(postgres.url, (bytes, client) =>
+        setTimeout(() => client.write(bytes), 1_600),
+      )
       const engineOn = (url: string) => postgresEngine({ url, answerMs: 3_000 })
       const [quick, late] = [engineOn(postgres.url), engineOn(slow.url)]
       outbox = await openPostgres()
       const find = [{ op: 'find', id: 'none' }] as const
       try {
         expect(await quick.run(find)).toMatchObject([{ outcome: 'done', rows: [] }])
-        // begin and question in one flight, commit in another
+        // The query takes one round trip, its commit another.
         expect(await refusal(late.run(find))).toMatchObject({ code: 'store_unavailable' })
       } finally {
         await Promise.all([quick.close(), late.close()])
@@ -76,7 +78,7 @@ describe.skipIf(restartable !== undefined)(
       }
     })
 
-    test('a mail sent meanwhile is settled from memory when the database is back', async () => {
+    test('a mail sent meanwhile is settled by a pending write when the database is back', async () => {
       outbox = await openPostgres()
       const lease = await own(outbox, mail('cut'))
       const retried = await own(outbox, mail('retried'))
@@ -92,7 +94,7 @@ describe.skipIf(restartable !== undefined)(
       await expect.poll(() => outbox.find('retried')).toMatchObject({ state: 'queued' })
     })
 
-    test('a stop waits for what was sent meanwhile, when the database comes back in time', async () => {
+    test('closing waits for pending writes, when the database is back in time', async () => {
       outbox = await openPostgres()
       const leases = await Promise.all([1, 2, 3].map((n) => own(outbox, mail(`late${n}`))))
       await server().stop('immediate')
@@ -104,18 +106,18 @@ describe.skipIf(restartable !== undefined)(
       for (const { id } of leases) expect(await outbox.find(id)).toMatchObject({ state: 'sent' })
     })
 
-    test('a repeat hears of a mail that was sent while the database was away', async () => {
+    test('a repeat is answered when its mail is sent while the database is unavailable', async () => {
       outbox = await openPostgres()
       const lease = await own(outbox, mail('heard'))
-      const standing = await outbox.accept(mail('heard'))
-      const waiting = outbox.waitFor(standing.state === 'standing' ? standing.mail : raise(), 5000)
+      const existing = await outbox.accept(mail('heard'))
+      const waiting = outbox.waitFor(existing.state === 'existing' ? existing.mail : raise(), 5000)
       await server().stop('immediate')
       await outbox.settle(lease, sent)
       expect(await waiting).toEqual({ state: 'sent', detail: 'accepted' })
       await server().start()
     })
 
-    test('the service starts without its database and finds it later', async () => {
+    test('the outbox opens without its database and uses it later', async () => {
       await server().stop()
       outbox = await openPostgres()
       expect(await refusal(outbox.accept(mail('early')))).toEqual(unavailable)
@@ -125,7 +127,7 @@ describe.skipIf(restartable !== undefined)(
       await own(outbox, mail('early'))
     })
 
-    test('the service starts while its database hangs, and uses it when it goes on', async () => {
+    test('the outbox opens while its database hangs, and uses it when it goes on', async () => {
       const { pid } = server()
       process.kill(pid, 'SIGSTOP')
       const from = performance.now()
@@ -137,7 +139,7 @@ describe.skipIf(restartable !== undefined)(
       expect(await outbox.accept(mail('hanging'))).toMatchObject({ state: 'owner' })
     })
 
-    test('a restart between two mails is not noticed', async () => {
+    test('a restart of the database between two mails fails neither of them', async () => {
       outbox = await openPostgres()
       await own(outbox, mail('one'))
       await server().stop()
@@ -145,7 +147,7 @@ describe.skipIf(restartable !== undefined)(
       expect(await outbox.accept(mail('two'))).toMatchObject({ state: 'owner' })
     })
 
-    test('a connection that hangs is given up on in seconds, and the next mail takes another', async () => {
+    test('a connection that hangs is given up in seconds, and the next mail uses another', async () => {
       outbox = await openPostgres()
       await own(outbox, mail('first'))
       const hung = await backends(postgres.url)
@@ -158,20 +160,20 @@ describe.skipIf(restartable !== undefined)(
       await own(outbox, mail('afterwards'))
     })
 
-    test('a mail refused because the answer to its commit was lost is taken back', async () => {
+    test('a mail refused because the answer to its commit was lost is deleted again', async () => {
       outbox = await openPostgres()
-      const cut = await cutAtCommit(postgres.url)
-      const through = await open({ engine: () => engineAt(cut.url) })
+      const proxy = await disconnectAtCommit(postgres.url)
+      const through = await open({ engine: () => engineAt(proxy.url) })
       try {
-        cut.arm()
+        proxy.arm()
         expect(await refusal(through.accept(mail('doubtful')))).toMatchObject({ code: 'store_unavailable' })
-        expect(cut.happened()).toBe(true)
+        expect(proxy.happened()).toBe(true)
         await expect.poll(() => outbox.find('doubtful'), { timeout: 5000 }).toBeUndefined()
         await expect.poll(() => through.trouble()).toBeUndefined()
         expect(await through.accept(mail('doubtful'))).toMatchObject({ state: 'owner' })
       } finally {
         await through.close()
-        cut.close()
+        proxy.close()
       }
     })
   },
@@ -203,20 +205,34 @@ describe('while the SQLite file does not answer', () => {
   })
   afterEach(() => rmSync(folder, { recursive: true, force: true }))
 
+  test('the outbox is ready when the store has been opened, or after the time it is given', async () => {
+    const path = join(folder, 'outbox.sqlite')
+    await (await open({ engine: () => engineAt(path) })).close()
+    const other = new DatabaseSync(path)
+    other.exec('begin immediate')
+    outbox = await open({ engine: () => engineAt(path) })
+    await outbox.ready(10)
+    expect(outbox.trouble()).toBe('starting')
+    other.exec('rollback')
+    other.close()
+    await outbox.ready(20_000)
+    expect(outbox.trouble()).toBeUndefined()
+  })
+
   test('a mail is refused when its time is up, later ones at once, and none of them is stored in the end', async () => {
     const path = join(folder, 'outbox.sqlite')
     outbox = await open({ engine: () => sqliteEngine({ path, answerMs: 300 }) })
     await own(outbox, mail('before'))
     const other = new DatabaseSync(path)
     other.exec('begin immediate')
-    // the thread waits 5 s for the lock
+    // The thread waits 5 s for the lock.
     expect(await refusal(outbox.accept(mail('during')))).toEqual({
       code: 'store_unavailable',
       ms: expect.toSatisfy((ms: number) => ms < 4000),
     })
     expect(outbox.trouble()).toBe('timeout')
     expect(await refusal(outbox.accept(mail('later')))).toMatchObject({ code: 'store_unavailable' })
-    // before the thread has given up: it stores the mail whose caller has heard that nothing will be sent
+    // The thread still waits: it now stores the mail although its caller was told that it will not be sent.
     other.exec('rollback')
     other.close()
     await expect.poll(() => outbox.trouble()).toBeUndefined()
@@ -238,8 +254,8 @@ async function backends(url: string): Promise<number[]> {
   return rows.map(({ pid }) => pid)
 }
 
-/** A way to Postgres that hands `bytes` of an answer on as it is told to. */
-async function wayTo(url: string, pass: (bytes: Buffer, client: Socket) => void) {
+/** A proxy before Postgres. `pass` decides what the client gets of each answer. */
+async function proxyTo(url: string, pass: (bytes: Buffer, client: Socket) => void) {
   const target = new URL(url)
   const proxy = createServer((client) => {
     const server = connect(Number(target.port), target.hostname)
@@ -256,21 +272,21 @@ async function wayTo(url: string, pass: (bytes: Buffer, client: Socket) => void)
   return { url: through.href, close: () => proxy.close() }
 }
 
-/** A way to Postgres that, once armed, lets one commit through and cuts the connection instead of bringing its answer. */
-async function cutAtCommit(url: string) {
-  let state: 'open' | 'armed' | 'cut' = 'open'
-  const way = await wayTo(url, (bytes, client) => {
+/** A proxy before Postgres that, once armed, lets one commit through and closes the connection instead of passing its answer. */
+async function disconnectAtCommit(url: string) {
+  let state: 'open' | 'armed' | 'disconnected' = 'open'
+  const proxy = await proxyTo(url, (bytes, client) => {
     if (state === 'armed' && bytes.includes('COMMIT')) {
-      state = 'cut'
+      state = 'disconnected'
       client.destroy()
     } else client.write(bytes)
   })
   return {
-    ...way,
+    ...proxy,
     arm() {
       state = 'armed'
     },
-    happened: () => state === 'cut',
+    happened: () => state === 'disconnected',
   }
 }
 

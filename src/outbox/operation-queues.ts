@@ -1,0 +1,46 @@
+/** Owns the queues in which operations wait for their transaction, and which of them may share one. */
+import { batcher } from './group-commit.ts'
+import type { ReconnectingStore } from './reconnect.ts'
+import { type Operation, type OperationResult, readsOnly } from './store/operation.ts'
+import type { SqlRow } from './store/statement.ts'
+
+const minBytes = 500
+
+export interface OperationQueues {
+  /** Resolves when the transaction with this operation has committed. */
+  readonly run: (operation: Operation) => Promise<OperationResult>
+  readonly rowsOf: (operation: Operation) => Promise<readonly SqlRow[]>
+  /** Resolves when no operation waits or runs any more. */
+  readonly idle: () => Promise<void>
+}
+
+/** `parallel`: can several transactions write side by side? */
+export function operationQueues(store: Pick<ReconnectingStore, 'run'>, parallel: boolean): OperationQueues {
+  const queue = () =>
+    batcher<Operation, OperationResult>({ run: (operations) => store.run(operations), weigh })
+  // An operator's slow query must not delay mails.
+  const reads = queue()
+  const accepts = queue()
+  // Beside other writers, a transaction that accepts and settles can deadlock: it holds the row of a mail it settled and
+  // waits to insert another, whose row a second transaction settled before it waits for the first.
+  const changes = parallel ? queue() : accepts
+
+  function queueOf(operation: Operation) {
+    if (readsOnly(operation)) return reads
+    return operation.op === 'accept' ? accepts : changes
+  }
+
+  // A request does not wait until it is stored that its mail was sent.
+  const canWait = (operation: Operation) => operation.op === 'settle' && operation.state === 'sent'
+  const run = (operation: Operation) => queueOf(operation).submit(operation, canWait(operation))
+
+  return {
+    run,
+    rowsOf: async (operation) => (await run(operation)).rows,
+    async idle() {
+      await Promise.all([reads.idle(), accepts.idle(), changes.idle()])
+    },
+  }
+}
+
+const weigh = (operation: Operation) => (operation.op === 'accept' ? operation.body.length : 0) + minBytes

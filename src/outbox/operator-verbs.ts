@@ -1,0 +1,67 @@
+/** Owns what operators and their metrics ask of the outbox: lists and counts of mails, requeuing and purging. */
+import { type Outbox, type Stats, statsSchema, type StoredMail, storedMailSchema } from './api.ts'
+import type { OperationQueues } from './operation-queues.ts'
+import type { MailState } from './store/operation.ts'
+
+const dayMs = 24 * 3_600_000
+const pageSize = 500
+const maxListed = 1000
+
+type OperatorVerbs = Pick<Outbox, 'list' | 'stats' | 'countSent' | 'requeue' | 'requeueDead' | 'purge'>
+
+export function operatorVerbs(rowsOf: OperationQueues['rowsOf'], clock: () => number): OperatorVerbs {
+  async function list(state: MailState, limit: number): Promise<StoredMail[]> {
+    const rows = await rowsOf({ op: 'list', state, limit: Math.min(limit, maxListed) })
+    return rows.map((row) => storedMailSchema.parse(row))
+  }
+
+  async function stats(): Promise<Stats> {
+    const rows = statsSchema.parse(await rowsOf({ op: 'stats' }))
+    const count = (state: MailState) => rows.find((row) => row.state === state)?.n ?? 0
+    const unsent = rows.filter(({ state }) => state !== 'dead').map((row) => row.oldest)
+    const oldest = unsent.length > 0 ? Math.min(...unsent) : undefined
+    return { sending: count('sending'), queued: count('queued'), dead: count('dead'), oldest }
+  }
+
+  async function countSent(): Promise<number> {
+    const [row] = await rowsOf({ op: 'countSent' })
+    return Number(row?.['n'] ?? 0)
+  }
+
+  async function requeue(id: string): Promise<boolean> {
+    return (await requeuePages(id)) > 0
+  }
+
+  async function requeueDead(): Promise<number> {
+    return requeuePages(null)
+  }
+
+  async function requeuePages(id: string | null): Promise<number> {
+    const now = clock()
+    const page = { op: 'requeue', id, expires: now + dayMs, limit: pageSize, now } as const
+    return countPages(async () => (await rowsOf(page)).length)
+  }
+
+  async function purge(signal?: AbortSignal): Promise<number> {
+    const now = clock()
+    let mails = 0
+    await countPages(async () => {
+      if (signal?.aborted) return 0
+      const deleted = await rowsOf({ op: 'purge', now, limit: pageSize })
+      mails += deleted.filter(({ id }) => id !== undefined).length
+      return deleted.length
+    })
+    return mails
+  }
+
+  return { list, stats, countSent, requeue, requeueDead, purge }
+}
+
+/** Repeats a paged change until a page is not full. */
+async function countPages(page: () => Promise<number>): Promise<number> {
+  for (let total = 0; ; ) {
+    const count = await page()
+    total += count
+    if (count < pageSize) return total
+  }
+}
