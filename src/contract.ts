@@ -112,7 +112,7 @@ export const deliverySchema = answerSchema.extend({
   kind: z.string(),
   state,
   attempts: z.number().int(),
-  detail: z.string().nullable().describe('why it stands like this, in one fixed word'),
+  detail: z.string().nullable().describe('the reason of this state, in one fixed word'),
   relay: z.string().nullable(),
   created: time,
   done: time,

@@ -13,7 +13,7 @@ export type Secrets = string | readonly string[]
 export interface LinkTokenOptions {
   /** What the link is good for, such as `confirm-address`: a token for another purpose is refused. */
   readonly purpose: string
-  /** Whom it is about: an id of yours rather than an address, because the link can be read by whoever sees it. */
+  /** The user: an id of yours rather than an address, because everyone who sees the link can read it. */
   readonly subject: string
   readonly secret: Secrets
   /** Seconds until the link is over. The mail says so by itself. */
@@ -26,8 +26,8 @@ export interface VerifyOptions {
   readonly purpose: string
   readonly secret: Secrets
   /**
-   * Burns the link: true for the first who asks with this id, false ever after (`INSERT … ON CONFLICT DO NOTHING`). It is
-   * asked last, when everything else is right. Leave it out to look without using, as for the page of a GET. What it
+   * Burns the link: true for the first call with this id, false for every later one (`INSERT … ON CONFLICT DO NOTHING`). It is
+   * called last, when everything else is right. Leave it out to look without using, as for the page of a GET. What it
    * throws, `verify` throws.
    */
   readonly use?: (id: string, expires: Date) => boolean | Promise<boolean>

@@ -35,7 +35,7 @@ export interface Status {
   readonly id: string
   readonly state: 'sending' | 'queued' | 'sent' | 'dead'
   readonly attempts: number
-  /** Why it stands like this, in one fixed word. */
+  /** The reason of this state, in one fixed word. */
   readonly detail: string | null
   readonly created: Date | null
   readonly done: Date | null
@@ -137,7 +137,7 @@ export function createMailer<K extends Record<keyof K, MailContent> = Kinds>(
     const late = AbortSignal.timeout(timeoutMs)
     const either = signal ? AbortSignal.any([signal, late]) : late
     try {
-      // the token goes to nobody the URL does not name
+      // a redirect would give the token to another host than the URL names
       return await readAnswer(await fetch(url, { ...request, redirect: 'manual', signal: either }))
     } catch {
       return failure(signal?.aborted ? 'aborted' : late.aborted ? 'timeout' : 'unreachable')

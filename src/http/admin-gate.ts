@@ -1,6 +1,6 @@
 /**
- * Owns who may see what is not for everybody: whoever knows the admin token, as `Authorization: Bearer …` or, from a
- * browser, by a cookie that says until when and is signed with that token. Nothing is kept, so any replica can check it.
+ * Owns the access of operators: a request shows the admin token as `Authorization: Bearer …` or, from a browser, a
+ * cookie that holds its end and is signed with that token. The service stores no session, so any replica can check it.
  */
 import { createHmac, timingSafeEqual } from 'node:crypto'
 import type { FastifyReply, FastifyRequest } from 'fastify'

@@ -1,4 +1,4 @@
-/** Owns the question what became of a mail, asked by the app that sent it. */
+/** Owns `/deliveries/:id`: the state of a mail, for the app that sent it. */
 import type { KeyObject } from 'node:crypto'
 import type { FastifyInstance, FastifyRequest } from 'fastify'
 import { MailerError } from '../../errors.ts'

@@ -30,7 +30,7 @@ export interface MailDetail extends MailSummary {
 const headerBytes = 64 * 1024
 const summaries = new WeakMap<InboxMail, Promise<MailSummary>>()
 
-/** Reads only the header block, and that once per mail: the page asks for the list again and again. */
+/** Reads only the header block, once per mail, because the page polls the list. */
 export function summarizeMail(mail: InboxMail): Promise<MailSummary> {
   const known = summaries.get(mail)
   if (known) return known

@@ -13,7 +13,7 @@ import { foreignFrame, openLinksOutside, pageHeaders, sendPage, servedPage } fro
 
 export interface InboxRoutesOptions {
   readonly inbox: Inbox
-  /** The command that sends a first mail, shown while the inbox is empty. A function is asked for each page. */
+  /** The command that sends a first mail, shown while the inbox is empty. A function is called for each page. */
   readonly hint?: string | (() => string)
 }
 

@@ -29,7 +29,7 @@ export interface PreviewRoutesOptions {
   readonly buildMime: BuildMime
   /** Only where mails end in the inbox: previews never reach a real relay. */
   readonly sendToInbox?: ((message: Message) => Promise<Receipt>) | undefined
-  /** When given, nothing is shown to whoever does not know it. */
+  /** When given, the pages need it. */
   readonly adminToken?: string | undefined
   readonly now?: () => number
 }
@@ -127,7 +127,7 @@ export async function previewRoutes(app: FastifyInstance, options: PreviewRoutes
   }
 }
 
-/** Puts everything behind the admin token; whoever asks for the page without it gets the way in. */
+/** Puts every page behind the admin token. A request for `/preview` without it gets the login. */
 async function guard(app: FastifyInstance, adminToken: string, now: () => number) {
   const gate = adminGate(adminToken, now)
   const login = await loadPage(new URL('preview-login.html', import.meta.url), [
@@ -156,7 +156,7 @@ async function guard(app: FastifyInstance, adminToken: string, now: () => number
   })
 }
 
-/** The list is rendered once for each state of the catalogue, because the page asks for it every other second. */
+/** The list is rendered once for each state of the catalogue, because the page polls it every two seconds. */
 function galleryCache(now: () => number) {
   const started = randomId()
   let count = 0
@@ -174,7 +174,7 @@ function galleryCache(now: () => number) {
 
 /**
  * Another site can make a browser post to us, with our cookie under old rules, but neither from our origin nor, without
- * a preflight that nobody answers, as JSON. Programs send neither header.
+ * a preflight that the service does not answer, as JSON. Programs send neither header.
  */
 function refuseForeign({ headers }: FastifyRequest): void {
   const site = headers['sec-fetch-site']
