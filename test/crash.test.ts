@@ -8,7 +8,7 @@ import { titled } from './support/missing.ts'
 import { type Script, scriptedRelay } from './support/relay.ts'
 import { startReplica } from './support/replica.ts'
 import { ask, patience, pauseAt, scene } from './support/scene.ts'
-import { engines, type ServiceStores } from './support/store.ts'
+import { engines, type ServiceStores } from './support/service-store.ts'
 
 describe.concurrent.each(engines)('a process on $engine', { timeout: 90_000 }, ({ missing, startStores }) => {
   if (missing !== undefined) return it.skip(titled('everything', missing), () => undefined)

@@ -5,7 +5,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { titled } from './support/missing.ts'
 import { ask, patience, pauseAt, scene } from './support/scene.ts'
-import { engines, type ServiceStore, type ServiceStores } from './support/store.ts'
+import { engines, type ServiceStore, type ServiceStores } from './support/service-store.ts'
 
 /** One after the other: they stop the one server that all of them use. */
 describe.each(engines)('a store on $engine', ({ missing, startStores }) => {

@@ -2,7 +2,7 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
 import { runCommand } from '../../src/cli.ts'
 import { testApp, type TestApp } from '../support/app.ts'
-import { engines, type ServiceStore, type ServiceStores } from '../support/store.ts'
+import { engines, type ServiceStore, type ServiceStores } from '../support/service-store.ts'
 import { sampleClaims, secret, signToken } from '../support/tokens.ts'
 import { titled } from '../support/missing.ts'
 

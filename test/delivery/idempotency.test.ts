@@ -7,7 +7,7 @@ import { testApp, type TestAppOptions } from '../support/app.ts'
 import { askDelivery, askMail, type MailAnswer } from '../support/caller.ts'
 import { scriptedRelay } from '../support/relay.ts'
 import { startService } from '../support/service.ts'
-import { engines, type ServiceStore, type ServiceStores } from '../support/store.ts'
+import { engines, type ServiceStore, type ServiceStores } from '../support/service-store.ts'
 import { sampleClaims, secret, signToken } from '../support/tokens.ts'
 import { titled } from '../support/missing.ts'
 

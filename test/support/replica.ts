@@ -2,11 +2,11 @@
 import { fileURLToPath } from 'node:url'
 import type { ScriptedRelay } from './relay.ts'
 import { type Service, startService } from './service.ts'
-import type { ServiceStore } from './store.ts'
+import type { ServiceStore } from './service-store.ts'
 import { secret } from './tokens.ts'
 
 const suiteBegan = Date.now()
-const hurried = fileURLToPath(new URL('../fixtures/hurried.ts', import.meta.url))
+const spedUpService = fileURLToPath(new URL('../fixtures/sped-up-service.ts', import.meta.url))
 
 export interface ReplicaOptions {
   readonly store: Pick<ServiceStore, 'env'>
@@ -37,7 +37,7 @@ function start({ store, relay, speed = 1, port, env }: ReplicaOptions): Promise<
       ...store.env,
       ...env,
     },
-    ...(speed !== 1 && { program: [hurried, String(suiteBegan), String(speed)] }),
+    ...(speed !== 1 && { program: [spedUpService, String(suiteBegan), String(speed)] }),
     ...(port !== undefined && { port }),
   })
 }

@@ -1,4 +1,4 @@
-/** Owns the scene of a crash: replicas of the service, hurried, on one store, before a relay that pauses where it is told to. */
+/** Owns the scene of a crash: replicas of the service, with time running faster, on one store, before a relay that pauses where it is told to. */
 import { setTimeout as sleep } from 'node:timers/promises'
 import PostalMime from 'postal-mime'
 import type { TestContext } from 'vitest'
@@ -6,7 +6,7 @@ import { askTimed } from './caller.ts'
 import { type Act, type Script, scriptedRelay, type ScriptedRelay, type Stage } from './relay.ts'
 import { startReplica } from './replica.ts'
 import type { Service } from './service.ts'
-import type { ServiceStore, ServiceStores } from './store.ts'
+import type { ServiceStore, ServiceStores } from './service-store.ts'
 
 const hurry = 10
 const leaseMs = 60_000 / hurry
