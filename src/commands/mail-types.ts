@@ -33,12 +33,13 @@ ${lines.join('\n')}
 }`
 }
 
-function contentOf({ contract, showsLink, showsKey }: MailTemplate): string {
+function contentOf({ contract, showsKey }: MailTemplate): string {
   const claims = contract.filter(({ name: claim }) => !ownOption.has(claim))
   const key = contract.find(({ name: claim }) => claim === 'user_aut_key_or_otp')
+  const link = contract.find(({ name: claim }) => claim === 'email_link_url')
   const addressee = contract.find(({ name: claim }) => claim === 'user_name')
   const fields = [
-    showsLink ? 'link: Link' : 'link?: never',
+    link ? `link${mark(link)}: Link` : 'link?: never',
     showsKey && key ? `accessKey${mark(key)}: string` : 'accessKey?: never',
     addressee?.required ? 'name: string' : 'name?: string',
     'locale?: string',

@@ -25,6 +25,8 @@ export interface Source {
   /** `exact`: shown byte for byte, never defused. */
   readonly kind: 'claim' | 'email' | 'key' | 'link' | 'expiry'
   readonly rule: ClaimRule | undefined
+  /** The caller may leave it out. */
+  readonly optional: boolean
 }
 
 /** Names that need no declaration because every mail has them. `app.name`, `sender_name` and `locale` are constants. */
@@ -37,7 +39,6 @@ const highestMax = 20_000
 const notDeclared = new Set<string>([
   ...constantNames,
   'user_email',
-  'link',
   'expires_at',
   'app',
   'jti',
@@ -82,7 +83,7 @@ export const contractSchema = z
   .record(z.string(), claimSchema, { error: 'must list claims by name' })
   .superRefine((claims, context) => {
     for (const [name, claim] of Object.entries(claims)) {
-      const message = wrongName(name) ?? (name === 'access_key' ? wrongKeyRule(claim) : undefined)
+      const message = wrongName(name) ?? wrongSpecialRule(name, claim)
       if (message) context.addIssue({ code: 'custom', path: [name], message })
     }
   })
@@ -95,25 +96,27 @@ function wrongName(name: string): string | undefined {
   return undefined
 }
 
-function wrongKeyRule(claim: { type: string; default?: unknown; max?: unknown }): string | undefined {
-  const right = claim.type === 'text' && claim.max === undefined && (claim.default ?? '') === ''
-  return right ? undefined : 'takes a sample, and `default: ""` when it may be absent, nothing else'
+function wrongSpecialRule(name: string, claim: Declared[string]): string | undefined {
+  const isText = claim.type === 'text' && claim.max === undefined
+  if (name === 'access_key' && !(isText && (claim.default ?? '') === ''))
+    return 'takes a sample, and `default: ""` when it may be absent, nothing else'
+  if (name === 'link' && !(isText && claim.default === '' && claim.sample === undefined))
+    return 'takes `default: ""` when it may be absent, nothing else'
+  return undefined
 }
 
 /** The names a mail can use, in order of their index. */
 export function sourcesOf(declared: Declared): Source[] {
+  const key = ruleOf('user_aut_key_or_otp', declared['access_key'] ?? { type: 'text' })
   const sources: Source[] = [
-    { name: 'user_email', kind: 'email', rule: undefined },
-    { name: 'link', kind: 'link', rule: undefined },
-    {
-      name: 'access_key',
-      kind: 'key',
-      rule: ruleOf('user_aut_key_or_otp', declared['access_key'] ?? { type: 'text' }),
-    },
-    { name: 'expires_at', kind: 'expiry', rule: undefined },
+    { name: 'user_email', kind: 'email', rule: undefined, optional: false },
+    { name: 'link', kind: 'link', rule: undefined, optional: declared['link'] !== undefined },
+    { name: 'access_key', kind: 'key', rule: key, optional: !key.required },
+    { name: 'expires_at', kind: 'expiry', rule: undefined, optional: true },
   ]
   for (const [name, claim] of Object.entries(declared)) {
-    if (name !== 'access_key') sources.push({ name, kind: 'claim', rule: ruleOf(name, claim) })
+    if (name !== 'access_key' && name !== 'link')
+      sources.push({ name, kind: 'claim', rule: ruleOf(name, claim), optional: claim.default !== undefined })
   }
   return sources
 }
@@ -137,16 +140,18 @@ const email: ClaimRule = {
   sample: 'ada@example.com',
   max: 254,
 }
-const linkPart = { type: 'text', required: true, default: undefined, sample: undefined, max: 16_384 } as const
-const linkClaims: readonly ClaimRule[] = [
-  { name: 'email_link_url', ...linkPart },
-  { name: 'email_link_token', ...linkPart },
-]
+const linkPart = { type: 'text', sample: undefined, max: 16_384 } as const
+
+function linkClaims(optional: boolean): ClaimRule[] {
+  const needed = { required: !optional, default: optional ? '' : undefined }
+  return ['email_link_url', 'email_link_token'].map((name) => ({ name, ...linkPart, ...needed }))
+}
 
 /** The claims that a caller has to send, in the order in which a reader expects them. */
 export function contractOf(sources: readonly Source[], shows: { link: boolean; key: boolean }): ClaimRule[] {
   const rules = sources.flatMap(({ kind, rule }) => (rule && (kind === 'claim' || shows.key) ? [rule] : []))
-  return [email, ...(shows.link ? linkClaims : []), ...rules]
+  const link = sources.find(({ kind }) => kind === 'link')
+  return [email, ...(shows.link && link ? linkClaims(link.optional) : []), ...rules]
 }
 
 /** The value of a declared claim. Throws `claims_invalid` naming the claim. */
@@ -185,9 +190,10 @@ export function readKey(rule: ClaimRule, claims: Claims): string {
   return key
 }
 
-/** The joined link, byte for byte. */
-export function readLink(claims: Claims, rules: LinkRules): string {
+/** The joined link, byte for byte; empty when it is optional and neither of its halves is there. */
+export function readLink(claims: Claims, rules: LinkRules, optional: boolean): string {
   const { email_link_url: base, email_link_token: token } = claims
+  if (optional && !base && !token) return ''
   if (!base) throw invalidClaim('email_link_url', 'missing')
   if (!token) throw invalidClaim('email_link_token', 'missing')
   return joinLink(base, token, rules)

@@ -60,7 +60,7 @@ function checkSamples(mail: MailTemplate, dir: string, problems: Problems): void
 function checkRendered(mail: MailTemplate, now: number, problems: Problems): void {
   const claims = sampleClaims(mail, now)
   const message = renderMail(mail, claims, { id: 'sample', date: new Date(now) })
-  const link = mail.showsLink ? readLink(claims, mail.linkRules) : undefined
+  const link = mail.showsLink ? readLink(claims, mail.linkRules, true) : undefined
   for (const line of message.text.split('\n')) {
     if (line.length > textWidth && line !== link)
       problems.add(

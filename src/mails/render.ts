@@ -70,7 +70,7 @@ function readSource(source: Source, mail: MailTemplate, claims: Claims): string 
     case 'key':
       return mail.showsKey ? readKey(source.rule!, claims) : ''
     case 'link':
-      return mail.showsLink ? readLink(claims, mail.linkRules) : ''
+      return mail.showsLink ? readLink(claims, mail.linkRules, source.optional) : ''
     case 'expiry':
       return mail.showsLink ? expiryText(mail, claims.email_link_token) : ''
     default:

@@ -82,6 +82,24 @@ test.each<[string, string, string, string]>([
     '5: `expires_at` can be absent: put the words around it between {% if expires_at %} and {% endif %}',
   ],
   [
+    'an optional link without alternative',
+    '[Go]({{ link }})',
+    'claims:\n  link: { default: "" }\n',
+    '7: `link` can be absent: put the words around it between {% if link %} and {% endif %}',
+  ],
+  [
+    'an optional key without alternative',
+    '`{{ access_key }}`',
+    'claims:\n  access_key: { default: "", sample: k }\n',
+    '7: `access_key` can be absent: put the words around it between {% if access_key %} and {% endif %}',
+  ],
+  [
+    'a link with a sample',
+    '{{ link }}',
+    'claims:\n  link: { default: "", sample: x }\n',
+    '5: `claims.link`: takes `default: ""` when it may be absent, nothing else',
+  ],
+  [
     'inline HTML',
     'a\nb <i>c</i>',
     '',

@@ -99,6 +99,31 @@ test('an access key may be optional when its mail can do without', () => {
   expect(render(optional, { user_email: 'ada@example.com', user_aut_key: 'K1' }).text).toContain('\n    K1\n')
 })
 
+const ifLink = '{% if link %}\n[Go]({{ link }})\n{% endif %}'
+const linked = { email_link_url: 'https://app.example.com/x/', email_link_token: 't' }
+
+test('a link may be optional when its mail can do without', () => {
+  const optional = mailOf(`Hello.\n\n${ifLink}`, 'claims:\n  link: { default: "" }\n')
+  const given = render(optional, { user_email: 'ada@example.com', ...linked })
+  expect(given.text).toContain('\nhttps://app.example.com/x/t\n')
+  expect(given.html).toContain('href="https://app.example.com/x/t"')
+  const without = render(optional, { user_email: 'ada@example.com', email_link_url: '' })
+  expect(without.text).toMatch(/Hello\.\n$/)
+  expect(without.html).not.toContain('href=')
+  expect(optional.contract.filter(({ required }) => required).map(({ name }) => name)).toEqual(['user_email'])
+})
+
+test.each<[object, string, string]>([
+  [{ email_link_url: 'https://app.example.com/x/' }, 'email_link_token', 'missing'],
+  [{ email_link_token: 't' }, 'email_link_url', 'missing'],
+  [{ ...linked, email_link_url: 'javascript:alert(1)//' }, 'email_link_url', 'link'],
+])('an optional link that is there has to be right: %j', (claims, claim, reason) => {
+  const optional = mailOf(ifLink, 'claims:\n  link: { default: "" }\n')
+  expect(() => render(optional, { user_email: 'ada@example.com', ...claims })).toThrow(
+    expect.objectContaining({ code: 'claims_invalid', claim, reason }),
+  )
+})
+
 test('a contract lists what a caller has to send', () => {
   const names = (kind: string) =>
     builtIn()

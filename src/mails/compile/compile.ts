@@ -121,11 +121,12 @@ function compileParts(
     text: compileText(blocks),
     direction: setting.direction,
   }
-  if (!canDoWithoutExpiry(program, program.html))
-    report(
-      bodyLine,
-      '`expires_at` can be absent: put the words around it between {% if expires_at %} and {% endif %}',
-    )
+  for (const name of ['expires_at', 'link', 'access_key'])
+    if (!canDoWithout(name, program, program.html))
+      report(
+        bodyLine,
+        `\`${name}\` can be absent: put the words around it between {% if ${name} %} and {% endif %}`,
+      )
   return program
 }
 
@@ -166,13 +167,15 @@ function lineHtml(inner: readonly Inline[]): Part[] {
   return linePlain(inner, escapeHtml)
 }
 
-function canDoWithoutExpiry(program: Program, template: Slots): boolean {
-  const isExpiry = (slot: number) => program.sources[program.expressions[slot]!.source]!.kind === 'expiry'
+/** Whether an optional value stands only where a condition has asked for it: an empty button or box misleads. */
+function canDoWithout(name: string, program: Program, template: Slots): boolean {
+  const isIt = (slot: number) => {
+    const source = program.sources[program.expressions[slot]!.source]!
+    return source.name === name && source.optional
+  }
   return template.every((part) => {
     if (isLiteral(part)) return true
-    if (typeof part === 'number') return !isExpiry(part)
-    return (
-      (isExpiry(part.test) || canDoWithoutExpiry(program, part.yes)) && canDoWithoutExpiry(program, part.no)
-    )
+    if (typeof part === 'number') return !isIt(part)
+    return (isIt(part.test) || canDoWithout(name, program, part.yes)) && canDoWithout(name, program, part.no)
   })
 }
