@@ -1,3 +1,4 @@
+import { availableParallelism } from 'node:os'
 import { defineConfig } from 'vitest/config'
 import LongestFirst from './test/support/longest-first.ts'
 import { testFilesByProject } from './test/support/projects.ts'
@@ -12,7 +13,7 @@ export default defineConfig({
     expect: { poll: { timeout: 10_000 } },
     sequence: { sequencer: LongestFirst },
     // most files wait more than they compute
-    maxWorkers: 3,
+    maxWorkers: availableParallelism() + 1,
     reporters: ['default', './test/support/skipped.ts'],
     projects: [
       { extends: true, test: { name: 'unit', include: [...unit] } },

@@ -2,11 +2,13 @@
 import { relative } from 'node:path'
 import { BaseSequencer, type TestSpecification } from 'vitest/node'
 
-const longest = [
+export const longest = [
   'test/crash.test.ts',
   'test/store-outage.test.ts',
   'test/fuzz.test.ts',
-  'test/idempotency.test.ts',
+  'test/delivery/idempotency.test.ts',
+  'test/outbox/outbox.test.ts',
+  'test/client/mailer.test.ts',
 ]
 
 export default class LongestFirst extends BaseSequencer {

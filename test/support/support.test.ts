@@ -1,6 +1,7 @@
-import { globSync, readFileSync } from 'node:fs'
+import { existsSync, globSync, readFileSync } from 'node:fs'
 import { resolve } from 'node:path'
 import { afterEach, expect, test, vi } from 'vitest'
+import { longest } from './longest-first.ts'
 import { required, titled } from './missing.ts'
 import { importsOf, testFilesByProject } from './projects.ts'
 
@@ -15,17 +16,19 @@ test('every test file is in one project', () => {
   )
 })
 
+test('the longest files are there', () => {
+  expect(longest.filter((file) => !existsSync(resolve(root, file)))).toEqual([])
+})
+
 test('a file that starts a process, a browser or a database, itself or by what it imports, is no unit test', () => {
   const { unit, system, stores } = testFilesByProject()
   expect(unit).toEqual(expect.arrayContaining(['test/token.test.ts', 'test/http/app.test.ts']))
-  expect(system).toEqual(
-    expect.arrayContaining(['test/server.test.ts', 'test/relays.test.ts', 'test/mails/look.test.ts']),
-  )
+  expect(system).toEqual(expect.arrayContaining(['test/server.test.ts', 'test/mails/look.test.ts']))
   expect(stores).toEqual(expect.arrayContaining(['test/crash.test.ts', 'test/outbox/outbox.test.ts']))
 })
 
 test('imports are followed through files of tests, and not through those of the service', () => {
-  const imports = importsOf('test/relays.test.ts')
+  const imports = importsOf('test/server.test.ts')
   expect([...imports]).toEqual(
     expect.arrayContaining(['test/support/service.ts', 'node:child_process', 'vitest']),
   )
