@@ -9,6 +9,7 @@ export const longest = [
   'test/delivery/idempotency.test.ts',
   'test/outbox/outbox.test.ts',
   'test/client/mailer.test.ts',
+  'test/http/app.test.ts',
 ]
 
 export default class LongestFirst extends BaseSequencer {
