@@ -13,7 +13,7 @@ import { type Catalogue, catalogueOptions, loadCatalogue } from './mails/catalog
 import { draftMail } from './mails/render.ts'
 import type { Transport } from './message.ts'
 import { silentMeter } from './meter.ts'
-import type { Outbox } from './outbox/api.ts'
+import type { NewMail, Outbox } from './outbox/api.ts'
 import { portOf } from './port.ts'
 import { verifyToken } from './token.ts'
 import { liveCatalogue } from './mails/live.ts'
@@ -76,7 +76,10 @@ export async function composeService(parts: ServiceParts, timings: Timings = {})
     },
     ...timings.relays,
   })
-  const outbox = { ...parts.outbox, accept: meter.timing('store', parts.outbox.accept) }
+  const outbox = {
+    ...parts.outbox,
+    accept: meter.timing('store', (mail: NewMail) => parts.outbox.accept(mail)),
+  }
   metrics?.watch({ outbox, transport })
   const deliver = deliverer({
     verify: meter.timing('verify', (app, token) => verifyToken(token, keysOf(app), now())),

@@ -64,5 +64,6 @@ async function ask(service: AnyService, path: string, { body, ...request }: Requ
   }
   const answer = await fetch(service.url + path, { ...request, ...(body !== undefined && { body }) })
   const retryAfter = Number(answer.headers.get('retry-after') ?? NaN)
-  return { status: answer.status, retryAfter, body: (await answer.json()) as unknown }
+  const answered: unknown = await answer.json()
+  return { status: answer.status, retryAfter, body: answered }
 }

@@ -18,6 +18,7 @@ export default class LongestFirst extends BaseSequencer {
       const rank = longest.indexOf(relative(project.config.root, moduleId))
       return rank < 0 ? longest.length : rank
     }
+    // oxlint-disable-next-line unicorn/no-array-sort -- the method of the sequencer, not of an array
     return (await super.sort(files)).toSorted((a, b) => rankOf(a) - rankOf(b))
   }
 }
