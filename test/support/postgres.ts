@@ -89,6 +89,10 @@ async function startServer(tls: boolean, fsync: boolean): Promise<TestPostgres> 
 
   const isRunning = (one = child) => one !== undefined && one.exitCode === null && one.signalCode === null
 
+  // A test run that is broken off leaves no server behind.
+  const abandon = () => child?.kill('SIGQUIT')
+  process.once('exit', abandon)
+
   async function start(): Promise<void> {
     if (isRunning()) return
     child = spawn(join(folder, 'postgres'), args, { ...account, cwd: home, stdio: 'ignore' })
@@ -127,6 +131,7 @@ async function startServer(tls: boolean, fsync: boolean): Promise<TestPostgres> 
     },
     async close() {
       await stop('immediate')
+      process.off('exit', abandon)
       rmSync(home, { recursive: true, force: true })
     },
   }
