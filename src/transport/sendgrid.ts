@@ -23,6 +23,8 @@ export interface SendgridOptions
   readonly maxWaiting?: number
   /** The longest a mail may take here, waiting included, when its terms do not say. */
   readonly attemptMs?: number
+  /** The longest for the whole answer to a check. */
+  readonly checkMs?: number
   /** A clock for durations, and one for the dates that SendGrid names. */
   readonly now?: () => number
   readonly epoch?: () => number
@@ -36,7 +38,6 @@ interface Job extends Timed {
 }
 
 const idleMs = 30_000
-const askMs = 5_000
 /** Answers are short; what is longer is not read. */
 const maxAnswer = 64 * 1024
 
@@ -47,17 +48,15 @@ export function sendgridTransport(options: SendgridOptions): Transport {
     connections = 10,
     maxWaiting = 1_000,
     attemptMs = 20_000,
+    checkMs = 5_000,
     now = () => performance.now(),
     epoch = Date.now,
   } = options
   const base = options.baseUrl.replace(/\/+$/, '')
-  const agent = new Agent({
-    keepAlive: true,
-    maxSockets: connections,
-    timeout: idleMs,
-    minVersion: 'TLSv1.2',
-    rejectUnauthorized: true,
-  })
+  const secured = { minVersion: 'TLSv1.2', rejectUnauthorized: true } as const
+  const agent = new Agent({ ...secured, keepAlive: true, maxSockets: connections, timeout: idleMs })
+  /** Beside the pool: a question that gets no answer must not take a connection from the mails. */
+  const probes = new Agent({ ...secured, maxSockets: 1 })
   const jobs = new Set<Job>()
   let restUntil = -Infinity
   const relay = relayCheck(askScopes, now)
@@ -134,9 +133,13 @@ export function sendgridTransport(options: SendgridOptions): Transport {
   /** What the key may do: the cheapest question that needs a valid one, and it sends nothing. */
   function askScopes(): Promise<RelayReason | undefined> {
     return new Promise((resolve) => {
-      const call = request(`${base}/v3/scopes`, { agent, headers: login(), timeout: askMs })
-      call.once('timeout', () => call.destroy())
-      call.once('close', () => resolve('timeout'))
+      const call = request(`${base}/v3/scopes`, { agent: probes, headers: login() })
+      // over all of it: a timeout of silence is never reached while the answer drips in
+      const timer = setTimeout(() => {
+        resolve('timeout')
+        call.destroy()
+      }, checkMs)
+      call.once('close', () => clearTimeout(timer))
       call.on('error', (error) => resolve(connectionTrouble(error).reason))
       call.on('response', (answer) => {
         const { outcome, reason } = meaningOf(answer.statusCode === 200 ? 202 : (answer.statusCode ?? 0))
@@ -152,6 +155,7 @@ export function sendgridTransport(options: SendgridOptions): Transport {
     for (const job of jobs) if (!job.started) giveUp(job, 'closing')
     if (jobs.size > 0) return false
     agent.destroy()
+    probes.destroy()
     return true
   }
 

@@ -19,6 +19,11 @@ const maxReceivedBytes = 16 * 1024
 
 type Send = Parameters<SMTPConnection['send']>
 type OnData = (this: SMTPConnection, chunk: Buffer) => void
+/** What nodemailer has received and not yet read: whole replies, and the beginning of one. */
+interface Unread {
+  readonly _responseQueue: readonly string[]
+  readonly _remainder: string
+}
 // oxlint-disable-next-line no-unsafe-type-assertion -- see `_onData` below
 const { _onData: onData } = SMTPConnection.prototype as unknown as { _onData: OnData }
 
@@ -65,6 +70,18 @@ export class RelayConnection extends SMTPConnection {
   }
 
   /**
+   * The relay has said something that no command asked for. It would be taken for the answer to the next mail. To be
+   * asked between two mails and when one has failed: then every reply that was asked for is there. The 2xx is the answer
+   * to DATA after a refused sender or recipient: no relay grants DATA in that way, so it answers an earlier command.
+   */
+  outOfStep(error?: SmtpError): boolean {
+    // oxlint-disable-next-line no-unsafe-type-assertion -- not public; a test holds both fields
+    const { _responseQueue: replies, _remainder: beginning } = this as unknown as Unread
+    const isUnasked = replies.some(isSpoken) || isSpoken(beginning)
+    return isUnasked || (error?.responseCode !== undefined && String(this.lastServerResponse).startsWith('2'))
+  }
+
+  /**
    * Sends a mail whose `bytes` end with the final dot; `started` is called when the relay has asked for them, before the
    * first one leaves.
    *
@@ -99,6 +116,8 @@ export class RelayConnection extends SMTPConnection {
     this.emit('error', Object.assign(new Error(what), { code: 'EPROTOCOL' }))
   }
 }
+
+const isSpoken = (line: string) => line.trim() !== ''
 
 /**
  * A message for nodemailer that leaves in one write, final dot included, and so in one TLS record. The stream it is piped

@@ -142,6 +142,7 @@ export function smtpTransport(options: SmtpOptions): Transport {
       return release(slot)
     }
     slot.job = job
+    if (slot.connection.outOfStep()) return connectionLost(slot, { reason: 'protocol' })
     const { from, to } = job.message
     const envelope = { from: options.from ?? from.address, to: [to.address] }
     const started = () => {
@@ -159,6 +160,7 @@ export function smtpTransport(options: SmtpOptions): Transport {
   }
 
   function transmitFailed(slot: Slot, job: Job, error: SmtpError): void {
+    if (slot.connection.outOfStep(error)) return connectionLost(slot, { reason: 'protocol' })
     const answer = replyTo(error)
     const goodbye = answer?.trouble.reply === 421
     if (!answer || (goodbye && mayRetry(slot, job)))

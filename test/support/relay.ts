@@ -19,6 +19,8 @@ export interface ScriptedRelay {
   readonly open: () => number
   /** Ends every connection as a relay does that has waited long enough. */
   readonly hangUp: () => void
+  /** Writes to every connection what no command has asked for. */
+  readonly say: (bytes: string) => void
   close(): Promise<void>
 }
 
@@ -113,6 +115,9 @@ export async function scriptedRelay(script: Script = {}, port = 0): Promise<Scri
     open: () => sockets.size,
     hangUp: () => {
       for (const socket of sockets) socket.end()
+    },
+    say: (bytes) => {
+      for (const socket of sockets) socket.write(bytes)
     },
     close: () =>
       new Promise((resolve) => {

@@ -16,6 +16,7 @@ export type SendgridAct =
   | 'close'
   | 'reset'
   | 'hang'
+  | 'drip'
   | { status: number; headers?: Record<string, string>; body?: string }
 /** `connect`: before TLS. `headers`: the body has not been read. `body`: it has. Called with its count, from 1. */
 export interface SendgridScript {
@@ -169,8 +170,16 @@ export async function sendgridServer(
   }
 }
 
+/** Never silent for long, and never at its end. */
+function drip({ socket }: ServerResponse): void {
+  socket?.write('HTTP/1.1 200 OK\r\nx-drip: ')
+  const timer = setInterval(() => socket?.write('a'), 20)
+  socket?.once('close', () => clearInterval(timer))
+}
+
 function perform(act: SendgridAct, response: ServerResponse): void {
   if (act === 'hang') return
+  if (act === 'drip') return drip(response)
   if (act === 'close') return void response.socket?.end()
   if (act === 'reset') return void response.socket?.destroy()
   respond(response, act.status, act.headers, act.body)

@@ -268,6 +268,23 @@ describe('is SendGrid well?', () => {
     expect(server.mails).toEqual([])
   })
 
+  it.each(['drip', 'hang'] as const)('the answer has a total deadline: %s', async (act) => {
+    const server = await serverWith({ scopes: () => act })
+    const transport = transportTo(server, { checkMs: 200 })
+    expect(await transport.check()).toBe('timeout')
+    await expect.poll(server.open).toBe(0)
+  })
+
+  it('a check without an answer takes no connection from the mails, and holds up no end', async () => {
+    const server = await serverWith({ scopes: () => 'drip' })
+    const transport = transportTo(server, { connections: 1, checkMs: 60_000 })
+    const check = transport.check()
+    await expect.poll(server.connections).toBe(1)
+    expect(await transport.send(sampleMessage(), { endWithinMs: 2_000 })).toMatchObject({ outcome: 'sent' })
+    await transport.close()
+    expect(await check).not.toBeUndefined()
+  })
+
   it('it is not asked while mails show it', async () => {
     let asked = 0
     const server = await serverWith({ scopes: () => void asked++ })

@@ -110,6 +110,62 @@ describe('a relay that behaves', () => {
   })
 })
 
+/** What a relay says beside its answers, and what must not become of the next mail. */
+const refusals = ['550 5.1.1 no such user', '451 4.7.1 later', '250 really', '55', '\r\n550 no']
+describe('a relay that speaks unasked', () => {
+  it.each(refusals)('behind its answer to a mail: %s', async (stray) => {
+    const relay = await relayWith({ dot: (count) => (count === 1 ? `250 taken\r\n${stray}` : '250 taken') })
+    const transport = transportTo(relay.port, { connections: 1 })
+    const receipts = await Promise.all([1, 2, 3].map(() => transport.send(sampleMessage())))
+    expect(receipts.map(({ outcome }) => outcome)).toEqual(['sent', 'sent', 'sent'])
+    expect(relay.connections()).toBe(2)
+    expect(relay.mails).toHaveLength(3)
+  })
+
+  it('without the end of a line, while nothing is sent', async () => {
+    const relay = await relayWith()
+    const transport = transportTo(relay.port, { connections: 1 })
+    await transport.send(sampleMessage())
+    relay.say('550 no')
+    await new Promise((resolve) => setTimeout(resolve, 50))
+    expect(await transport.send(sampleMessage())).toMatchObject({ outcome: 'sent' })
+    expect(relay.connections()).toBe(2)
+  })
+
+  it.each(['MAIL', 'RCPT'] as const)(
+    'before its answer to %s, so late that it looks like it',
+    async (stage) => {
+      const relay = await relayWith({
+        [stage]: (count: number) => (count === 2 ? '550 5.1.1 no such user\r\n250 ok' : '250 ok'),
+      })
+      const transport = transportTo(relay.port, { connections: 1 })
+      await transport.send(sampleMessage())
+      expect(await transport.send(sampleMessage())).toMatchObject({ outcome: 'sent' })
+      expect(relay.mails).toHaveLength(2)
+    },
+  )
+
+  it('behind its login: the mail may go to another relay', async () => {
+    const relay = await relayWith({ AUTH: () => '235 welcome\r\n550 no' })
+    const receipt = await transportTo(relay.port).send(sampleMessage())
+    expect(receipt).toMatchObject({ outcome: 'unsent', reason: 'protocol' })
+  })
+
+  it('before its answer to the whole mail: the outcome is unknown', async () => {
+    const relay = await relayWith({ dot: () => '550 no\r\n250 taken' })
+    const receipt = await transportTo(relay.port).send(sampleMessage())
+    expect(receipt).toMatchObject({ outcome: 'unknown', reason: 'protocol' })
+  })
+
+  it('but empty lines mean nothing', async () => {
+    const relay = await relayWith({ dot: () => '250 taken\r\n\r\n' })
+    const transport = transportTo(relay.port, { connections: 1 })
+    for (let count = 0; count < 2; count++)
+      expect(await transport.send(sampleMessage())).toMatchObject({ outcome: 'sent' })
+    expect(relay.connections()).toBe(1)
+  })
+})
+
 describe('a relay that must not be trusted', () => {
   it.each([
     ['no STARTTLS', { hideSTARTTLS: true, disabledCommands: ['STARTTLS'], allowInsecureAuth: true }, 'tls'],
