@@ -78,7 +78,7 @@ export const failures = {
   relay_unavailable: {
     status: 503,
     ...notSent,
-    meaning: 'the service is stopping and has not stored the mail',
+    meaning: 'the service is stopping or has too much to do, and has not stored the mail',
   },
   store_unavailable: { status: 503, ...notSent, meaning: 'the outbox could not be used' },
   internal: { status: 500, ...notSent, meaning: 'a bug of ours' },

@@ -149,7 +149,9 @@ export async function start(config: Config, log: Log, timings: Timings = {}): Pr
   )
   const pump = startRetries()
   shutDownInOrder({ app, pump, transport, outbox, inbox, log })
-  await app.listen({ host: config.host, port: config.port })
+  // for "localhost" Fastify would open a second server, which has none of the first one's limits
+  const host = config.host === 'localhost' ? '127.0.0.1' : config.host
+  await app.listen({ host, port: config.port })
   const port = portOf(app.server)
   url = localUrl(config.host, port)
   if (inbox && key) console.log(banner(url, key))

@@ -1,5 +1,5 @@
 /**
- * Owns HTTP: which routes there are, how large and how slow a request may be, and that every answer is our JSON.
+ * Owns HTTP: which routes there are, how large a request may be, and that every answer is our JSON.
  *
  * Fastify's own logger is off. It writes URLs, and with them tokens; every line comes from our handlers instead.
  */
@@ -8,6 +8,7 @@ import Fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest }
 import { failureAnswer } from '../contract.ts'
 import type { Deliver } from '../delivery/deliver.ts'
 import { MailerError } from '../errors.ts'
+import { bodyReader } from './bodies.ts'
 import { answerFailure, logFailure } from './failure.ts'
 import type { Log } from '../log.ts'
 import { METHODS } from './node-http.ts'
@@ -42,8 +43,6 @@ export interface AppParts {
 
 const maxTokenInUrl = 12 * 1024
 const maxBody = 64 * 1024
-/** Room for the longest URL and the usual headers of a proxy. */
-const maxHeaders = 24 * 1024
 
 export async function buildApp(parts: AppParts): Promise<FastifyInstance> {
   const { log } = parts
@@ -55,32 +54,23 @@ export async function buildApp(parts: AppParts): Promise<FastifyInstance> {
     exposeHeadRoutes: false,
     routerOptions: { maxParamLength: maxTokenInUrl },
     bodyLimit: maxBody,
-    // a body may not drip for ever
-    requestTimeout: 15_000,
-    connectionTimeout: 60_000,
-    keepAliveTimeout: 65_000,
-    http: {
-      maxHeaderSize: maxHeaders,
-      headersTimeout: 10_000,
-      // by itself Node looks at the two limits above only every 30 s
-      connectionsCheckingInterval: 1_000,
-      requireHostHeader: false,
-    },
     // `trustProxy: 1` would give everyone the router's address
     trustProxy: trustedProxies > 0 && ((_address: string, hop: number) => hop < trustedProxies),
     genReqId: requestIds(),
     return503OnClosing: false,
     frameworkErrors(error, request, reply) {
+      request.raw.resume()
       answerFailure(log, error, request, reply)
       parts.metrics?.metrics.answered(undefined, reply.statusCode, reply.answerCode)
     },
     clientErrorHandler: sockets.clientErrorHandler,
+    serverFactory: sockets.openServer,
   })
-  app.server.maxConnections = 4_096
-
+  app.decorate('readBody', bodyReader())
+  app.removeAllContentTypeParsers()
   sockets.watch(app)
   app.addHook('onRequest', (request, reply, done) => {
-    reply.header('cache-control', 'no-store')
+    reply.header('cache-control', 'no-store').header('x-content-type-options', 'nosniff')
     const { host, 'x-forwarded-proto': scheme } = request.headers
     if (host === undefined && request.raw.httpVersion === '1.1') {
       return done(new MailerError('bad_request', { reason: 'host' }))

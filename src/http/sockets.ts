@@ -1,14 +1,16 @@
 /**
- * Owns what happens on connections below the requests. Answers bytes that are not HTTP, never on a connection that still owes a reply (the answer would be taken for that
+ * Owns what happens on connections below the requests: their limits, and what is no request. Answers bytes that are not HTTP, never on a connection that still owes a reply (the answer would be taken for that
  * reply), and closes idle or stuck connections on shutdown.
  */
+import type { RequestListener, Server, ServerResponse } from 'node:http'
 import type { Socket } from 'node:net'
 import type { FastifyInstance, FastifyRequest } from 'fastify'
 import { failureAnswer } from '../contract.ts'
 import { MailerError } from '../errors.ts'
 import { logFailure } from './failure.ts'
+import { intake } from './intake.ts'
 import type { Log } from '../log.ts'
-import { STATUS_CODES } from './node-http.ts'
+import { createServer, STATUS_CODES } from './node-http.ts'
 import type { Meter } from '../meter.ts'
 
 export interface SocketParts {
@@ -17,14 +19,20 @@ export interface SocketParts {
 }
 
 export interface Sockets {
-  /** For the option of Fastify, which is needed before the app exists. */
+  /** For the options of Fastify, which are needed before the app exists. */
   readonly clientErrorHandler: (error: Error & { code?: string }, socket: Socket) => void
+  readonly openServer: (handler: RequestListener) => Server
   /** To be called before any other hook, because a stopping service refuses every request. */
   watch(app: FastifyInstance): void
 }
 
 /** How long the shutdown waits for the rest of a request. */
 const uploadGraceMs = 1_000
+/** Room for the longest URL and the usual headers of a proxy. */
+const maxHeaderBytes = 24 * 1024
+/** Each costs memory beside its bytes; behind several proxies there are some forty. */
+const maxHeaders = 100
+const maxConnections = 4_096
 
 export function socketKeeper({ log, meter }: SocketParts): Sockets {
   /** Requests without an answer yet. */
@@ -32,7 +40,34 @@ export function socketKeeper({ log, meter }: SocketParts): Sockets {
   /** Connections on which bytes that are not HTTP, or a CONNECT, followed a request. */
   const broken = new WeakSet<Socket>()
 
+  const requests = intake({ refuse: (response) => answerOverload(response) })
+
   return {
+    openServer(handler) {
+      const server = createServer(
+        {
+          maxHeaderSize: maxHeaderBytes,
+          headersTimeout: 10_000,
+          // a body may not drip for ever
+          requestTimeout: 15_000,
+          keepAliveTimeout: 65_000,
+          // by itself Node looks at these limits only every 30 s
+          connectionsCheckingInterval: 1_000,
+          requireHostHeader: false,
+        },
+        (request, response) => {
+          if (!requests.admit(request, response)) return
+          // these have no use for a body, and what nobody reads would wait in the memory, piece by piece
+          if (request.method === 'GET' || request.method === 'HEAD') request.resume()
+          handler(request, response)
+        },
+      )
+      server.setTimeout(60_000)
+      server.maxHeadersCount = maxHeaders
+      server.maxConnections = maxConnections
+      return server
+    },
+
     /** Bytes that Node cannot read as HTTP never become a request. */
     clientErrorHandler(error, socket) {
       if (error.code === 'ECONNRESET' || socket.destroyed) return
@@ -67,8 +102,11 @@ export function socketKeeper({ log, meter }: SocketParts): Sockets {
         reply.header('connection', 'close')
         done(new MailerError('relay_unavailable', { reason: 'closing' }))
       })
-      app.addHook('onSend', (request, reply, _payload, done) => {
+      app.addHook('onSend', (request, reply, payload, done) => {
         running.delete(request)
+        // the answer needs no more of the body
+        request.raw.resume()
+        requests.hold(reply.raw, sizeOf(payload))
         if (broken.has(request.raw.socket)) reply.header('connection', 'close')
         done()
       })
@@ -82,20 +120,42 @@ export function socketKeeper({ log, meter }: SocketParts): Sockets {
     return owed
   }
 
-  /** The last answer on a connection without a request to reply to. */
-  function answerSocket(socket: Socket, failure: MailerError): void {
+  /** The last answer on a connection that has asked for too much. */
+  function answerOverload(response: ServerResponse): void {
+    const { status, body } = lastAnswer(new MailerError('relay_unavailable', { reason: 'busy' }))
+    response.writeHead(status, {
+      'content-type': 'application/json; charset=utf-8',
+      'cache-control': 'no-store',
+      'x-content-type-options': 'nosniff',
+      'content-length': Buffer.byteLength(body),
+      connection: 'close',
+    })
+    response.end(body)
+  }
+
+  /** Counts and logs an answer that no route gives. */
+  function lastAnswer(failure: MailerError): { status: number; body: string } {
     const { status: usual, answer } = failureAnswer(failure)
     const { code } = answer
     const status = code === 'too_large' ? 431 : usual
     logFailure(log, failure, { status, code })
     meter?.answered(undefined, status, code)
-    const body = JSON.stringify(answer)
+    return { status, body: JSON.stringify(answer) }
+  }
+
+  /** The last answer on a connection without a request to reply to. */
+  function answerSocket(socket: Socket, failure: MailerError): void {
+    const { status, body } = lastAnswer(failure)
     if (socket.writable) {
       socket.end(
         `HTTP/1.1 ${status} ${STATUS_CODES[status]}\r\nContent-Type: application/json; charset=utf-8\r\n` +
-          `Cache-Control: no-store\r\nContent-Length: ${Buffer.byteLength(body)}\r\nConnection: close\r\n\r\n${body}`,
+          `Cache-Control: no-store\r\nX-Content-Type-Options: nosniff\r\nContent-Length: ${Buffer.byteLength(body)}\r\nConnection: close\r\n\r\n${body}`,
       )
     }
     setTimeout(() => socket.destroy(), 1_000).unref()
   }
+}
+
+function sizeOf(payload: unknown): number {
+  return typeof payload === 'string' || Buffer.isBuffer(payload) ? payload.length : 0
 }

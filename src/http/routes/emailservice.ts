@@ -3,6 +3,7 @@ import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import { appPattern, postSchema } from '../../contract.ts'
 import type { Deliver } from '../../delivery/deliver.ts'
 import { MailerError } from '../../errors.ts'
+import { acceptJson } from '../bodies.ts'
 import { answerFailure } from '../failure.ts'
 import { type Log, LogLine } from '../../log.ts'
 
@@ -22,6 +23,7 @@ export async function emailserviceRoutes(
   app: FastifyInstance,
   { deliver, log }: EmailserviceOptions,
 ): Promise<void> {
+  acceptJson(app)
   for (const base of ['/emailservice', '/emailservice-:app']) {
     app.get(`${base}/:token`, answerMail)
     app.get(`${base}/:kind/:token`, answerMail)

@@ -10,8 +10,11 @@ export interface OpenApiOptions {
 }
 
 export async function openApiRoutes(app: FastifyInstance, { withPage }: OpenApiOptions): Promise<void> {
-  const description = openApi(packageJson.version)
-  app.get('/openapi.json', () => description)
+  // all answers share these bytes
+  const description = Buffer.from(JSON.stringify(openApi(packageJson.version)))
+  app.get('/openapi.json', (_request, reply) =>
+    reply.type('application/json; charset=utf-8').send(description),
+  )
   if (!withPage) return
   const page = await loadPage(new URL('docs.html', import.meta.url), servedPage)
   app.get('/docs', (_request, reply) => sendPage(reply.headers(pageHeaders), page))

@@ -20,6 +20,7 @@ import { formatProblem, type Problem } from '../../mails/problem.ts'
 import { sampleClaims } from '../../mails/sample.ts'
 import { joinBody, type Message, type Receipt } from '../../message.ts'
 import { adminGate } from '../admin-gate.ts'
+import { acceptJson, acceptText } from '../bodies.ts'
 import { loadPage } from '../../html-page.ts'
 import { foreignFrame, openLinksOutside, pageHeaders, sendPage, servedPage } from '../page.ts'
 
@@ -55,6 +56,8 @@ export async function previewRoutes(app: FastifyInstance, options: PreviewRoutes
   ])
   const galleryFor = galleryCache(now)
   const oneBody = { bodyLimit: maxBody }
+  acceptJson(app)
+  acceptText(app)
 
   app.addHook('onRequest', async (request, reply) => {
     // with `no-referrer`, browsers send `Origin: null` where the check below needs the real one
