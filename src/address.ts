@@ -52,7 +52,7 @@ export function isMailDomain(domain: string): boolean {
  * IDN to A-label, only where the mapping changes nothing but case: `ⓔxample.com` or a full-width dot would
  * otherwise reach another domain than the one that was written.
  */
-function asciiDomain(domain: string): string | undefined {
+export function asciiDomain(domain: string): string | undefined {
   if (domain.length > maxDomain) return undefined
   if (/^[\x21-\x7e]+$/.test(domain)) return domain
   // RFC 5892: letters, marks and digits; the mapping of Unicode TR 46 would let symbols pass

@@ -2,7 +2,7 @@
  * Owns the wire: the claims of a token, the shape of an answer, and the one table from failure code to answer.
  */
 import { z } from 'zod'
-import { claimReasons, type FailureCode, MailerError } from './errors.ts'
+import { type ClaimFault, type ClaimReason, claimReasons, type FailureCode, MailerError } from './errors.ts'
 
 /** `null` and `""` mean absent everywhere in a token. */
 const absent = (value: unknown) => (value === null || value === '' ? undefined : value)
@@ -14,8 +14,12 @@ export const claimsSchema = z.looseObject({
   user_email: z.string().min(1).describe('one plain address: refused rather than repaired'),
   user_aut_key: optionalText('the access key or one-time code in the mail'),
   user_aut_key_or_otp: optionalText('the same as `user_aut_key`'),
-  email_link_url: optionalText('the first half of the link, https'),
-  email_link_token: optionalText('the second half, of `A-Za-z0-9._~-`'),
+  email_link: optionalText('the whole link, https, at most 4,000 characters'),
+  email_link_url: optionalText('instead: the first half of the link, which ends with `/` or `=`'),
+  email_link_token: optionalText('and its second half'),
+  email_link_exp: z
+    .preprocess(absent, z.number().optional())
+    .describe('when the link or the code stops working, in seconds since 1970'),
   user_name: optionalText('how to address the reader'),
   locale: optionalText('the language of the mail, such as `it` or `it-IT`'),
   jti: optionalText('what makes the token one of a kind; without it the whole token does'),
@@ -99,7 +103,7 @@ export const answerSchema = z.object({
   claims: z
     .array(z.string())
     .optional()
-    .describe('with `claims_invalid`: all such claims, where several are'),
+    .describe('with `claims_invalid`: all claims that are missing or wrong'),
 })
 export type Answer = Readonly<z.infer<typeof answerSchema>>
 
@@ -135,16 +139,37 @@ export function failureAnswer(error: unknown): { status: number; answer: Answer 
   return { status, answer: code === 'claims_invalid' ? { ...answer, ...claimFault(failure, msg) } : answer }
 }
 
+const reasonWords: Record<ClaimReason, string> = {
+  missing: 'is missing',
+  type: 'is of the wrong type',
+  length: 'is too long',
+  control: 'holds a control character',
+  address: 'is not one plain address',
+  key: 'is not a key that can be shown',
+  link: 'is not a link that this app may mail',
+  size: 'makes the mail too large',
+  time: 'is not a time that can be meant',
+}
+/** Of a sentence; the rest is counted. */
+const maxNamed = 5
+
 /** Names and fixed words only: no value of a claim leaves with an answer. */
-function claimFault({ claim, reason, claims }: MailerError, msg: string): Partial<Answer> {
-  if (claim === undefined) return {}
-  const known = claimReasons.find((each) => each === reason)
+function claimFault({ faults }: MailerError, msg: string): Partial<Answer> {
+  const [first] = faults
+  if (!first) return {}
+  const named = faults.slice(0, maxNamed).map(explainFault).join('; ')
+  const more = faults.length > maxNamed ? `; and ${faults.length - maxNamed} more` : ''
   return {
-    msg: `${msg}: ${claim}`,
-    claim,
-    ...(known && { reason: known }),
-    ...(claims && { claims: [...claims] }),
+    msg: `${msg}: ${named}${more}`,
+    claim: first.claim,
+    reason: first.reason,
+    claims: [...new Set(faults.map(({ claim }) => claim))],
   }
+}
+
+/** `email_link_url is not a link that this app may mail: end it with / or =` */
+export function explainFault({ claim, reason, advice }: ClaimFault): string {
+  return `${claim} ${reasonWords[reason]}${advice === undefined ? '' : `: ${advice}`}`
 }
 
 export const appPattern = /^[a-z][a-z0-9]{0,31}$/

@@ -29,23 +29,32 @@ export const claimReasons = [
   'key',
   'link',
   'size',
+  'time',
 ] as const
 export type ClaimReason = (typeof claimReasons)[number]
+
+/** What is wrong with one claim: its name, never its value. */
+export interface ClaimFault {
+  readonly claim: string
+  readonly reason: ClaimReason
+  /** What to do, in fixed words. */
+  readonly advice?: string | undefined
+}
 
 /** Why something is as it is: a reason, what is wrong with a claim, or the code of the failure that is in the way. */
 export type Detail = Reason | ClaimReason | FailureCode
 
 /**
- * What every part throws when it can say why. `claim` names the claim at fault (never its value);
- * `reason` is for the log; `cause` is foreign and reaches neither the wire nor the log as text.
+ * What every part throws when it can say why. `faults` name the claims at fault; `claim` and `reason` are the first of
+ * them, or `reason` is another word for the log; `cause` is foreign and reaches neither the wire nor the log as text.
  */
 export class MailerError extends Error {
   override readonly name = 'MailerError'
   readonly code: FailureCode
   readonly claim: string | undefined
   readonly reason: Detail | undefined
-  /** All claims at fault, where there are several. */
-  readonly claims: readonly string[] | undefined
+  /** With `claims_invalid`: all of them. */
+  readonly faults: readonly ClaimFault[]
   /** With `rate_limited`: seconds until a mail may be sent again. */
   readonly retryAfterS: number | undefined
   /** Of the mail that exists all the same, and is dead. */
@@ -54,9 +63,8 @@ export class MailerError extends Error {
   constructor(
     code: FailureCode,
     details: {
-      claim?: string
       reason?: Detail
-      claims?: readonly string[]
+      faults?: readonly ClaimFault[]
       retryAfterS?: number
       id?: string
       cause?: unknown
@@ -64,14 +72,18 @@ export class MailerError extends Error {
   ) {
     super(code, { cause: details.cause })
     this.code = code
-    this.claim = details.claim
-    this.reason = details.reason
-    this.claims = details.claims
+    this.faults = details.faults ?? []
+    this.claim = this.faults[0]?.claim
+    this.reason = details.reason ?? this.faults[0]?.reason
     this.retryAfterS = details.retryAfterS
     this.id = details.id
   }
 }
 
-export function invalidClaim(claim: string, reason: ClaimReason): MailerError {
-  return new MailerError('claims_invalid', { claim, reason })
+export function invalidClaim(claim: string, reason: ClaimReason, advice?: string): MailerError {
+  return invalidClaims([{ claim, reason, advice }])
+}
+
+export function invalidClaims(faults: readonly ClaimFault[]): MailerError {
+  return new MailerError('claims_invalid', { faults })
 }

@@ -6,7 +6,7 @@ import jwt from 'jsonwebtoken'
 import type { z } from 'zod'
 import { checkAddress } from './address.ts'
 import { type Claims, claimsSchema } from './contract.ts'
-import { type ClaimReason, MailerError } from './errors.ts'
+import { type ClaimFault, invalidClaims, MailerError } from './errors.ts'
 
 const toleranceS = 60
 
@@ -33,7 +33,7 @@ export function verifyToken(token: string, keys: readonly KeyObject[], now = Dat
   const { payload, place } = verifySignature(token, keys, now)
   const { exp } = payload
   return {
-    claims: readClaims(payload),
+    claims: readClaims(payload, now),
     exp: typeof exp === 'number' ? exp : undefined,
     outdated: place > 0,
   }
@@ -44,19 +44,43 @@ export function claimsOfSealed(token: string): Claims {
   return readClaims(plainClaims(token, jwt.decode(token)))
 }
 
-/** Throws `claims_invalid` naming the claims that are missing or of the wrong type, else the address that is no address. */
-export function readClaims(payload: unknown): Claims {
+/**
+ * Throws `claims_invalid` naming all claims that are missing or wrong in themselves. `now` (epoch ms) is the time against
+ * which times are judged; without it they have been judged before.
+ */
+export function readClaims(payload: unknown, now?: number): Claims {
   const parsed = claimsSchema.safeParse(payload)
-  if (!parsed.success) throw wrongClaims(parsed.error, payload)
-  return { ...parsed.data, user_email: checkAddress(parsed.data.user_email) }
+  const faults = parsed.success ? [] : faultsOf(parsed.error, payload)
+  const { user_email: address, email_link_exp: expiry }: Record<string, unknown> = Object(payload)
+  const wrong = (name: string) => faults.some(({ claim }) => claim === name)
+  if (now !== undefined && typeof expiry === 'number' && isFarAhead(expiry, now) && !wrong('email_link_exp'))
+    faults.push({ claim: 'email_link_exp', ...unmeant })
+  if (typeof address !== 'string' || wrong('user_email')) throw invalidClaims(faults)
+  try {
+    const user_email = checkAddress(address)
+    if (parsed.success && faults.length === 0) return { ...parsed.data, user_email }
+  } catch (error) {
+    if (error instanceof MailerError) faults.unshift(...error.faults)
+  }
+  throw invalidClaims(faults)
 }
 
-function wrongClaims({ issues }: z.ZodError, payload: unknown): MailerError {
-  const claims = [...new Set(issues.map(({ path: [name] }) => String(name ?? 'user_email')))]
-  const [claim = 'user_email'] = claims
-  const value: unknown = Object(payload)[claim]
-  const reason: ClaimReason = value === undefined || value === null || value === '' ? 'missing' : 'type'
-  return new MailerError('claims_invalid', { claim, reason, ...(claims.length > 1 && { claims }) })
+function faultsOf({ issues }: z.ZodError, payload: unknown): ClaimFault[] {
+  const names = new Set(issues.map(({ path: [name] }) => String(name ?? 'user_email')))
+  return [...names].map((claim) => {
+    const value: unknown = Object(payload)[claim]
+    const isAbsent = value === undefined || value === null || value === ''
+    return { claim, reason: isAbsent ? 'missing' : 'type' }
+  })
+}
+
+/** No caller means a time so far ahead; milliseconds are some 55,000 years too late. */
+const maxAheadS = 10 * 366 * 86_400
+const unmeant = { reason: 'time', advice: 'it is more than ten years ahead; write it in seconds' } as const
+
+/** Both in their own unit: `time` is a NumericDate in seconds, `now` in ms. */
+export function isFarAhead(time: number, now: number): boolean {
+  return time > now / 1000 + maxAheadS
 }
 
 interface VerifiedSignature {
@@ -77,8 +101,9 @@ export function verifySignature(
     try {
       const { header, payload } = jwt.verify(token, key, {
         algorithms: ['HS256'],
-        clockTolerance: toleranceS,
-        clockTimestamp: Math.floor(now / 1000),
+        // `inTime` judges all times together
+        ignoreExpiration: true,
+        ignoreNotBefore: true,
         complete: true,
       })
       if ('crit' in header || 'zip' in header || 'b64' in header) {
@@ -107,12 +132,17 @@ function plainClaims(token: string, payload: unknown): Record<string, unknown> {
   return claims
 }
 
-/** jsonwebtoken leaves `iat` alone. */
+/** A time that cannot be meant is named before one that is merely wrong. */
 function inTime(claims: Record<string, unknown>, now: number): Record<string, unknown> {
-  const { iat } = claims
-  if (typeof iat === 'number' && iat > now / 1000 + toleranceS) {
+  const { exp, nbf, iat }: { exp?: number; nbf?: number; iat?: number } = claims
+  const seconds = Math.floor(now / 1000)
+  const wrong = Object.entries({ exp, nbf, iat }).filter(([, time]) => time && isFarAhead(time, now))
+  if (wrong.length > 0) throw invalidClaims(wrong.map(([claim]) => ({ claim, ...unmeant })))
+  if (nbf !== undefined && nbf > seconds + toleranceS)
+    throw new MailerError('token_not_yet_valid', { reason: 'nbf' })
+  if (exp !== undefined && seconds >= exp + toleranceS) throw new MailerError('token_expired')
+  if (iat !== undefined && iat > now / 1000 + toleranceS)
     throw new MailerError('token_not_yet_valid', { reason: 'iat' })
-  }
   return claims
 }
 
@@ -126,8 +156,6 @@ const unsigned = [
 /** jsonwebtoken tells its failures apart by class and by message only. */
 function asFailure(error: unknown): MailerError {
   if (error instanceof MailerError) return error
-  if (error instanceof jwt.TokenExpiredError) return new MailerError('token_expired')
-  if (error instanceof jwt.NotBeforeError) return new MailerError('token_not_yet_valid', { reason: 'nbf' })
   const reason =
     error instanceof jwt.JsonWebTokenError ? unsigned.find((message) => message === error.message) : undefined
   return new MailerError(reason ? 'token_signature' : 'token_malformed', { reason: reason ?? 'malformed' })

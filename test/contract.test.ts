@@ -28,18 +28,18 @@ describe('every failure code', () => {
 describe('an answer', () => {
   it('names the claim at fault and nothing else of what was thrown', () => {
     const thrown = new MailerError('claims_invalid', {
-      claim: 'user_email',
-      reason: 'address',
+      faults: [{ claim: 'user_email', reason: 'address' }],
       cause: new Error('leak'),
     })
     expect(failureAnswer(thrown)).toEqual({
       status: 422,
       answer: {
         error: 1,
-        msg: 'Problem with token: user_email',
+        msg: 'Problem with token: user_email is not one plain address',
         code: 'claims_invalid',
         claim: 'user_email',
         reason: 'address',
+        claims: ['user_email'],
       },
     })
   })
@@ -52,17 +52,45 @@ describe('an answer', () => {
         return failureAnswer(error).answer
       }
     }
-    const msg = 'Problem with token: user_email'
-    const first = { error: 1, msg, code: 'claims_invalid', claim: 'user_email' }
-    const claims = ['user_email', 'user_name']
-    expect(refused({ user_name: { given: 'value' } })).toEqual({ ...first, reason: 'missing', claims })
-    expect(refused({ user_email: 7, user_name: 7 })).toEqual({ ...first, reason: 'type', claims })
-    expect(refused({ user_email: null })).toEqual({ ...first, reason: 'missing' })
-    expect(refused({ user_email: 'value' })).toEqual({ ...first, reason: 'address' })
+    const refusal = (words: string, reason: string, claims = ['user_email']) => ({
+      error: 1,
+      msg: `Problem with token: ${words}`,
+      code: 'claims_invalid',
+      claim: 'user_email',
+      reason,
+      claims,
+    })
+    const both = ['user_email', 'user_name']
+    expect(refused({ user_name: { given: 'value' } })).toEqual(
+      refusal('user_email is missing; user_name is of the wrong type', 'missing', both),
+    )
+    expect(refused({ user_email: 7, user_name: 7 })).toEqual(
+      refusal('user_email is of the wrong type; user_name is of the wrong type', 'type', both),
+    )
+    expect(refused({ user_email: 'value', user_name: 7 })).toEqual(
+      refusal('user_email is not one plain address; user_name is of the wrong type', 'address', both),
+    )
+    expect(refused({ user_email: null })).toEqual(refusal('user_email is missing', 'missing'))
+    expect(refused({ user_email: 'value' })).toEqual(
+      refusal('user_email is not one plain address', 'address'),
+    )
+  })
+
+  it('counts what it does not name', () => {
+    const faults = Array.from({ length: 7 }, (_, index) => ({
+      claim: `c${index}`,
+      reason: 'missing' as const,
+    }))
+    expect(failureAnswer(new MailerError('claims_invalid', { faults })).answer).toMatchObject({
+      msg: expect.stringMatching(/: c0 is missing; .*; c4 is missing; and 2 more$/),
+      claims: faults.map(({ claim }) => claim),
+    })
   })
 
   it('gives no reason to a failure that names no claim', () => {
-    const { answer } = failureAnswer(new MailerError('token_malformed', { claim: 'exp', reason: 'type' }))
+    const { answer } = failureAnswer(
+      new MailerError('token_malformed', { faults: [{ claim: 'exp', reason: 'type' }] }),
+    )
     expect(answer).toEqual({ error: 1, msg: 'Problem with token', code: 'token_malformed' })
   })
 

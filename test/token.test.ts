@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest'
+import { failureAnswer } from '../src/contract.ts'
 import { claimsOfSealed, tokenKey, verifyToken } from '../src/token.ts'
 import { forgeToken, sampleClaims, secret, signToken } from './support/tokens.ts'
 
@@ -7,6 +8,14 @@ const now = Date.parse('2026-01-02T03:04:05Z')
 const seconds = now / 1000
 const hs256 = { alg: 'HS256', typ: 'JWT' }
 const plain = JSON.stringify(sampleClaims())
+
+function thrownBy(call: () => unknown): unknown {
+  try {
+    return call()
+  } catch (error) {
+    return error
+  }
+}
 
 function codeOf(token: string, at = now): string {
   try {
@@ -140,12 +149,33 @@ describe('time', () => {
     [{ nbf: seconds + 61 }, 'token_not_yet_valid'],
     [{ iat: seconds + 59 }, 'verified'],
     [{ iat: seconds + 61 }, 'token_not_yet_valid'],
+    [{ exp: seconds + 9 * 365 * 86_400 }, 'verified'],
+    [{ exp: seconds + 11 * 366 * 86_400 }, 'claims_invalid exp'],
+    [{ exp: now + 3_600_000 }, 'claims_invalid exp'],
+    [{ nbf: now }, 'claims_invalid nbf'],
+    [{ iat: now }, 'claims_invalid iat'],
+    [{ email_link_exp: seconds + 3_600 }, 'verified'],
+    [{ email_link_exp: seconds - 3_600 }, 'verified'],
+    [{ email_link_exp: null }, 'verified'],
+    [{ email_link_exp: now + 3_600_000 }, 'claims_invalid email_link_exp'],
+    [{ email_link_exp: String(seconds) }, 'claims_invalid email_link_exp'],
+    [{ email_link_exp: [seconds] }, 'claims_invalid email_link_exp'],
     [{ exp: 'tomorrow' }, 'token_malformed'],
     [{ exp: null }, 'token_malformed'],
     [{ nbf: '0' }, 'token_malformed'],
     [{ iat: [1] }, 'token_malformed'],
   ] as [Record<string, unknown>, string][])('%j is %s', (times, code) => {
     expect(codeOf(forgeToken(hs256, JSON.stringify({ ...sampleClaims(), ...times })))).toBe(code)
+  })
+
+  it('that cannot be meant is named, with what to do', () => {
+    const { answer } = failureAnswer(
+      thrownBy(() =>
+        verifyToken(forgeToken(hs256, plain.replace('{', `{"exp":${now},"iat":${now},`)), keys, now),
+      ),
+    )
+    expect(answer).toMatchObject({ claim: 'exp', reason: 'time', claims: ['exp', 'iat'] })
+    expect(answer.msg).toContain('in seconds')
   })
 
   it('must be finite', () => {

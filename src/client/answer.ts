@@ -18,7 +18,7 @@ export interface ClientFailure {
   readonly retryable: boolean
   /** With `rate_limited`: seconds until another mail may be sent. */
   readonly retryAfterS?: number
-  /** With `claims_invalid`: which claim is missing or wrong, why, and all of them where there are several. */
+  /** With `claims_invalid`: which claim is missing or wrong, why, and the names of all of them. */
   readonly claim?: string
   readonly reason?: ClaimReason
   readonly claims?: readonly string[]
@@ -66,6 +66,7 @@ const claimReasons = {
   key: true,
   link: true,
   size: true,
+  time: true,
 } satisfies Record<ClaimReason, true>
 
 export function failure(code: ClientFailureCode): ClientFailure {

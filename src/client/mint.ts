@@ -2,17 +2,20 @@
 import { createSecretKey, randomUUID } from 'node:crypto'
 import jwt from 'jsonwebtoken'
 
-/** The confirmation link: both halves one after the other, byte for byte. */
+/** A link in two halves, one after the other, byte for byte. */
 export interface Link {
   /** `https://app.example.com/confirm/` or `https://app.example.com/confirm?token=`. */
   readonly url: string
-  /** What you want back when the link is opened, for example from `linkToken.sign`: `A-Za-z0-9._~-` only. */
+  /** What you want back when the link is opened, for example from `linkToken.sign`. */
   readonly token: string
 }
 
 /** What one mail says. Which of these it needs is written in its Markdown file; `jwt-mailer types` tells the compiler. */
 export interface MailContent {
-  readonly link?: Link | undefined
+  /** Where the mail leads: a whole URL, or both its halves. */
+  readonly link?: Link | string | undefined
+  /** When the link or the code stops working. Without it the link token's own `exp` says so, where it is a JWT. */
+  readonly linkExpires?: Date | undefined
   /** The access key or one-time code: 1 to 256 printable ASCII characters without spaces. */
   readonly accessKey?: string | undefined
   /** How to address the reader. */
@@ -59,7 +62,7 @@ export function signingKey(secret: string): ReturnType<typeof createSecretKey> {
 }
 
 function claimsOf(mail: MailContent & Recipient): Record<string, unknown> {
-  const { to, idempotencyKey = randomUUID(), link, accessKey, name, locale, data } = mail
+  const { to, idempotencyKey = randomUUID(), link, linkExpires, accessKey, name, locale, data } = mail
   if (typeof to !== 'string' || to === '') throw new TypeError('`to` is empty')
   if (idempotencyKey === '' || idempotencyKey.length > maxKey)
     throw new TypeError(`the idempotency key has 1 to ${maxKey} characters`)
@@ -70,8 +73,8 @@ function claimsOf(mail: MailContent & Recipient): Record<string, unknown> {
     user_aut_key: accessKey,
     // the service takes it for the key, before the other
     user_aut_key_or_otp: undefined,
-    email_link_url: link?.url,
-    email_link_token: link?.token,
+    ...linkClaims(link),
+    ...(linkExpires && { email_link_exp: Math.floor(linkExpires.getTime() / 1000) }),
     user_name: name ?? data?.['user_name'],
     locale: locale ?? data?.['locale'],
     jti: idempotencyKey,
@@ -80,4 +83,10 @@ function claimsOf(mail: MailContent & Recipient): Record<string, unknown> {
     nbf: undefined,
   }
   return Object.fromEntries(Object.entries(claims).filter(([, value]) => value !== undefined))
+}
+
+/** All three names, so that no claim of the mail can stand beside them. */
+function linkClaims(link: MailContent['link']) {
+  const [whole, halves] = typeof link === 'string' ? [link] : [undefined, link]
+  return { email_link: whole, email_link_url: halves?.url, email_link_token: halves?.token }
 }

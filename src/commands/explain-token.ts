@@ -7,8 +7,14 @@ import { MailerError } from '../errors.ts'
 import { tokenKey, verifyToken } from '../token.ts'
 import { CommandError, type CommandIo, type ExitCode } from './terminal.ts'
 
-const masked = new Set(['user_email', 'user_aut_key', 'user_aut_key_or_otp', 'email_link_token'])
-const times = new Set(['iat', 'nbf', 'exp'])
+const masked = new Set([
+  'user_email',
+  'user_aut_key',
+  'user_aut_key_or_otp',
+  'email_link',
+  'email_link_token',
+])
+const times = new Set(['iat', 'nbf', 'exp', 'email_link_exp'])
 
 /** `given` is the token, or `-` for standard input. 1 when the service would refuse it, or no secret is set. */
 export function explainToken(

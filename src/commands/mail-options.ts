@@ -9,6 +9,7 @@ export interface MailFlags {
   readonly app: string
   readonly kind: string
   readonly to?: string
+  readonly link?: string
   readonly linkUrl?: string
   readonly linkToken?: string
   readonly key?: string
@@ -29,8 +30,9 @@ export function addMailFlags(command: Command): Command {
     .option('--app <name>', 'the app that the mail belongs to', 'default')
     .option('--kind <name>', 'the kind of mail', 'confirmation')
     .option('--to <address>', 'the address of the recipient')
-    .option('--link-url <url>', 'first half of the link, such as https://app.example.com/confirm/')
-    .option('--link-token <token>', 'second half of the link: a token that your app made')
+    .option('--link <url>', 'the whole link, such as https://app.example.com/confirm?token=abc')
+    .option('--link-url <url>', 'or its first half, such as https://app.example.com/confirm/')
+    .option('--link-token <token>', 'and its second half: a token that your app made')
     .option('--key <text>', 'access key or one-time code')
     .option('--name <text>', 'the name of the recipient')
     .option('--locale <tag>', 'the language, such as it')
@@ -55,6 +57,7 @@ const flagNames = new Map([
   ['user_email', '--to'],
   ['user_aut_key', '--key'],
   ['user_aut_key_or_otp', '--key'],
+  ['email_link', '--link'],
   ['email_link_url', '--link-url'],
   ['email_link_token', '--link-token'],
   ['user_name', '--name'],
@@ -66,17 +69,30 @@ export const flagOf = (claim: string) => flagNames.get(claim) ?? `--claim ${clai
 
 /** Throws a `CommandError` that names the flag or variable that is missing or wrong. */
 export async function mailFromFlags(flags: MailFlags, env: NodeJS.ProcessEnv): Promise<MintOptions> {
-  const { user_email, user_aut_key, user_aut_key_or_otp, email_link_url, email_link_token, jti, ...data } =
-    flags.claims === undefined ? {} : (await import('./claims-file.ts')).readClaims(flags.claims)
+  const {
+    user_email,
+    user_aut_key,
+    user_aut_key_or_otp,
+    email_link,
+    email_link_url,
+    email_link_token,
+    jti,
+    ...data
+  } = flags.claims === undefined ? {} : (await import('./claims-file.ts')).readClaims(flags.claims)
   const to = flags.to ?? user_email
   if (!to)
     throw new CommandError('the recipient is missing: give --to ADDRESS, or user_email among the claims')
   const url = flags.linkUrl ?? email_link_url
   const token = flags.linkToken ?? email_link_token
+  const whole = flags.link ?? email_link
+  if (whole && (url || token))
+    throw new CommandError(
+      'a link is given as a whole or by its halves: give --link alone, or the two others',
+    )
   if (!url !== !token) throw new CommandError('a link has two halves: give both --link-url and --link-token')
   return {
     to: String(to),
-    link: url && token ? { url: String(url), token: String(token) } : undefined,
+    link: whole ? String(whole) : url && token ? { url: String(url), token: String(token) } : undefined,
     accessKey: textOf(flags.key ?? user_aut_key_or_otp ?? user_aut_key),
     name: flags.name,
     locale: flags.locale,

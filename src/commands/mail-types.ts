@@ -23,10 +23,7 @@ export function typesOf(mails: readonly MailTemplate[]): string {
     return `  ${name(app)}: {\n${[...kinds].map(([kind, [mail]]) => `    ${name(kind)}: ${contentOf(mail!)}`).join('\n')}\n  }`
   })
   return `// Written by "jwt-mailer types": what each mail asks of its caller. Write it anew when a mail changes.
-interface Link {
-  readonly url: string
-  readonly token: string
-}
+type Link = string | { readonly url: string; readonly token: string }
 
 export interface Mails {
 ${lines.join('\n')}

@@ -3,7 +3,7 @@ import { type AcceptedAnswer, acceptedAnswer, type Claims } from '../contract.ts
 import { MailerError } from '../errors.ts'
 import type { Log, LogLine } from '../log.ts'
 import type { Catalogue, MailTemplate } from '../mails/catalogue.ts'
-import { linkExpiry } from '../mails/claims.ts'
+import { claimedExpiry } from '../mails/claims.ts'
 import type { draftMail } from '../mails/render.ts'
 import type { Transport } from '../message.ts'
 import type { MailStatus, Outbox, StoredMail } from '../outbox/api.ts'
@@ -48,7 +48,7 @@ export function deliverer(parts: DeliverParts): Deliver {
     line.add({ app, kind: mail.kind, locale: mail.locale, id, domain: domainOf(claims) })
 
     const write = draft(mail, claims)
-    const expires = expiryOf(mail, claims)
+    const expires = claimedExpiry(claims, mail) ?? now() + dayMs
     if (expires <= now()) return answerLate(id, line)
 
     const carriesSecret = mail.showsLink || mail.showsKey
@@ -71,10 +71,6 @@ export function deliverer(parts: DeliverParts): Deliver {
     // a store that took long leaves the relay less of the caller's time
     const waitMs = Math.max(0, answerBy - performance.now())
     return answerOf(await sendFirst({ lease, message, waitMs, line }), id)
-  }
-
-  function expiryOf(mail: MailTemplate, claims: Claims): number {
-    return (mail.showsLink ? linkExpiry(claims.email_link_token ?? '') : undefined) ?? now() + dayMs
   }
 
   /** A mail with a dead link is worse than no mail. But a repeat is answered with the mail that left in time. */

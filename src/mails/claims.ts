@@ -2,7 +2,8 @@
 import { z } from 'zod'
 import type { Claims } from '../contract.ts'
 import { invalidClaim } from '../errors.ts'
-import { joinLink, type LinkRules } from '../link.ts'
+import { checkLink, joinLink, type LinkRules } from '../link.ts'
+import { isFarAhead } from '../token.ts'
 import { cleanText } from './values.ts'
 
 export type ClaimType = 'text' | 'integer' | 'cents'
@@ -190,23 +191,38 @@ export function readKey(rule: ClaimRule, claims: Claims): string {
   return key
 }
 
-/** The joined link, byte for byte; empty when it is optional and neither of its halves is there. */
+/** The link, byte for byte: as a whole, or joined from its halves; empty when it is optional and absent. */
 export function readLink(claims: Claims, rules: LinkRules, optional: boolean): string {
-  const { email_link_url: base, email_link_token: token } = claims
+  const { email_link: link, email_link_url: base, email_link_token: token } = claims
+  if (link && (base || token))
+    throw invalidClaim('email_link', 'link', 'give it, or email_link_url and email_link_token, not both')
+  if (link) return checkLink(link, rules)
   if (optional && !base && !token) return ''
-  if (!base) throw invalidClaim('email_link_url', 'missing')
+  if (!base) throw invalidClaim('email_link_url', 'missing', 'give both halves, or a whole URL in email_link')
   if (!token) throw invalidClaim('email_link_token', 'missing')
   return joinLink(base, token, rules)
 }
 
-/** The expiry in a link token, in epoch ms. The token is read, not verified: only the caller can verify it. */
-export function linkExpiry(token: string): number | undefined {
+/** When link and code of the mail stop working (epoch ms): as the caller says, else as the link token itself says. */
+export function claimedExpiry(
+  { email_link_exp: exp, email_link_token: token }: Claims,
+  shows: { readonly showsLink: boolean },
+): number | undefined {
+  if (exp !== undefined) return Math.floor(exp * 1000)
+  return shows.showsLink && token !== undefined ? linkExpiry(token) : undefined
+}
+
+/**
+ * The expiry in a link token, in epoch ms. The token is read, not verified: only the caller can verify it. A time that
+ * cannot be meant is ignored.
+ */
+export function linkExpiry(token: string, now = Date.now()): number | undefined {
   const parts = token.split('.')
   if (parts.length !== 3) return undefined
   try {
     const payload: unknown = JSON.parse(Buffer.from(parts[1]!, 'base64url').toString('utf8'))
     const exp = typeof payload === 'object' && payload !== null && 'exp' in payload ? payload.exp : undefined
-    const usable = typeof exp === 'number' && exp > 0 && exp < 8.64e12
+    const usable = typeof exp === 'number' && exp > 0 && !isFarAhead(exp, now)
     return usable ? Math.floor(exp * 1000) : undefined
   } catch {
     return undefined

@@ -79,7 +79,7 @@ export function tryRender(mail: MailTemplate, claims: unknown, identity: Message
 
 /** Throws `claims_invalid` like a real request. `id` becomes the Message-ID. */
 function previewMessage(mail: MailTemplate, claims: unknown, identity: MessageIdentity): Message {
-  return renderMail(mail, readClaims(claims), identity)
+  return renderMail(mail, readClaims(claims, Date.now()), identity)
 }
 
 async function previewOf(message: Message, buildMime: BuildMime): Promise<Preview> {

@@ -4,7 +4,7 @@ import { invalidClaim } from '../errors.ts'
 import { escapeHtml } from '../escape-html.ts'
 import type { Body, Message } from '../message.ts'
 import type { MailTemplate } from './catalogue.ts'
-import { linkExpiry, readClaim, readKey, readLink, type Source } from './claims.ts'
+import { claimedExpiry, readClaim, readKey, readLink, type Source } from './claims.ts'
 import type { Expression } from './compile/names.ts'
 import { fill, fillBody } from './compile/placeholders.ts'
 import { fillText } from './compile/text.ts'
@@ -39,7 +39,7 @@ export function draftMail(mail: MailTemplate, claims: Claims): (identity: Messag
   )
   const htmlValues = program.expressions.map((expression, index) => htmlValue(expression, textValues[index]!))
   const html = fillBody(program.html, htmlValues, plain)
-  if (lengthOf(html) > maxHtml) throw invalidClaim(longest(mail, values), 'size')
+  if (lengthOf(html) > maxHtml) throw invalidClaim(longest(mail, values, claims), 'size')
   const to = { name: headerText(fill(program.toName, plain, plain), maxName), address: claims.user_email }
   const subject = headerText(fill(program.subject, plain, plain), maxSubject)
   return ({ id, date }) => ({
@@ -72,14 +72,14 @@ function readSource(source: Source, mail: MailTemplate, claims: Claims): string 
     case 'link':
       return mail.showsLink ? readLink(claims, mail.linkRules, source.optional) : ''
     case 'expiry':
-      return mail.showsLink ? expiryText(mail, claims.email_link_token) : ''
+      return expiryText(mail, claims)
     default:
       return readClaim(source.rule!, claims)
   }
 }
 
-function expiryText(mail: MailTemplate, token: string | undefined): string {
-  const expiry = token === undefined ? undefined : linkExpiry(token)
+function expiryText(mail: MailTemplate, claims: Claims): string {
+  const expiry = claimedExpiry(claims, mail)
   return expiry === undefined ? '' : mail.formatTime(expiry)
 }
 
@@ -107,8 +107,9 @@ function headerText(value: string, max: number): string {
   )
 }
 
-function longest(mail: MailTemplate, values: readonly string[]): string {
+function longest(mail: MailTemplate, values: readonly string[], { email_link: whole }: Claims): string {
   const lengths = values.map((value) => value.length)
   const source = mail.program.sources[lengths.indexOf(Math.max(...lengths))]!
-  return source.kind === 'link' ? 'email_link_token' : (source.rule?.name ?? 'user_email')
+  if (source.kind === 'link') return whole ? 'email_link' : 'email_link_token'
+  return source.rule?.name ?? 'user_email'
 }

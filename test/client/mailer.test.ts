@@ -7,6 +7,7 @@ import { setTimeout as pause } from 'node:timers/promises'
 import jwt from 'jsonwebtoken'
 import { describe, expect, onTestFinished, test } from 'vitest'
 import { createMailer, type MailerOptions } from '../../src/client/index.ts'
+import { mintToken } from '../../src/client/mint.ts'
 import { failureCodes } from '../../src/contract.ts'
 import { freePort } from '../support/port.ts'
 import { startService } from '../support/service.ts'
@@ -96,6 +97,18 @@ describe('a mail', () => {
   })
 })
 
+test('a link may come whole, with the time at which it stops working', async () => {
+  const { mailer, mails } = await live()
+  const whole = 'https://app.example.com/reset/abc?next=/home'
+  const linkExpires = new Date('2026-12-24T18:00:00Z')
+  await mailer.send('reset', { to: mail.to, link: whole, linkExpires: new Date(Date.now() + 3_600_000) })
+  const [sent] = await mails()
+  expect(sent?.text).toContain(whole)
+  expect(sent?.text).toContain('works until')
+  const token = mintToken({ to: mail.to, link: whole, linkExpires, secret })
+  expect(jwt.decode(token)).toMatchObject({ email_link: whole, email_link_exp: 1_798_135_200 })
+})
+
 describe('a refusal', () => {
   test('says which claim is wrong, and is not repeated', async () => {
     const { mailer, logLines } = await live()
@@ -106,6 +119,7 @@ describe('a refusal', () => {
       retryable: false,
       claim: 'user_aut_key_or_otp',
       reason: 'missing',
+      claims: ['user_aut_key_or_otp'],
     })
     expect(logLines().filter(({ code }) => code === 'claims_invalid')).toHaveLength(1)
   })
@@ -386,6 +400,7 @@ test('further claims never take the place of those the contract knows', async ()
     exp: 1,
     iat: 1,
     email_link_url: 'https://evil.example/',
+    email_link: 'https://evil.example/',
     user_aut_key_or_otp: 'evil',
     number: 7,
   }
@@ -398,6 +413,7 @@ test('further claims never take the place of those the contract knows', async ()
   expect(claims).toMatchObject({ user_email: 'ada@example.com', user_aut_key: '7hK2pQ', number: 7 })
   expect(claims).not.toHaveProperty('user_aut_key_or_otp')
   expect(claims['jti']).not.toBe('fixed')
+  expect(claims).not.toHaveProperty('email_link')
   expect(claims).not.toHaveProperty('email_link_url')
   expect(Number(claims['exp']) - Number(claims['iat'])).toBe(86_400)
 })

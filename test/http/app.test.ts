@@ -117,6 +117,38 @@ describe('a token becomes a mail', () => {
     expect(mail?.html).not.toContain('<a ')
   })
 
+  it('takes a whole link, and the time at which it stops working', async () => {
+    const { app, mails } = await testApp()
+    const link = 'https://app.example.com/api/auth/verify-email?token=a.b.c&callbackURL=%2Fhome'
+    const whole = { email_link: link, email_link_url: undefined, email_link_token: undefined }
+    const exp = Math.floor(Date.now() / 1000) + 3_600
+    const token = signToken(sampleClaims({ ...whole, email_link_exp: exp }))
+    const { id } = (await app.inject(`/emailservice/reset/${token}`)).json()
+    const [mail] = await mails()
+    expect(mail?.text).toContain(`\n${link}\n`)
+    expect(mail?.html).toContain(`href="${link.replaceAll('&', '&amp;')}"`)
+    expect(mail?.text).toMatch(/works until/)
+    const delivery = await app.inject({
+      url: `/deliveries/${id}`,
+      headers: { authorization: `Bearer ${token}` },
+    })
+    expect(delivery.json()).toMatchObject({ expires: new Date(exp * 1000).toISOString() })
+    const late = signToken(sampleClaims({ ...whole, email_link_exp: exp - 7_200 }))
+    expect((await app.inject(`/emailservice/reset/${late}`)).json()).toMatchObject({ code: 'expired' })
+  })
+
+  it('tries the mail of a code for as long as the code works', async () => {
+    const { app } = await testApp()
+    const exp = Math.floor(Date.now() / 1000) + 600
+    const token = signToken({ user_email: 'ada@example.com', user_aut_key: '493021', email_link_exp: exp })
+    const { id } = (await app.inject(`/emailservice/resetkey/${token}`)).json()
+    const delivery = await app.inject({
+      url: `/deliveries/${id}`,
+      headers: { authorization: `Bearer ${token}` },
+    })
+    expect(delivery.json()).toMatchObject({ expires: new Date(exp * 1000).toISOString() })
+  })
+
   it('takes 12 KiB in the URL and more by POST', async () => {
     const { app } = await testApp()
     const padded = (size: number) => signToken(sampleClaims({ padding: 'x'.repeat(size) }))
@@ -150,7 +182,7 @@ describe('every answer is our JSON', () => {
     ],
     [
       'a token from the future',
-      `/emailservice/${signToken(sampleClaims({ nbf: 9_000_000_000 }))}`,
+      `/emailservice/${signToken(sampleClaims({ nbf: Math.floor(Date.now() / 1000) + 9_000 }))}`,
       401,
       'token_not_yet_valid',
       1,
@@ -162,8 +194,8 @@ describe('every answer is our JSON', () => {
       422,
       'claims_invalid',
       1,
-      'Problem with token: user_email',
-      { claim: 'user_email', reason: 'missing' },
+      'Problem with token: user_email is missing',
+      { claim: 'user_email', reason: 'missing', claims: ['user_email'] },
     ],
     [
       'a missing key',
@@ -171,8 +203,8 @@ describe('every answer is our JSON', () => {
       422,
       'claims_invalid',
       1,
-      'Problem with token: user_aut_key_or_otp',
-      { claim: 'user_aut_key_or_otp', reason: 'missing' },
+      'Problem with token: user_aut_key_or_otp is missing',
+      { claim: 'user_aut_key_or_otp', reason: 'missing', claims: ['user_aut_key_or_otp'] },
     ],
     [
       'a missing link',
@@ -180,8 +212,8 @@ describe('every answer is our JSON', () => {
       422,
       'claims_invalid',
       1,
-      'Problem with token: email_link_url',
-      { claim: 'email_link_url', reason: 'missing' },
+      'Problem with token: email_link_url is missing: give both halves, or a whole URL in email_link',
+      { claim: 'email_link_url', reason: 'missing', claims: ['email_link_url'] },
     ],
     [
       'a missing link token',
@@ -189,8 +221,8 @@ describe('every answer is our JSON', () => {
       422,
       'claims_invalid',
       1,
-      'Problem with token: email_link_token',
-      { claim: 'email_link_token', reason: 'missing' },
+      'Problem with token: email_link_token is missing',
+      { claim: 'email_link_token', reason: 'missing', claims: ['email_link_token'] },
     ],
     [
       'a hostile link',
@@ -198,8 +230,35 @@ describe('every answer is our JSON', () => {
       422,
       'claims_invalid',
       1,
-      'Problem with token: email_link_url',
-      { claim: 'email_link_url', reason: 'link' },
+      'Problem with token: email_link_url is not a link that this app may mail: it is no https:// URL with a plain host name',
+      { claim: 'email_link_url', reason: 'link', claims: ['email_link_url'] },
+    ],
+    [
+      'a URL without its slash',
+      `/emailservice/${signToken(sampleClaims({ email_link_url: 'https://app.example.com/confirm' }))}`,
+      422,
+      'claims_invalid',
+      1,
+      'Problem with token: email_link_url is not a link that this app may mail: end it with / or =',
+      { claim: 'email_link_url', reason: 'link', claims: ['email_link_url'] },
+    ],
+    [
+      'both forms of a link',
+      `/emailservice/${signToken(sampleClaims({ email_link: 'https://app.example.com/x' }))}`,
+      422,
+      'claims_invalid',
+      1,
+      'Problem with token: email_link is not a link that this app may mail: give it, or email_link_url and email_link_token, not both',
+      { claim: 'email_link', reason: 'link', claims: ['email_link'] },
+    ],
+    [
+      'a time in milliseconds',
+      `/emailservice/${signToken(sampleClaims({ exp: Date.now() }))}`,
+      422,
+      'claims_invalid',
+      1,
+      'Problem with token: exp is not a time that can be meant: it is more than ten years ahead; write it in seconds',
+      { claim: 'exp', reason: 'time', claims: ['exp'] },
     ],
     ['an unknown kind', `/emailservice/nosuch/${token}`, 404, 'mail_unknown', 1, 'Unknown mail'],
     ['an unknown app', `/emailservice-nosuch/${token}`, 404, 'mail_unknown', 1, 'Unknown mail'],

@@ -149,6 +149,7 @@ test.each<[string, number | undefined]>([
   [token('{"exp":"1790000000"}'), undefined],
   [token('{"exp":-1}'), undefined],
   [token('{"exp":1e300}'), undefined],
+  [token('{"exp":1790000000000}'), undefined],
   [token('{"exp":null}'), undefined],
   [token('[1790000000]'), undefined],
   [token('null'), undefined],

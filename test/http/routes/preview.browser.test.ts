@@ -164,7 +164,7 @@ browserTest(
     const fault = page.locator('#fault-user_aut_key_or_otp')
     await expect
       .poll(() => fault.textContent(), patience)
-      .toContain('422 Problem with token: user_aut_key_or_otp')
+      .toContain('422 Problem with token: user_aut_key_or_otp is missing')
     expect(await value(page, 'user_aut_key_or_otp').getAttribute('aria-invalid')).toBe('true')
     expect(await page.getByRole('button', { name: 'Send to inbox' }).isDisabled()).toBe(true)
     await tab(page, 'Dark')

@@ -80,7 +80,11 @@ describe('the gallery', () => {
       {
         file: 'default/resetkey.it.md',
         subject: '',
-        fault: { status: 422, claim: 'user_aut_key_or_otp', msg: 'Problem with token: user_aut_key_or_otp' },
+        fault: {
+          status: 422,
+          claim: 'user_aut_key_or_otp',
+          msg: 'Problem with token: user_aut_key_or_otp is not a key that can be shown',
+        },
       },
     ])
     const detail = await app.inject('/preview/mails/default/resetkey/it')
@@ -137,7 +141,7 @@ describe('one mail', () => {
   test('is refused as a caller would be refused, and says why', async () => {
     const service = await previewApp()
     const samples = await samplesOf(service)
-    const moving = { email_link_url: 'https://a.example', email_link_token: '.evil.example' }
+    const moving = { email_link_url: 'https://a.example/', email_link_token: '../evil' }
     const cases: [Record<string, unknown>, string, string][] = [
       [
         { user_email: 'not an address' },
@@ -157,7 +161,11 @@ describe('one mail', () => {
       const answer = await service.app.inject({ method: 'POST', url: confirmation, payload: { claims } })
       expect(answer.statusCode).toBe(422)
       const { fault } = answer.json()
-      expect(fault).toMatchObject({ code: 'claims_invalid', claim, msg: `Problem with token: ${claim}` })
+      expect(fault).toMatchObject({
+        code: 'claims_invalid',
+        claim,
+        msg: expect.stringContaining(`Problem with token: ${claim} `),
+      })
       expect(fault.hint).toContain(hint)
     }
   })
