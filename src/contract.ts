@@ -168,7 +168,7 @@ function claimFault({ faults }: MailerError, msg: string): Partial<Answer> {
 }
 
 /** `email_link_url is not a link that this app may mail: end it with / or =` */
-export function explainFault({ claim, reason, advice }: ClaimFault): string {
+function explainFault({ claim, reason, advice }: ClaimFault): string {
   return `${claim} ${reasonWords[reason]}${advice === undefined ? '' : `: ${advice}`}`
 }
 

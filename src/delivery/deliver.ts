@@ -2,7 +2,7 @@
 import { type AcceptedAnswer, acceptedAnswer, type Claims } from '../contract.ts'
 import { MailerError } from '../errors.ts'
 import type { Log, LogLine } from '../log.ts'
-import type { Catalogue, MailTemplate } from '../mails/catalogue.ts'
+import type { Catalogue } from '../mails/catalogue.ts'
 import { claimedExpiry } from '../mails/claims.ts'
 import type { draftMail } from '../mails/render.ts'
 import type { Transport } from '../message.ts'

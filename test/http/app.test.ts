@@ -119,14 +119,14 @@ describe('a token becomes a mail', () => {
 
   it('takes a whole link, and the time at which it stops working', async () => {
     const { app, mails } = await testApp()
-    const link = 'https://app.example.com/api/auth/verify-email?token=a.b.c&callbackURL=%2Fhome'
-    const whole = { email_link: link, email_link_url: undefined, email_link_token: undefined }
+    const address = 'https://app.example.com/api/auth/verify-email?token=a.b.c&callbackURL=%2Fhome'
+    const whole = { email_link: address, email_link_url: undefined, email_link_token: undefined }
     const exp = Math.floor(Date.now() / 1000) + 3_600
     const token = signToken(sampleClaims({ ...whole, email_link_exp: exp }))
     const { id } = (await app.inject(`/emailservice/reset/${token}`)).json()
     const [mail] = await mails()
-    expect(mail?.text).toContain(`\n${link}\n`)
-    expect(mail?.html).toContain(`href="${link.replaceAll('&', '&amp;')}"`)
+    expect(mail?.text).toContain(`\n${address}\n`)
+    expect(mail?.html).toContain(`href="${address.replaceAll('&', '&amp;')}"`)
     expect(mail?.text).toMatch(/works until/)
     const delivery = await app.inject({
       url: `/deliveries/${id}`,
