@@ -44,8 +44,15 @@ export function isMailDomain(domain: string): boolean {
     domain.length <= maxDomain &&
     labels.length > 1 &&
     labels.every((part) => label.test(part)) &&
+    !(/xn--/i.test(domain) && hasUndecodableLabel(domain)) &&
     !numeric.test(labels.at(-1) ?? '')
   )
+}
+
+/** An A-label that stands for no name: mail programs make an empty label of it, or another name. */
+function hasUndecodableLabel(domain: string): boolean {
+  const decoded = domainToUnicode(domain)
+  return decoded === '' || decoded.split('.').some((part) => part.startsWith('xn--'))
 }
 
 /**

@@ -20,6 +20,7 @@ describe('an ordinary address', () => {
     `${'l'.repeat(64)}@example.com`,
     'Ada@Example.COM',
     'x@xn--mnchen-3ya.de',
+    'x@XN--mnchen-3ya.de',
     '1@2.example',
   ])('is taken as it is: %s', (address) => expect(accepted(address)).toBe(address))
 
@@ -48,6 +49,11 @@ describe('anything else is refused rather than repaired', () => {
     'ada@-example.com',
     'ada@example-.com',
     'ada@exa_mple.com',
+    'm@xn--a.example',
+    'm@XN--A.example',
+    'm@mail.xn--9999999999.com',
+    'm@xn--zz--.example',
+    'm@xn--.example',
     'ada@example.1',
     'ada@127.0.0.1',
     'ada@[127.0.0.1]',

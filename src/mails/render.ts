@@ -8,7 +8,7 @@ import { claimedExpiry, readClaim, readKey, readLink, type Source } from './clai
 import type { Expression } from './compile/names.ts'
 import { fill, fillBody } from './compile/placeholders.ts'
 import { fillText } from './compile/text.ts'
-import { cleanText, defuseLinks, foldLines, formatMoney, isAddress, isolate, shorten } from './values.ts'
+import { cleanText, defuseLinks, foldLines, formatMoney, isolate, readsAsAddress, shorten } from './values.ts'
 
 /** Gmail clips a mail at 102 KiB, and a mail of that size is no notice any more. */
 const maxHtml = 100_000
@@ -89,7 +89,8 @@ function plainValue({ source, currency }: Expression, values: readonly string[])
 
 function shownValue(mail: MailTemplate, { source, lines }: Expression, plain: string): string {
   const { kind, name } = mail.program.sources[source]!
-  if (kind !== 'claim' || (name.endsWith('_email') && isAddress(plain))) return plain
+  const holdsAddress = kind === 'email' || (kind === 'claim' && name.endsWith('_email'))
+  if (holdsAddress ? readsAsAddress(plain) : kind !== 'claim') return plain
   return isolate(defuseLinks(lines ? plain : foldLines(plain)), mail.program.direction)
 }
 

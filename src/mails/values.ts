@@ -40,9 +40,19 @@ export function isAddress(value: string): boolean {
   }
 }
 
-/** One line for a header or a sentence. */
+/**
+ * Whether mail clients read the address as an address and nothing else. The others are allowed by RFC 5321, but
+ * `www.evil.example/login?x=@example.com` is a link to wherever its owner likes, and no reader has to copy it.
+ */
+export function readsAsAddress(value: string): boolean {
+  return /^(?!www\.)[\w.+-]+@[^@]+$/i.test(value) && isAddress(value)
+}
+
+/** One line for a header or a sentence. Line by line: a pattern such as `\s*\n` begins anew at each space of a long run. */
 export function foldLines(value: string): string {
-  return value.includes('\n') ? value.replace(/\s*\n\s*/g, ' ') : value
+  if (!value.includes('\n')) return value
+  const lines = value.split('\n').map((line) => line.trim())
+  return lines.filter((line) => line !== '').join(' ')
 }
 
 /** Zero-width non-joiner: invisible, in every font, and no linkifier reads over it. */

@@ -3,10 +3,12 @@ import { expect, test } from 'vitest'
 import type { Claims } from '../../src/contract.ts'
 import { MailerError } from '../../src/errors.ts'
 import type { MailTemplate } from '../../src/mails/catalogue.ts'
+import { renderMail } from '../../src/mails/render.ts'
 import { sampleClaims } from '../../src/mails/sample.ts'
 import { cleanText } from '../../src/mails/values.ts'
+import { mimeBuilder } from '../../src/mime/mime.ts'
 import { browserTest } from '../support/browser.ts'
-import { mailOf, render, shippedMails, today } from './catalogues.ts'
+import { load, mailOf, render, shippedMails, today } from './catalogues.ts'
 import { structureOf, textOfHtml } from './structure.ts'
 
 const corpus = new URL('../../../shared/corpora/blns.json', import.meta.url)
@@ -214,3 +216,87 @@ function differentDocuments(pairs: readonly (readonly [string, string])[]): numb
     outline(hostileHtml) === outline(harmlessHtml) ? [] : [index],
   )
 }
+
+test('an address that mail clients would read as a link is not shown as one', () => {
+  const mail = mailOf(
+    'To {{ user_email }}, by {{ new_email }}.',
+    'claims:\n  new_email: { sample: a@b.example }\n',
+  )
+  const shown = (address: string) => {
+    const { text, html, to } = render(mail, { user_email: address, new_email: address })
+    expect(to.address).toBe(address)
+    return [text, textOfHtml(html)].map((part) =>
+      part.replace(/\s+/g, ' ').includes(`To ${address}, by ${address}.`),
+    )
+  }
+  for (const plain of ['ada@example.com', 'ada.lovelace+tag_1@mail.example.co.uk', 'a-b@xn--mnchen-3ya.de'])
+    expect(shown(plain), plain).toEqual([true, true])
+  for (const link of [
+    'www.evil.com/login?x=@victim.example',
+    'evil.com/login@victim.example',
+    'WWW.evil.com@victim.example',
+    'evil.com?x@victim.example',
+    'evil.com#@victim.example',
+    'a=evil.com/x@victim.example',
+  ])
+    expect(shown(link), link).toEqual([false, false])
+})
+
+/** Long runs of one character, in the places where a value is cut into lines, folded, wrapped or made harmless. */
+const runs = [
+  ' ',
+  '\u00a0',
+  '\t',
+  '\n',
+  '\r\n',
+  '\u2028',
+  '\u3000',
+  '\u200b',
+  ' \n',
+  '\n ',
+  '.',
+  'a.',
+  ':',
+  '://',
+  ', ',
+]
+const places = [
+  (run: string) => `x${run}z`,
+  (run: string) => `x\ny${run}z`,
+  (run: string) => `x${run}\nz`,
+  (run: string) => `${run.slice(0, run.length / 2)}x\n${run.slice(run.length / 2 + 3)}z`,
+]
+
+test('a long run of anything costs no more than its length', async () => {
+  const mail = mailOf('Hi, {{ note }} you.', 'claims:\n  note: { max: 20000, sample: x }\n')
+  const subject = load({
+    'default/n.en.md':
+      '---\nsubject: A {{ note }}\npreheader: "{{ note }}"\nclaims:\n  note: { max: 20000, sample: x }\n---\n\n# T\n\nText\n',
+    'default/app.json': '{"default_kind":"n"}',
+  }).find('default', undefined, undefined)
+  const buildMime = await mimeBuilder()
+  const cpuMs = (template: MailTemplate, note: string) => {
+    const before = process.cpuUsage()
+    try {
+      buildMime(
+        renderMail(
+          template,
+          { user_email: 'ada@example.com', note },
+          { id: 'mail-1', date: new Date(today) },
+        ),
+      )
+    } catch (error) {
+      if (!(error instanceof MailerError)) throw error
+    }
+    return process.cpuUsage(before).user / 1000
+  }
+  const slow = runs.flatMap((run) =>
+    places.flatMap((place) => {
+      const note = place(run.repeat(20_000 / run.length).slice(0, 19_990))
+      // a quadratic pattern takes 300 ms and more; the best of three, because other work may stop this one
+      const best = [mail, subject].map((template) => Math.min(...[1, 2, 3].map(() => cpuMs(template, note))))
+      return Math.max(...best) > 50 ? [{ run, best }] : []
+    }),
+  )
+  expect(slow).toEqual([])
+})
