@@ -27,6 +27,10 @@ export type RelayReason =
   | 'sender'
   | 'recipient'
   | 'message'
+  | 'size'
+  | 'policy'
+  | 'quota'
+  | 'relay_denied'
   | 'connect'
   | 'dns'
   | 'tls'
@@ -121,7 +125,7 @@ export interface Message {
 
 /**
  * sent      the relay answered 2xx to the whole message
- * refused   the relay said 5xx to sender, recipient or message: trying again is pointless
+ * refused   the relay said no for good, to the mail or to us: trying it again there is pointless
  * deferred  the relay said 4xx: it provably did not take the message
  * unsent    not a byte of the message left us (no connection, no TLS, no login, line full)
  * unknown   the message had started to leave when the connection died: it may have arrived

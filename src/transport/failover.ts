@@ -119,8 +119,11 @@ export function failover(transports: readonly Transport[], options: FailoverOpti
 
 /** The relay has the mail, may have it, or refuses it as any other would: no other relay is asked. */
 function isLastWord({ outcome, reason }: Receipt): boolean {
-  return outcome === 'sent' || outcome === 'unknown' || (outcome === 'refused' && reason !== 'sender')
+  return outcome === 'sent' || outcome === 'unknown' || (outcome === 'refused' && !concernsUs.has(reason))
 }
+
+/** What a relay refuses because of us: our sender, our account or its own limits. Another one may take the mail. */
+const concernsUs = new Set<RelayReason>(['sender', 'policy', 'quota', 'relay_denied', 'size'])
 
 /** Of two receipts for a mail that was not taken: the one that leaves hope, from a relay that was really asked. */
 function weigh(one: Receipt, other: Receipt): Receipt {

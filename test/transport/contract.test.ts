@@ -1,8 +1,6 @@
 /**
  * What every kind of relay promises to whoever sends through it. A new kind adds its stand-in to `kinds` and passes.
  */
-import { readFileSync } from 'node:fs'
-import tls from 'node:tls'
 import { beforeAll, describe, expect, it, onTestFinished } from 'vitest'
 import { type BuildMime, mimeBuilder } from '../../src/mime/mime.ts'
 import type { Transport } from '../../src/message.ts'
@@ -11,13 +9,13 @@ import { smtpTransport } from '../../src/transport/smtp.ts'
 import { sampleMessage } from '../support/messages.ts'
 import { freePort } from '../support/port.ts'
 import { type Act, type Script, scriptedRelay } from '../support/relay.ts'
-import { type SendgridAct, type SendgridScript, sendgridServer } from '../support/sendgrid.ts'
+import { type ApiAct, type ApiScript, type ApiServer, trustStandIns } from '../support/https-api.ts'
+import { sendgridServer } from '../support/sendgrid.ts'
 
 let buildMime: BuildMime
 beforeAll(async () => {
   buildMime = await mimeBuilder()
-  const ca = readFileSync(new URL('../fixtures/tls/ca.crt', import.meta.url), 'utf8')
-  tls.setDefaultCACertificates([...tls.getCACertificates('default'), ca])
+  trustStandIns()
 })
 
 /** What a stand-in can be told to do with the mails that come first; those after them it takes. */
@@ -105,45 +103,45 @@ const kinds: Record<string, Kind> = {
       }),
   },
   sendgrid: {
-    async standIn({ trouble, times = 1, slowMs = 0, held, port = 0 }) {
-      const acts: Record<string, SendgridAct> = {
-        'no login': { status: 401 },
-        'refuses the message': { status: 400 },
-        later: { status: 503 },
-        'cut after': 'reset',
-        'silent after': 'hang',
-      }
-      const script: SendgridScript = {
-        connect: (count) => {
-          if (count > times) return undefined
-          return trouble === 'cut before'
-            ? 'reset'
-            : trouble?.startsWith('silent ') && trouble !== 'silent after'
-              ? 'hang'
-              : undefined
-        },
-        body: async (count) => {
-          await sleep(slowMs)
-          await held
-          return count <= times ? acts[trouble ?? ''] : undefined
-        },
-      }
-      const server = await sendgridServer(script, { port })
-      return {
-        ...server,
-        port: Number(new URL(server.url).port),
-        heard: () => server.requests.length,
-        taken: () => server.mails.map(({ headers }) => headers['Message-ID'] ?? ''),
-      }
-    },
-    transport: (port, options) =>
-      sendgridTransport({
-        name: 'relay',
-        baseUrl: `https://localhost:${port}`,
-        apiKey: 'SG.test-key',
-        ...options,
-      }),
+    standIn: (options) => apiStandIn(sendgridServer, options, ({ headers }) => headers['Message-ID']),
+    transport: (port, options) => sendgridTransport({ ...placeOf(port), apiKey: 'SG.test-key', ...options }),
   },
+}
+const placeOf = (port: number) => ({ name: 'relay', baseUrl: `https://localhost:${port}` })
+
+/** The troubles as an API has them. `idOf`: the Message-ID of a mail that it took. */
+async function apiStandIn<Mail>(
+  serverOf: (script: ApiScript, options: { port: number }) => Promise<ApiServer<Mail>>,
+  { trouble, times = 1, slowMs = 0, held, port = 0 }: StandInOptions,
+  idOf: (mail: Mail) => string | undefined,
+): Promise<StandIn> {
+  const acts: Record<string, ApiAct> = {
+    'no login': { status: 401 },
+    'refuses the message': { status: 400 },
+    later: { status: 503 },
+    'cut after': 'reset',
+    'silent after': 'hang',
+  }
+  const isSilentBefore = trouble === 'silent at first' || trouble === 'silent before'
+  const server = await serverOf(
+    {
+      connect(count) {
+        if (count > times) return undefined
+        return trouble === 'cut before' ? 'reset' : isSilentBefore ? 'hang' : undefined
+      },
+      async body(count) {
+        await sleep(slowMs)
+        await held
+        return count <= times ? acts[trouble ?? ''] : undefined
+      },
+    },
+    { port },
+  )
+  return {
+    ...server,
+    heard: () => server.requests.length,
+    taken: () => server.mails.map((mail) => idOf(mail) ?? ''),
+  }
 }
 const smtpStages = {
   'silent at first': 'connect',

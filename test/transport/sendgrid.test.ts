@@ -1,19 +1,17 @@
-import tls from 'node:tls'
-import { readFileSync } from 'node:fs'
 import { beforeAll, describe, expect, it, onTestFinished } from 'vitest'
 import { joinBody, type Transport } from '../../src/message.ts'
 import { type SendgridOptions, sendgridTransport } from '../../src/transport/sendgrid.ts'
 import { sampleMessage } from '../support/messages.ts'
 import { freePort } from '../support/port.ts'
-import { type SendgridScript, sendgridServer, type SendgridServer } from '../support/sendgrid.ts'
+import { type ApiScript, type ApiServer, trustStandIns } from '../support/https-api.ts'
+import { sendgridError, type SendgridMail, sendgridServer } from '../support/sendgrid.ts'
 
-beforeAll(() => {
-  const ca = readFileSync(new URL('../fixtures/tls/ca.crt', import.meta.url), 'utf8')
-  tls.setDefaultCACertificates([...tls.getCACertificates('default'), ca])
-})
+type SendgridServer = ApiServer<SendgridMail>
+
+beforeAll(trustStandIns)
 
 async function serverWith(
-  script: SendgridScript = {},
+  script: ApiScript = {},
   options: Parameters<typeof sendgridServer>[1] = {},
 ): Promise<SendgridServer> {
   const server = await sendgridServer(script, options)
@@ -106,7 +104,8 @@ describe('what a status means', () => {
     [401, 'deferred', 'login'],
     [403, 'deferred', 'login'],
     [404, 'deferred', 'protocol'],
-    [413, 'refused', 'message'],
+    [413, 'refused', 'size'],
+    [422, 'refused', 'message'],
     [429, 'deferred', 'too_many'],
     [500, 'deferred', 'unavailable'],
     [502, 'unknown', 'unavailable'],
@@ -119,6 +118,34 @@ describe('what a status means', () => {
     const receipt = await transportTo(server).send(sampleMessage())
     expect(receipt).toEqual({ outcome, relay: 'sendgrid', reason, reply: status })
     expect(server.requests).toHaveLength(1)
+  })
+
+  it.each([
+    [
+      'our sender',
+      sendgridError(
+        403,
+        'The from address does not match a verified Sender Identity. Mail cannot be sent until this error is resolved.',
+        'from',
+      ),
+      'refused sender',
+    ],
+    ['our credits', sendgridError(401, 'Maximum credits exceeded'), 'deferred quota'],
+    [
+      'the recipient',
+      sendgridError(400, 'Does not contain a valid address.', 'personalizations.0.to.0.email'),
+      'refused recipient',
+    ],
+    [
+      'nothing we know',
+      sendgridError(400, 'Does not contain a valid address.', 'reply_to'),
+      'refused message',
+    ],
+  ])('is read for its subject: %s', async (_title, error, means) => {
+    const server = await serverWith({ body: () => error })
+    const receipt = await transportTo(server).send(sampleMessage())
+    expect(`${receipt.outcome} ${receipt.reason}`).toBe(means)
+    expect(JSON.stringify(receipt)).not.toMatch(/address|credits/)
   })
 
   it('a mail that is too large is refused', async () => {
@@ -257,11 +284,11 @@ describe('an API that cuts the connection or falls silent', () => {
 describe('is SendGrid well?', () => {
   it.each([
     ['it is', {}, undefined],
-    ['the key is wrong', { scopes: () => ({ status: 401 }) }, 'login'],
-    ['it has trouble', { scopes: () => ({ status: 503 }) }, 'unavailable'],
-    ['it is asked too often', { scopes: () => ({ status: 429 }) }, undefined],
+    ['the key is wrong', { question: () => ({ status: 401 }) }, 'login'],
+    ['it has trouble', { question: () => ({ status: 503 }) }, 'unavailable'],
+    ['it is asked too often', { question: () => ({ status: 429 }) }, undefined],
     ['it hangs up', { connect: () => 'reset' }, 'connect'],
-  ] as [string, SendgridScript, string | undefined][])('%s', async (_title, script, trouble) => {
+  ] as [string, ApiScript, string | undefined][])('%s', async (_title, script, trouble) => {
     const server = await serverWith(script)
     const transport = transportTo(server)
     expect(await transport.check()).toBe(trouble)
@@ -269,14 +296,14 @@ describe('is SendGrid well?', () => {
   })
 
   it.each(['drip', 'hang'] as const)('the answer has a total deadline: %s', async (act) => {
-    const server = await serverWith({ scopes: () => act })
+    const server = await serverWith({ question: () => act })
     const transport = transportTo(server, { checkMs: 200 })
     expect(await transport.check()).toBe('timeout')
     await expect.poll(server.open).toBe(0)
   })
 
   it('a check without an answer takes no connection from the mails, and holds up no end', async () => {
-    const server = await serverWith({ scopes: () => 'drip' })
+    const server = await serverWith({ question: () => 'drip' })
     const transport = transportTo(server, { connections: 1, checkMs: 60_000 })
     const check = transport.check()
     await expect.poll(server.connections).toBe(1)
@@ -287,7 +314,7 @@ describe('is SendGrid well?', () => {
 
   it('it is not asked while mails show it', async () => {
     let asked = 0
-    const server = await serverWith({ scopes: () => void asked++ })
+    const server = await serverWith({ question: () => void asked++ })
     const transport = transportTo(server)
     await transport.send(sampleMessage())
     expect(await transport.check()).toBeUndefined()
