@@ -1,6 +1,8 @@
 /** Owns the explanation of a token: what it says, which secret signed it, what the service would answer. Masks what is private. */
+import { createSecretKey } from 'node:crypto'
 import { readFileSync } from 'node:fs'
 import jwt from 'jsonwebtoken'
+import { alterationOf } from '../config/altered-values.ts'
 import { isSecretName } from '../config/secret-names.ts'
 import { failureAnswer } from '../contract.ts'
 import { MailerError } from '../errors.ts'
@@ -38,7 +40,7 @@ export function explainToken(
   } else {
     terminal.out(`${terminal.paint('bold', 'header')}  ${harmless(JSON.stringify(decoded.header))}`)
     for (const claim of claims) terminal.out(claim.map(harmless).join(': '))
-    terminal.out(signer ? `signed with ${signer}` : signerMissing(secrets.length))
+    terminal.out(signer ? `signed with ${signer}` : signerMissing(token, secrets))
     if (verdict) terminal.out(terminal.paint(verdict.code === 'ok' ? 'green' : 'red', verdict.says))
   }
   return verdict?.code === 'ok' ? 0 : 1
@@ -52,20 +54,44 @@ function harmless(text: string): string {
   return text.replace(controls, (control) => `\\x${control.charCodeAt(0).toString(16).padStart(2, '0')}`)
 }
 
-function signerMissing(count: number): string {
-  return count === 0
-    ? 'not verified: set JWT_MAILER_SECRET, or JWT_MAILER_SECRET_<APP>'
-    : 'signed with none of the secrets in the environment'
+function signerMissing(token: string, secrets: readonly NamedSecret[]): string {
+  if (secrets.length === 0) return 'not verified: set JWT_MAILER_SECRET, or JWT_MAILER_SECRET_<APP>'
+  for (const [name, secret] of secrets) {
+    const found = nearMisses.find(({ of }) => opens(token, of(secret)))
+    if (found) return `signed with ${name} ${found.as}: the app and the service must have the same characters`
+  }
+  return 'signed with none of the secrets in the environment'
 }
 
+const bare = (value: string): string => {
+  const alteration = alterationOf(value)
+  return alteration ? bare(alteration.undo(value)) : value
+}
+
+/** What an app may have made of a secret, or what was made of it on its way to the service. */
+const nearMisses: readonly { as: string; of: (secret: string) => string | Buffer }[] = [
+  { as: 'as it is without the line breaks, white space or quotes around it', of: bare },
+  { as: 'and a line break behind it', of: (secret) => `${bare(secret)}\n` },
+  { as: 'and a line break behind it', of: (secret) => `${bare(secret)}\r\n` },
+  { as: 'in double quotes', of: (secret) => `"${bare(secret)}"` },
+  { as: 'in single quotes', of: (secret) => `'${bare(secret)}'` },
+  { as: 'decoded from base64', of: (secret) => Buffer.from(bare(secret), 'base64') },
+  { as: 'decoded from hexadecimal', of: (secret) => Buffer.from(bare(secret), 'hex') },
+  { as: 'encoded in base64', of: (secret) => Buffer.from(bare(secret)).toString('base64') },
+]
+
+type NamedSecret = readonly [name: string, secret: string]
+
 /** Each secret of the environment with the name of its variable. */
-function secretsIn(env: NodeJS.ProcessEnv): [string, string][] {
+function secretsIn(env: NodeJS.ProcessEnv): NamedSecret[] {
   return Object.entries(env).flatMap(([name, value]) => (isSecretName(name) && value ? [[name, value]] : []))
 }
 
-function opens(token: string, secret: string): boolean {
+function opens(token: string, secret: string | Buffer): boolean {
   try {
-    jwt.verify(token, tokenKey(secret), {
+    const key = typeof secret === 'string' ? tokenKey(secret) : createSecretKey(secret)
+    if (key.symmetricKeySize === 0) return false
+    jwt.verify(token, key, {
       algorithms: ['HS256'],
       ignoreExpiration: true,
       ignoreNotBefore: true,
@@ -77,7 +103,7 @@ function opens(token: string, secret: string): boolean {
 }
 
 /** What the service would answer from the token alone, before it reads the mail template. */
-function verdictOn(token: string, secrets: readonly (readonly [string, string])[]) {
+function verdictOn(token: string, secrets: readonly NamedSecret[]) {
   try {
     verifyToken(
       token,

@@ -7,6 +7,7 @@ import { checkAddress, isMailDomain } from '../address.ts'
 import type { Mailbox } from '../message.ts'
 import type { Rate } from '../rate.ts'
 import type { RelayConfig } from '../relay-config.ts'
+import { alteredValues } from './altered-values.ts'
 import { ConfigError, type ConfigProblem, problemCollector } from './config-error.ts'
 import { type Environment, readEnvironment } from './environment.ts'
 import { readRelays } from './relays.ts'
@@ -43,6 +44,16 @@ export interface Config {
 
 /** Throws one `ConfigError` that names every variable at fault and says what to do. */
 export function readConfig(env: NodeJS.ProcessEnv = process.env): Config {
+  const altered = alteredValues(env)
+  try {
+    return readVariables(env, altered)
+  } catch (error) {
+    // a value that reads wrong is often right but for what was added to it
+    throw error instanceof ConfigError ? new ConfigError(...error.problems, ...altered) : error
+  }
+}
+
+function readVariables(env: NodeJS.ProcessEnv, altered: readonly ConfigProblem[]): Config {
   const values = readEnvironment(env)
   const production = values.NODE_ENV === 'production'
   const { problems, collect } = problemCollector()
@@ -71,7 +82,7 @@ export function readConfig(env: NodeJS.ProcessEnv = process.env): Config {
     adminToken,
     metrics: values.METRICS ?? !production,
     relays: relays.relays,
-    warnings: [...secrets.warnings, ...relays.warnings, ...dataWarnings(values)],
+    warnings: [...altered, ...secrets.warnings, ...relays.warnings, ...dataWarnings(values)],
   })
 }
 

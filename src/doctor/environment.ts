@@ -1,4 +1,5 @@
 /** Owns the checks that need no network: Node, the configuration, the secrets, the mails. */
+import { alterationOf } from '../config/altered-values.ts'
 import { type Config, readConfig } from '../config/config.ts'
 import { ConfigError, type ConfigProblem } from '../config/config-error.ts'
 import { isSecretName } from '../config/secret-names.ts'
@@ -71,6 +72,12 @@ function examineSecret(name: string, secret: string, env: NodeJS.ProcessEnv): Fi
   if (bytes < 16) return bad(`${name} has only ${bytes} bytes: anybody who sees a token can guess it`, todo)
   if (placeholders.test(secret) || new Set(secret).size < 8)
     return bad(`${name} looks like a placeholder: anybody who sees a token can guess it`, todo)
+  const altered = alterationOf(secret)
+  if (altered)
+    return warn(
+      `${name} ${altered.says}`,
+      'Set it to the bare value; apps whose secret has not the same characters get token_signature.',
+    )
   if (bytes < 32) return warn(`${name} has ${bytes} bytes; 32 are the least for HS256 (RFC 7518 3.2)`, todo)
   if (name.endsWith('_PREVIOUS') && env[name.replace(/_PREVIOUS$/, '')] === secret)
     return warn(

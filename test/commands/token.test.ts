@@ -99,6 +99,25 @@ describe('jwt-mailer token', () => {
     expect(stdout).toMatch(words)
   })
 
+  test.each([
+    ['a line break', `${secret}\n`, secret, /JWT_MAILER_SECRET as it is without the line breaks/],
+    ['quotes', `"${secret}"`, secret, /without the line breaks, white space or quotes/],
+    ['quotes and a line break', `'${secret}'\n`, secret, /without the line breaks, white space or quotes/],
+    ['white space', ` ${secret}`, secret, /without the line breaks, white space or quotes/],
+    ['the letters of a line break', `${secret}\\n`, secret, /without the line breaks/],
+    ['a line break of the app', secret, `${secret}\n`, /and a line break behind it/],
+    ['quotes of the app', secret, `"${secret}"`, /in double quotes/],
+    ['an app that decodes it', btoa(secret), secret, /decoded from base64/],
+    ['an app that encodes it', secret, btoa(secret), /encoded in base64/],
+    ['hexadecimal', Buffer.from(secret).toString('hex'), secret, /decoded from hexadecimal/],
+  ])('recognises a secret that was altered by %s', (_title, ours, theirs, words) => {
+    const { status, stdout } = explain({}, theirs, { JWT_MAILER_SECRET: ours })
+    expect(status).toBe(1)
+    expect(stdout).toMatch(words)
+    expect(stdout).toContain('would answer token_signature')
+    expect(stdout).not.toContain(secret)
+  })
+
   test('does nothing that a token would tell the terminal to do', () => {
     const { stdout } = explain({ name: '\u001b]0;owned\u0007\u009b2J', '\u001b[31m': 1 })
     // oxlint-disable-next-line no-control-regex -- they are what must not be there

@@ -24,6 +24,52 @@ function problemsOf(env: NodeJS.ProcessEnv): readonly ConfigProblem[] {
   }
 }
 
+/** What happens to a value on its way, and the words for it. */
+const altered = [
+  ['a line break', (value: string) => `${value}\n`, 'ends with a line break'],
+  ['one of Windows', (value: string) => `${value}\r\n`, 'ends with a line break'],
+  ['a space before it', (value: string) => ` ${value}`, 'begins or ends with white space'],
+  ['a no-break space', (value: string) => `${value}\u00a0`, 'begins or ends with white space'],
+  ['a byte order mark', (value: string) => `\ufeff${value}`, 'begins or ends with white space'],
+  ['double quotes', (value: string) => `"${value}"`, 'is in quotes, which belong to its value'],
+  ['single quotes', (value: string) => `'${value}'`, 'is in quotes, which belong to its value'],
+  [
+    'typographic quotes',
+    (value: string) => `\u201c${value}\u201d`,
+    'is in quotes, which belong to its value',
+  ],
+  [
+    'the letters of a line break',
+    (value: string) => `${value}\\n`,
+    'ends with a backslash and a letter that stand for a line break',
+  ],
+] as const
+
+describe.each(altered)('a value that arrives with %s', (_title, alter, says) => {
+  it.each(['JWT_MAILER_SECRET', 'JWT_MAILER_SECRET_SHOP', 'APP_NAME', 'ADMIN_TOKEN'])(
+    'is told: %s',
+    (variable) => {
+      const env = { ...production, [variable]: alter(secret) }
+      const told = [...problemsOf(env), ...(problemsOf(env).length > 0 ? [] : readConfig(env).warnings)]
+      expect(told.map((problem) => `${problem.variable} ${problem.says}`)).toContain(`${variable} ${says}`)
+      expect(JSON.stringify(told)).not.toContain(secret)
+    },
+  )
+
+  it('is told beside the fault that it makes', () => {
+    const lines = linesOf({ ...production, PORT: alter('8080') })
+    expect(lines).toEqual([
+      'PORT: must be a whole number from 0 to 65535.',
+      `PORT: ${says}. Set it to the bare value.`,
+    ])
+  })
+})
+
+it('a value with spaces, quotes or backslashes inside has not been altered', () => {
+  const fine = ['a b', `it's`, 'say "x" now', 'back\\nslash', '"']
+  expect(fine.flatMap((name) => readConfig({ ...production, APP_NAME: name }).warnings)).toEqual([])
+})
+
 describe('a start in production', () => {
   it('needs a secret, a relay and a sender, and no more', () => {
     expect(readConfig(production)).toMatchObject({

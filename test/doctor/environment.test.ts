@@ -73,6 +73,13 @@ describe('the doctor looks at secrets', () => {
     expect(judge({ JWT_MAILER_SECRET: secret, JWT_MAILER_SECRET_BLOG: secret.toLowerCase() })).toEqual([])
   })
 
+  it('and notices one that was altered on its way', () => {
+    expect(judge({ JWT_MAILER_SECRET: `${secret}\n`, JWT_MAILER_SECRET_BLOG: `"${secret}"` })).toEqual([
+      'secrets: JWT_MAILER_SECRET ends with a line break → Set it to the bare value; apps whose secret has not the same characters get token_signature.',
+      'secrets: JWT_MAILER_SECRET_BLOG is in quotes, which belong to its value → Set it to the bare value; apps whose secret has not the same characters get token_signature.',
+    ])
+  })
+
   it('and names the ones that can be guessed, without saying them', () => {
     const said = judge({
       JWT_MAILER_SECRET: 'hunter2',
