@@ -27,7 +27,7 @@ export interface RelayHealth {
 
 export interface Failover extends Transport {
   readonly breakers: () => readonly Pick<RelayHealth, 'relay' | 'breaker'>[]
-  readonly health: () => Promise<readonly RelayHealth[]>
+  readonly relays: readonly { readonly name: string; readonly check: () => Promise<RelayHealth> }[]
   /** False while every breaker is open: a mail sent now would come back at once. */
   readonly ready: () => boolean
   /** Of the relays that have a pool. */
@@ -100,17 +100,15 @@ export function failover(transports: readonly Transport[], options: FailoverOpti
     return { relay: transport.name, trouble, breaker: guard.state() }
   }
 
-  const health = () => Promise.all(relays.map(healthOf))
-
   return {
     name: transports.map(({ name }) => name).join(','),
     send,
-    health,
+    relays: relays.map((relay) => ({ name: relay.transport.name, check: () => healthOf(relay) })),
     ready: () => relays.some((relay) => relay.breaker.ready()),
     breakers: () => relays.map((relay) => ({ relay: relay.transport.name, breaker: relay.breaker.state() })),
     pools: () => transports.flatMap(({ name, use }) => (use ? [{ relay: name, ...use() }] : [])),
     async check() {
-      const troubles = (await health()).map(({ trouble }) => trouble)
+      const troubles = (await Promise.all(relays.map(healthOf))).map(({ trouble }) => trouble)
       return troubles.includes(undefined) ? undefined : troubles[0]
     },
     close: async () => void (await Promise.all(transports.map((transport) => transport.close()))),

@@ -2,17 +2,18 @@
 import type { FastifyInstance } from 'fastify'
 import { failureAnswer } from '../../contract.ts'
 import { MailerError } from '../../errors.ts'
+import { latest } from '../latest.ts'
 import type { Outbox } from '../../outbox/api.ts'
 
-interface RelayHealth {
-  readonly relay: string
-  /** Why it takes no mail just now, as a fixed word. */
-  readonly trouble: string | undefined
-  readonly breaker: string
-}
-
 export interface HealthOptions {
-  readonly transport: { health(): Promise<readonly RelayHealth[]> }
+  readonly transport: {
+    readonly relays: readonly {
+      readonly name: string
+      /** Why it takes no mail just now, as a fixed word. */
+      check(): Promise<{ readonly trouble: string | undefined }>
+    }[]
+    breakers(): readonly { readonly relay: string; readonly breaker: string }[]
+  }
   readonly outbox: Pick<Outbox, 'trouble'>
 }
 
@@ -20,17 +21,25 @@ export async function healthRoutes(
   app: FastifyInstance,
   { transport, outbox }: HealthOptions,
 ): Promise<void> {
+  const relays = transport.relays.map(({ name, check }) => ({ name, latest: latest(check) }))
+
+  async function wordOf(relay: (typeof relays)[number]): Promise<readonly [name: string, word: string]> {
+    const checked = await relay.latest()
+    return [relay.name, checked ? (checked.trouble ?? 'ok') : 'checking']
+  }
+
   app.get('/health/live', () => ({ error: 0, msg: 'Ok', code: 'live' }))
 
   app.get('/health/ready', async (_request, reply) => {
-    const [relays, store] = [await transport.health(), outbox.trouble()]
+    const words = await Promise.all(relays.map(wordOf))
+    const store = outbox.trouble()
     const parts = {
-      relays: Object.fromEntries(relays.map(({ relay, trouble }) => [relay, trouble ?? 'ok'])),
-      breakers: Object.fromEntries(relays.map(({ relay, breaker }) => [relay, breaker])),
+      relays: Object.fromEntries(words),
+      breakers: Object.fromEntries(transport.breakers().map(({ relay, breaker }) => [relay, breaker])),
       store: store ?? 'ok',
     }
     // one relay that takes mail is enough
-    const open = relays.some(({ trouble }) => trouble === undefined)
+    const open = words.some(([, word]) => word === 'ok')
     if (open && store === undefined) return { error: 0, msg: 'Ok', code: 'ready', ...parts }
     const { status, answer } = failureAnswer(
       new MailerError(store ? 'store_unavailable' : 'relay_unavailable'),

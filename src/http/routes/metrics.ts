@@ -21,13 +21,16 @@ export async function metricsRoutes(
   app: FastifyInstance,
   { metrics, adminToken }: MetricsRoutesOptions,
 ): Promise<void> {
+  // those who ask at once share one text
+  let writing: Promise<string> | undefined
+  const text = () => (writing ??= metrics.text().finally(() => (writing = undefined)))
   const gate = adminToken === undefined ? undefined : adminGate(adminToken)
   app.get('/metrics', async (request, reply) => {
     if (gate && !gate.isOpen(request)) {
       reply.header('www-authenticate', 'Bearer')
       throw new MailerError('token_signature', { reason: 'admin token' })
     }
-    return reply.type(metrics.contentType).send(await metrics.text())
+    return reply.type(metrics.contentType).send(await text())
   })
 }
 
