@@ -8,6 +8,7 @@ import type { FastifyInstance, FastifyRequest } from 'fastify'
 import { failureAnswer } from '../contract.ts'
 import { MailerError } from '../errors.ts'
 import { logFailure } from './failure.ts'
+import { boundHeads } from './heads.ts'
 import { intake } from './intake.ts'
 import type { Log } from '../log.ts'
 import { createServer, STATUS_CODES } from './node-http.ts'
@@ -57,11 +58,14 @@ export function socketKeeper({ log, meter }: SocketParts): Sockets {
         },
         (request, response) => {
           if (!requests.admit(request, response)) return
+          heads.arrived(request.socket)
+          response.once('close', () => heads.awaited(request.socket))
           // these have no use for a body, and what nobody reads would wait in the memory, piece by piece
           if (request.method === 'GET' || request.method === 'HEAD') request.resume()
           handler(request, response)
         },
       )
+      const heads = boundHeads(server, { maxHeadBytes: maxHeaderBytes })
       server.setTimeout(60_000)
       server.maxHeadersCount = maxHeaders
       server.maxConnections = maxConnections
