@@ -6,6 +6,7 @@
 FROM node:24-bookworm-slim AS dependencies
 WORKDIR /app
 COPY package.json package-lock.json ./
+COPY client/package.json client/
 # No package of ours needs its install script, and those of strangers stay out.
 RUN npm ci --omit=dev --ignore-scripts --no-audit --no-fund
 

@@ -26,8 +26,7 @@ export const mayImport: Record<string, readonly string[]> = {
   doctor: ['doctor/dns', 'doctor/relay', 'config', 'mails', 'mime', 'outbox', 'outbox/store', 'transport'],
   'doctor/dns': ['doctor'],
   'doctor/relay': ['doctor'],
-  client: [],
-  commands: ['client', 'config', 'doctor', 'mails', 'mime', 'outbox', 'outbox/store'],
+  commands: ['config', 'doctor', 'mails', 'mime', 'outbox', 'outbox/store'],
 }
 
 const parts = ['mails', 'mails/compile', 'transport', 'outbox', 'outbox/store', 'mime', 'config']
@@ -35,10 +34,6 @@ const leaf = 'src'
 
 /** Where the line belongs instead. The first row that fits an import gives the sentence; no list fits everything. */
 const sentences: { from?: readonly string[]; to?: readonly string[]; says: string }[] = [
-  {
-    from: ['client'],
-    says: 'client/ is what other programs install: of ours it imports contract.ts and errors.ts only. What the service needs as well belongs into contract.ts.',
-  },
   {
     to: [leaf],
     says: 'An entry (server.ts, cli.ts, shutdown.ts) composes the program and is imported by no folder. The line belongs into a leaf at the root of src, or into the part that does the work.',
@@ -94,10 +89,6 @@ const sentences: { from?: readonly string[]; to?: readonly string[]; says: strin
     says: 'dev/ runs only on a machine of one’s own. Only server.ts starts it, and only http/routes/ shows it.',
   },
   {
-    to: ['client'],
-    says: 'Only commands/ calls a service through client/. What the service shares with it belongs into contract.ts.',
-  },
-  {
     to: ['commands'],
     says: 'Only cli.ts imports commands. What others need too belongs into the part that does the work.',
   },
@@ -129,9 +120,6 @@ function sentenceFor(from: string, to: string): string {
 }
 
 const listed = readdirSync(join(import.meta.dirname, 'src'), { recursive: true, withFileTypes: true })
-const rootFiles = listed
-  .filter((file) => file.isFile() && file.parentPath.endsWith('/src'))
-  .map((file) => file.name)
 for (const file of listed.filter((one) => one.isDirectory())) {
   const folder = relative(join(import.meta.dirname, 'src'), join(file.parentPath, file.name))
   if (mayImport[folder] === undefined)
@@ -159,14 +147,25 @@ const detour = {
   message: 'Write the shortest relative path, so that the rule of imports can read it.',
 }
 
+const callsTheService = {
+  regex: '^(\\.\\./)+client/src/',
+  message:
+    'Only commands/ calls a service through the client. What the service shares with it belongs into contract.ts.',
+}
+/** The client is a package of its own: nothing above its folder is there when an application installs it. */
+const leavesThePackage = {
+  regex: '^\\.\\./',
+  message:
+    'client/ is what other programs install: it imports nothing of the service. What both need is written in both, and a test holds them together.',
+}
+
 const folderRules = folders.map((from) => {
   const allowed = new Set([from, ...(mayImport[from] ?? [])])
-  const above =
-    from === 'client' ? rootFiles.filter((file) => file !== 'contract.ts' && file !== 'errors.ts') : entries
   return {
     files: [`src/${from}/*`],
     rules: restrict([
-      deny(from, '', filePattern(above)),
+      ...(from === 'commands' ? [] : [callsTheService]),
+      deny(from, '', filePattern(entries)),
       ...folders.filter((to) => !allowed.has(to)).map((to) => deny(from, to)),
       ...(from === 'adapters' || from === 'feedback' ? [deny(from, from)] : []),
     ]),
@@ -191,8 +190,13 @@ export default {
     {
       files: ['src/*'],
       excludeFiles: entries.map((name) => `src/${name}`),
-      rules: restrict([deny('', '', filePattern(entries)), ...folders.map((to) => deny('', to))]),
+      rules: restrict([
+        callsTheService,
+        deny('', '', filePattern(entries)),
+        ...folders.map((to) => deny('', to)),
+      ]),
     },
     ...folderRules,
+    { files: ['client/src/*'], rules: restrict([leavesThePackage]) },
   ],
 }

@@ -15,6 +15,6 @@ if (existsSync('.env')) process.loadEnvFile('.env')
 // `jwt-mailer … | head` closes the pipe early
 process.stdout.on('error', (error) => process.exit(error.code === 'EPIPE' ? 0 : 2))
 // a checkout runs from its sources; Node strips no types below node_modules, so the package holds them compiled
-const cli = existsSync(new URL('cli.ts', import.meta.url)) ? './cli.ts' : '../dist/cli.js'
+const cli = existsSync(new URL('cli.ts', import.meta.url)) ? './cli.ts' : '../dist/src/cli.js'
 const { runCommand } = await import(cli)
 process.exitCode = await runCommand(process.argv.slice(2))

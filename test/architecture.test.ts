@@ -12,14 +12,19 @@ const [, folders = ''] = architecture.split('\n## The folders\n')
 const rooms = folders.split('\n### ').slice(1)
 
 describe('docs/architecture.md', () => {
-  test('names every file of src once, in the table of its folder', () => {
+  test('names every file of src and of the client once, in the table of its folder', () => {
     const named = rooms.flatMap((room) =>
-      [...room.matchAll(/^\| \[([^\]]+)\]\(\.\.\/(src\/[^)]+)\) \| ./gm)].map(([, name, path = '']) => {
-        const [, folder = ''] = /^`([^`]+)\/`/.exec(room) ?? []
-        return name === basename(path) && dirname(path) === join('src', folder) ? path : `misplaced: ${path}`
-      }),
+      [...room.matchAll(/^\| \[([^\]]+)\]\(\.\.\/((?:client\/)?src\/[^)]+)\) \| ./gm)].map(
+        ([, name, path = '']) => {
+          const [, folder = ''] = /^`([^`]+)\/`/.exec(room) ?? []
+          return name === basename(path) &&
+            dirname(path) === (folder.startsWith('client/') ? folder : join('src', folder))
+            ? path
+            : `misplaced: ${path}`
+        },
+      ),
     )
-    const files = globSync('src/**/*.*', { cwd: root })
+    const files = globSync(['src/**/*.*', 'client/src/*.*'], { cwd: root })
     expect(named.toSorted()).toEqual(files.toSorted())
   })
 
@@ -27,12 +32,11 @@ describe('docs/architecture.md', () => {
     const said = rooms.flatMap((room) => {
       const [, folder] = /^`([^`]+)\/`/.exec(room) ?? []
       const [, imports = ''] = /^Imports: (.+)\.$/m.exec(room) ?? []
-      return folder === undefined || folder === 'client' ? [] : [[folder, imports] as const]
+      return folder === undefined || folder === 'client/src' ? [] : [[folder, imports] as const]
     })
-    const { client: _, ...rule } = mayImport
     expect(Object.fromEntries(said)).toEqual(
       Object.fromEntries(
-        Object.entries(rule).map(([folder, others]) => [
+        Object.entries(mayImport).map(([folder, others]) => [
           folder,
           ['leaves', ...others.map((other) => `\`${other}/\``)].join(', '),
         ]),

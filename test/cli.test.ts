@@ -1,13 +1,15 @@
 /** The program around its commands: its help, its errors, and what it loads. */
 import { spawnSync } from 'node:child_process'
 import { existsSync, readFileSync } from 'node:fs'
-import { join } from 'node:path'
+import { join, relative } from 'node:path'
+import { fileURLToPath } from 'node:url'
 import { describe, expect, test } from 'vitest'
 import { bin, run } from './commands/program.ts'
 import { temporaryFolder } from './support/preview.ts'
 import { secret } from './support/tokens.ts'
 import { titled } from './support/missing.ts'
 
+const project = join(import.meta.dirname, '..')
 const commands = ['serve', 'send', 'token', 'types', 'check', 'preview', 'doctor', 'outbox']
 
 /** Of the machine, when it has one. */
@@ -69,7 +71,9 @@ describe('what is loaded', () => {
     expect(run(words, { nodeFlags, env: { JWT_MAILER_SECRET: secret } })).toMatchObject({ status: 0 })
     const urls = (JSON.parse(readFileSync(list, 'utf8')) as string[]).filter((url) => url.startsWith('file:'))
     const packages = urls.flatMap((url) => url.split('/node_modules/')[1]?.split('/')[0] ?? [])
-    const files = urls.filter((url) => !url.includes('/node_modules/')).map((url) => url.split('/src/')[1]!)
+    const files = urls
+      .filter((url) => !url.includes('/node_modules/'))
+      .map((url) => relative(project, fileURLToPath(url)).replace(/^src\//, ''))
     return { files, packages: [...new Set(packages)] }
   }
 
@@ -97,7 +101,7 @@ describe('what is loaded', () => {
 
   test('by token: no mails, no service, no zod', () => {
     const { files, packages } = loadedBy('token', '--to', 'ada@example.com')
-    expect(files.toSorted()).toEqual([...described, 'client/mint.ts'].toSorted())
+    expect(files.toSorted()).toEqual([...described, 'client/src/mint.ts'].toSorted())
     expect(packages).toContain('jsonwebtoken')
     for (const unused of ['zod', 'marked', 'yaml', 'fastify', 'nodemailer', 'pino', 'pg'])
       expect(packages).not.toContain(unused)

@@ -174,7 +174,7 @@ describe('the image, laid out by hand', () => {
     const modules = await readdir(join(folder, 'app/node_modules'))
     expect(modules).toContain('fastify')
     for (const name of ['vitest', 'typescript', 'node', 'pino-pretty']) expect(modules).not.toContain(name)
-    const kept = new Set(['package.json', 'package-lock.json', 'node_modules', 'src', 'mails'])
+    const kept = new Set(['package.json', 'package-lock.json', 'node_modules', 'client', 'src', 'mails'])
     const left = await readdir(join(folder, 'app'))
     expect(left.filter((name) => !kept.has(name))).toEqual([])
   })
@@ -207,7 +207,9 @@ describe('the image, laid out by hand', () => {
   }
 })
 
-const lockFile = z.object({ packages: z.record(z.string(), z.object({ dev: z.boolean().optional() })) })
+const lockFile = z.object({
+  packages: z.record(z.string(), z.object({ dev: z.boolean().optional(), link: z.boolean().optional() })),
+})
 
 /** `COPY . .` under a .dockerignore that leaves out all but what it names. */
 async function copyContext(app: string): Promise<void> {
@@ -227,7 +229,10 @@ async function copyContext(app: string): Promise<void> {
 async function copyProductionModules(app: string): Promise<void> {
   const lock = lockFile.parse(JSON.parse(read('package-lock.json')))
   const names = Object.entries(lock.packages)
-    .filter(([path, { dev }]) => /^node_modules\/(?:@[^/]+\/)?[^/]+$/.test(path) && dev !== true)
+    // a workspace is a link to a folder of ours, which the image has
+    .filter(
+      ([path, { dev, link }]) => !link && /^node_modules\/(?:@[^/]+\/)?[^/]+$/.test(path) && dev !== true,
+    )
     .map(([path]) => path)
   for (const path of names) {
     // An optional package of another platform is in the lock file but not on the disk.

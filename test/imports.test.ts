@@ -50,9 +50,10 @@ const wrong: readonly (readonly [string, string, string])[] = [
   ['outbox/planted-3.ts', '../delivery/deliver.ts', 'Imports point down'],
   ['commands/planted.ts', '../http/app.ts', 'Imports point down'],
   ['doctor/planted.ts', '../http/app.ts', 'The doctor examines parts and configuration'],
-  ['client/planted.ts', '../token.ts', 'client/ is what other programs install'],
-  ['client/planted-2.ts', '../mails/render.ts', 'client/ is what other programs install'],
-  ['http/planted-2.ts', '../client/index.ts', 'Only commands/ calls a service through client/'],
+  ['../client/src/planted.ts', '../tsconfig.json', 'client/ is what other programs install'],
+  ['../client/src/planted-2.ts', '../package.json', 'client/ is what other programs install'],
+  ['http/planted-2.ts', '../../client/src/index.ts', 'Only commands/ calls a service through the client'],
+  ['planted-leaf-4.ts', '../client/src/mint.ts', 'Only commands/ calls a service through the client'],
   ['mails/planted-3.ts', '../dev/inbox-server.ts', 'dev/ runs only on a machine of one’s own'],
   ['http/routes/planted.ts', '../../commands/terminal.ts', 'Only cli.ts imports commands'],
   ['mails/planted-4.ts', '../doctor/finding.ts', 'The service does not need its doctor'],
@@ -77,7 +78,8 @@ const right: readonly (readonly [string, string])[] = [
   ['outbox/store/planted-right.ts', './engine.ts'],
   ['delivery/planted-right.ts', '../mails/render.ts'],
   ['http/routes/planted-right.ts', '../../adapters/other.ts'],
-  ['client/planted-right.ts', '../contract.ts'],
+  ['../client/src/planted-right.ts', './mint.ts'],
+  ['commands/planted-right-2.ts', '../../client/src/mint.ts'],
   ['doctor/relay/planted-right.ts', '../finding.ts'],
   ['commands/planted-right.ts', '../doctor/finding.ts'],
 ]
@@ -95,6 +97,7 @@ let found: { code: string; filename: string; help: string }[] = []
 
 beforeAll(() => {
   cpSync(join(root, 'src'), join(copy, 'src'), { recursive: true })
+  cpSync(join(root, 'client/src'), join(copy, 'client/src'), { recursive: true })
   cpSync(join(root, 'imports.config.ts'), join(copy, 'imports.config.ts'))
   symlinkSync(join(root, 'node_modules'), join(copy, 'node_modules'))
   for (const [index, [file, from]] of [...wrong, ...right].entries())
@@ -123,7 +126,7 @@ function lint(...words: string[]) {
   return spawnSync(process.execPath, all, { cwd: copy, encoding: 'utf8', maxBuffer: 2 ** 24 })
 }
 
-const foundIn = (file: string) => found.filter(({ filename }) => filename === `src/${file}`)
+const foundIn = (file: string) => found.filter(({ filename }) => filename === join('src', file))
 
 describe('an import that breaks the rule', () => {
   test.each(wrong)('%s of %s: %s', (file, _from, sentence) => {

@@ -1,6 +1,6 @@
 /** Owns the flags that describe a mail, for the commands that mint a token of it. */
 import { type Command, InvalidArgumentError, Option } from 'commander'
-import type { MintOptions } from '../client/mint.ts'
+import type { MintOptions } from '../../client/src/mint.ts'
 import { secretOfApp } from '../config/secret-names.ts'
 import { parseDurationMs } from '../rate.ts'
 import { CommandError } from './terminal.ts'

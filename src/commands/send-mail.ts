@@ -1,6 +1,12 @@
 /** Owns the sending of one mail through a running service: the call, the wait until it is sent, and what is printed. */
 import { setTimeout as pause } from 'node:timers/promises'
-import { type Accepted, type ClientFailure, createMailer, type Mailer, type Status } from '../client/index.ts'
+import {
+  type Accepted,
+  type ClientFailure,
+  createMailer,
+  type Mailer,
+  type Status,
+} from '../../client/src/index.ts'
 import { failures } from '../contract.ts'
 import { flagOf, mailFromFlags, type MailFlags } from './mail-options.ts'
 import { CommandError, type CommandIo, type ExitCode, type Terminal } from './terminal.ts'

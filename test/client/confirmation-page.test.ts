@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import { confirmationPage } from '../../src/client/index.ts'
+import { confirmationPage } from '../../client/src/index.ts'
 
 const texts = { title: 'Confirm your address', text: 'One click.', button: 'Confirm' }
 

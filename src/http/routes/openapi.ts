@@ -1,6 +1,6 @@
 /** Owns `/openapi.json`, and in development `/docs`: the same description as a page for people. */
 import type { FastifyInstance } from 'fastify'
-import packageJson from '../../../package.json' with { type: 'json' }
+import packageJson from 'jwt-mailer/package.json' with { type: 'json' }
 import { openApi } from '../api-description.ts'
 import { loadPage } from '../../html-page.ts'
 import { pageHeaders, sendPage, servedPage } from '../page.ts'
