@@ -82,6 +82,8 @@ export type RequestReason =
   | 'invalid algorithm'
   | 'jwt signature is required'
   | 'no bearer token'
+  | 'no signature'
+  | 'stale'
   | 'admin token'
   | 'host'
   | 'http'

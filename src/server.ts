@@ -1,8 +1,11 @@
 /** Owns the service's start: environment → parts → one composition → listening. */
 import type { KeyObject } from 'node:crypto'
 import type { FastifyInstance } from 'fastify'
+import type { AdapterSettings } from './adapter.ts'
 import { type AppParts, buildApp } from './http/app.ts'
+import { type AdaptersRoutesOptions, foreignKey } from './http/routes/adapters.ts'
 import { relayLog, retrier } from './delivery/retry.ts'
+import { checkLinkOrigins } from './config/adapters.ts'
 import { ConfigError, problemLine } from './config/config-error.ts'
 import type { RelayConfig } from './relay-config.ts'
 import { type Config, readConfig } from './config/config.ts'
@@ -51,7 +54,7 @@ export interface ServiceParts {
   readonly routes?: Pick<
     AppParts,
     'inbox' | 'docs' | 'preview' | 'metrics' | 'redirectHttp' | 'trustedProxies'
-  >
+  > & { readonly adapters?: readonly AdapterSettings[] | undefined }
 }
 
 export interface Service {
@@ -81,23 +84,36 @@ export async function composeService(parts: ServiceParts, timings: Timings = {})
     accept: meter.timing('store', (mail: NewMail) => parts.outbox.accept(mail)),
   }
   metrics?.watch({ outbox, transport })
+  const story = { draft: meter.timing('render', draftMail), catalogue, outbox, transport, log, now }
   const deliver = deliverer({
+    ...story,
     verify: meter.timing('verify', (app, token) => verifyToken(token, keysOf(app), now())),
-    draft: meter.timing('render', draftMail),
-    catalogue,
-    outbox,
-    transport,
-    log,
-    now,
     ...timings.deliver,
   })
+  const adapters = routes?.adapters && foreignDelivery(routes.adapters, story)
   const attempt = retrier({ catalogue, transport, log, now })
   const preview = routes?.preview && { sendToInbox: routes.inbox && transport.send, ...routes.preview }
   return {
-    app: await buildApp({ deliver, keysOf, outbox, transport, log, ...routes, preview }),
+    app: await buildApp({ deliver, keysOf, outbox, transport, log, ...routes, preview, adapters }),
     transport,
     startPump: () => startPump({ outbox, attempt, ready: transport.ready, log, clock: now, ...timings.pump }),
   }
+}
+
+/** The same story for requests of other systems: our own token, and an answer as soon as the mail is stored. */
+function foreignDelivery(
+  settings: readonly AdapterSettings[],
+  story: Omit<DeliverParts, 'verify'>,
+): AdaptersRoutesOptions | undefined {
+  if (settings.length === 0) return undefined
+  const { log, now = Date.now } = story
+  const key = foreignKey()
+  const deliver = deliverer({
+    ...story,
+    verify: (_app, token) => verifyToken(token, [key], now()),
+    inlineMs: 0,
+  })
+  return { settings, deliver, key, log, now }
 }
 
 /** Resolves when the service listens. From then on SIGTERM ends it, and the process with it. */
@@ -116,6 +132,12 @@ export async function start(config: Config, log: Log, timings: Timings = {}): Pr
   opening.catch(() => undefined)
   const readCatalogue = config.production ? loadCatalogue : liveCatalogue
   const catalogue = readCatalogue(catalogueOptions(config))
+  const apps = [...new Set(catalogue.mails.map(({ app }) => app))]
+  checkLinkOrigins(
+    config.adapters,
+    apps,
+    (app) => catalogue.mails.find((mail) => mail.app === app)?.linkRules.origins,
+  )
   const inbox = config.relays.length > 0 ? undefined : await openOwnInbox()
   const buildMime = await mimeBuilder()
   const relays = inbox ? [inboxRelay(inbox.port)] : config.relays
@@ -137,6 +159,7 @@ export async function start(config: Config, log: Log, timings: Timings = {}): Pr
       ),
       log,
       routes: {
+        adapters: config.adapters,
         docs: !config.production,
         preview: config.preview ? { catalogue, buildMime, adminToken } : undefined,
         metrics: metrics && { metrics, adminToken },

@@ -3,11 +3,13 @@
  * service reads its environment here and nowhere else. Beside it, `healthcheck.ts` reads where the service listens, and
  * a command reads the variables that stand for its options.
  */
+import type { AdapterSettings } from '../adapter.ts'
 import { checkAddress, isMailDomain } from '../address.ts'
 import type { Mailbox } from '../message.ts'
 import type { Rate } from '../rate.ts'
 import type { RelayConfig } from '../relay-config.ts'
 import { alteredValues } from './altered-values.ts'
+import { readAdapters } from './adapters.ts'
 import { ConfigError, type ConfigProblem, problemCollector } from './config-error.ts'
 import { type Environment, readEnvironment } from './environment.ts'
 import { readRelays } from './relays.ts'
@@ -31,6 +33,8 @@ export interface Config {
   readonly sender: Mailbox
   readonly appName: string
   readonly allowHttpLinks: boolean
+  /** The other systems that may ask for mails. */
+  readonly adapters: readonly AdapterSettings[]
   readonly mailsDir: string | undefined
   /** `/preview` is served; in production only behind `adminToken`. */
   readonly preview: boolean
@@ -61,7 +65,11 @@ function readVariables(env: NodeJS.ProcessEnv, altered: readonly ConfigProblem[]
   const sender = collect(() => readSender(values, production || relays?.relays.length !== 0))
   const adminToken = collect(() => readAdminToken(values, production))
   const secrets = collect(() => readSecrets(env, values, production))
-  if (!relays || !sender || !secrets || problems.length > 0) throw new ConfigError(...problems)
+  const allowHttpLinks = values.ALLOW_HTTP_LINKS ?? !production
+  const adapters = collect(() =>
+    readAdapters(env, { localeKey: values.SUPABASE_LOCALE_KEY, allowHttp: allowHttpLinks }),
+  )
+  if (!relays || !sender || !secrets || !adapters || problems.length > 0) throw new ConfigError(...problems)
   return Object.freeze({
     production,
     host: values.HOST,
@@ -76,7 +84,8 @@ function readVariables(env: NodeJS.ProcessEnv, altered: readonly ConfigProblem[]
     limits: { recipient: values.LIMIT_PER_RECIPIENT, app: values.LIMIT_PER_APP },
     sender,
     appName: values.APP_NAME ?? (sender.name || sender.address.slice(sender.address.indexOf('@') + 1)),
-    allowHttpLinks: values.ALLOW_HTTP_LINKS ?? !production,
+    allowHttpLinks,
+    adapters,
     mailsDir: values.MAILS_DIR,
     preview: values.PREVIEW ?? !production,
     adminToken,

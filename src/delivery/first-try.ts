@@ -54,7 +54,7 @@ export function firstTry({
 
   function settleLate(lease: Lease, receipt: Receipt, started: number): Promise<MailStatus> {
     const { id, app, kind } = lease
-    log.info({ id, app, kind, ...receiptFacts(receipt), ms: now() - started }, 'mail took long')
+    log.info({ id, app, kind, ...receiptFacts(receipt), ms: now() - started }, 'mail tried after its answer')
     return outbox.settle(lease, settlementOf(receipt))
   }
 

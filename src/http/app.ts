@@ -13,6 +13,7 @@ import { answerFailure, logFailure } from './failure.ts'
 import type { Log } from '../log.ts'
 import { METHODS } from './node-http.ts'
 import type { Outbox } from '../outbox/api.ts'
+import { adaptersRoutes, type AdaptersRoutesOptions } from './routes/adapters.ts'
 import { deliveriesRoutes } from './routes/deliveries.ts'
 import { emailserviceRoutes } from './routes/emailservice.ts'
 import { type HealthOptions, healthRoutes } from './routes/health.ts'
@@ -28,6 +29,8 @@ export interface AppParts {
   readonly outbox: Outbox
   readonly keysOf: (app?: string) => readonly KeyObject[]
   readonly log: Log
+  /** `/adapters/…`, for the systems that are configured. */
+  readonly adapters?: AdaptersRoutesOptions | undefined
   /** For development. */
   readonly inbox?: InboxRoutesOptions | undefined
   /** `/docs`, for development. */
@@ -94,6 +97,7 @@ export async function buildApp(parts: AppParts): Promise<FastifyInstance> {
     await served.register(healthRoutes, parts)
     await served.register(deliveriesRoutes, parts)
     await served.register(openApiRoutes, { withPage: parts.docs ?? false })
+    if (parts.adapters) await served.register(adaptersRoutes, parts.adapters)
     if (parts.inbox) await served.register(inboxRoutes, parts.inbox)
     if (parts.preview) await served.register(previewRoutes, parts.preview)
     if (parts.metrics) await served.register(metricsRoutes, parts.metrics)
