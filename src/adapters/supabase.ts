@@ -43,7 +43,7 @@ const linkKinds = new Map([
   ['invite', 'invite'],
   ['magiclink', 'magic-link'],
 ])
-const changeTypes = ['email_change', 'email_change_current', 'email_change_new']
+const changeTypes = new Set(['email_change', 'email_change_current', 'email_change_new'])
 
 type Notice = (hook: Hook) => Pick<ForeignMail, 'kind'> & { claims?: Record<string, unknown> }
 /** Mails after the fact: they carry nothing that opens anything. */
@@ -78,7 +78,7 @@ export function supabaseAdapter({ secrets, urls, localeKey }: AdapterSettings): 
     const locale = localeOf(user_metadata?.[localeKey])
     const linkKind = linkKinds.get(type)
     if (linkKind !== undefined) return [linkMail(hook, linkKind, { to: email, code: token, locale })]
-    if (changeTypes.includes(type)) return changeMails(hook, locale)
+    if (changeTypes.has(type)) return changeMails(hook, locale)
     if (type === 'reauthentication') {
       const claims = { user_email: email, user_aut_key: token, locale }
       return [{ kind: 'mfa-code', claims, identity: [type, email, token] }]
@@ -115,12 +115,12 @@ export function supabaseAdapter({ secrets, urls, localeKey }: AdapterSettings): 
     hash = hook.email_data.token_hash,
   ): ForeignMail {
     const { email_action_type, redirect_to } = hook.email_data
-    const type = changeTypes.includes(email_action_type) ? 'email_change' : email_action_type
-    const query = new URLSearchParams({ type, redirect_to: redirect_to ?? '' })
-    const link = { email_link_url: `${base}/auth/v1/verify?${query}&token=`, email_link_token: hash }
+    const type = changeTypes.has(email_action_type) ? 'email_change' : email_action_type
+    const query = new URLSearchParams({ token: hash ?? '', type, redirect_to: redirect_to ?? '' })
+    const link = hash ? `${base}/auth/v1/verify?${query.toString()}` : undefined
     const approval = kind === 'change-approval' ? { new_email: hook.user.new_email } : {}
     // the built-in mails show the link; a mail of one's own may declare `code` and show it
-    const claims = { ...link, ...approval, user_email: to, code, locale }
+    const claims = { ...approval, user_email: to, email_link: link, code, locale }
     return { kind, claims, identity: [type, to, hash] }
   }
 
