@@ -160,11 +160,14 @@ const options = { url: 'https://mailer.example.com', secret: 's' }
 const mailer = createMailer<Mails['default']>(options)
 const link = { url: 'https://a.example/', token: 't' }
 void mailer.send('confirmation', { to: 'a@example.com', link, accessKey: 'k', locale: 'it' })
+void mailer.send('confirmation', { to: 'a@example.com', link })
 void mailer.send('resetkey', { to: 'a@example.com', accessKey: '493027' })
+void mailer.send('password-changed', { to: 'a@example.com' })
+void mailer.send('password-changed', { to: 'a@example.com', link })
 void mailer.send('invite', { to: 'a@example.com', link, data: { inviter_name: 'Bob' } })
 `
   const bad = [
-    "void mailer.send('confirmation', { to: 'a@example.com', link })",
+    "void mailer.send('confirmation', { to: 'a@example.com', accessKey: 'k' })",
     "void mailer.send('resetkey', { to: 'a@example.com', link, accessKey: '493027' })",
     "void mailer.send('confirmed', { to: 'a@example.com' })",
     "void mailer.send('invite', { to: 'a@example.com', link, data: { inviter: 'Bob' } })",

@@ -199,7 +199,7 @@ describe('every answer is our JSON', () => {
     ],
     [
       'a missing key',
-      `/emailservice/${signToken(sampleClaims({ user_aut_key: undefined }))}`,
+      `/emailservice/resetkey/${signToken(sampleClaims({ user_aut_key: undefined }))}`,
       422,
       'claims_invalid',
       1,

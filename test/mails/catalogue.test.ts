@@ -306,7 +306,28 @@ test.each([
 
 test('every built-in kind is there in every built-in language', () => {
   const { mails } = builtIn()
-  const kinds = ['change', 'confirmation', 'invite', 'magic-link', 'reset', 'resetkey', 'signup']
+  const kinds = [
+    'account-created',
+    'account-exists',
+    'address-changed',
+    'change',
+    'confirmation',
+    'delete-account',
+    'factor-changed',
+    'invite',
+    'login-code',
+    'magic-link',
+    'mfa-code',
+    'new-sign-in',
+    'no-account',
+    'password-changed',
+    'reset-code',
+    'reset',
+    'resetkey',
+    'signup',
+    'verify-code',
+    'welcome',
+  ]
   for (const locale of ['de', 'en', 'es', 'fr', 'it'])
     expect(mails.filter((mail) => mail.locale === locale).map(({ kind }) => kind)).toEqual(kinds)
   expect(mails).toHaveLength(readdirSync(path.join(builtInDir, 'default')).length - 1)

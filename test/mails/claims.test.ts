@@ -133,7 +133,13 @@ test('a contract lists what a caller has to send', () => {
     'user_email',
     'email_link_url',
     'email_link_token',
-    'user_aut_key_or_otp',
+    'user_aut_key_or_otp?',
+    'user_name?',
+  ])
+  expect(names('password-changed')).toEqual([
+    'user_email',
+    'email_link_url?',
+    'email_link_token?',
     'user_name?',
   ])
   expect(names('resetkey')).toEqual(['user_email', 'user_aut_key_or_otp', 'user_name?'])

@@ -1,17 +1,33 @@
 import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import path from 'node:path'
 import { expect, test } from 'vitest'
-import { type ReadMessage, render, shippedMails } from './catalogues.ts'
+import type { Claims } from '../../src/contract.ts'
+import type { MailTemplate } from '../../src/mails/catalogue.ts'
+import { sampleClaims } from '../../src/mails/sample.ts'
+import { type ReadMessage, render, shippedMails, today } from './catalogues.ts'
 
 const folder = path.resolve(import.meta.dirname, '../golden')
 const updating = process.env.UPDATE_GOLDEN === '1'
 const mails = shippedMails()
 
 /** What a reader sees before opening it stands above the text. */
-function goldenFiles(message: ReadMessage): Record<string, string> {
-  const { from, to, subject, text, html } = message
-  const head = `From: ${from.name} <${from.address}>\nTo: ${to.name} <${to.address}>\nSubject: ${subject}\n`
-  return { txt: `${head}\n${text}`, html }
+function textFile({ from, to, subject, text }: ReadMessage): string {
+  return `From: ${from.name} <${from.address}>\nTo: ${to.name} <${to.address}>\nSubject: ${subject}\n\n${text}`
+}
+
+/** The sample claims that the mail cannot do without; the link's own token says no expiry. */
+function leastClaims(mail: MailTemplate): Claims {
+  const claims: Claims = { ...sampleClaims(mail, today), email_link_token: 'opaque' }
+  for (const { name, required } of mail.contract) if (!required) delete claims[name]
+  return claims
+}
+
+/** The mail with all of its samples, and for a built-in mail also the text of its shortest form. */
+function goldenFiles(name: string, mail: MailTemplate): Record<string, string> {
+  const full = render(mail)
+  const files = { [`${name}.txt`]: textFile(full), [`${name}.html`]: full.html }
+  if (!name.startsWith('built-in/')) return files
+  return { ...files, [`${name}.least.txt`]: textFile(render(mail, leastClaims(mail))) }
 }
 
 if (updating) rmSync(folder, { recursive: true, force: true })
@@ -19,13 +35,13 @@ if (updating) rmSync(folder, { recursive: true, force: true })
 test.each(mails)(
   '$name reads and looks as it was last approved (UPDATE_GOLDEN=1 approves)',
   ({ name, mail }) => {
-    for (const [extension, content] of Object.entries(goldenFiles(render(mail)))) {
-      const file = path.join(folder, `${name}.${extension}`)
+    for (const [file, content] of Object.entries(goldenFiles(name, mail))) {
+      const golden = path.join(folder, file)
       if (updating) {
-        mkdirSync(path.dirname(file), { recursive: true })
-        writeFileSync(file, content)
+        mkdirSync(path.dirname(golden), { recursive: true })
+        writeFileSync(golden, content)
       }
-      expect(content).toBe(readFileSync(file, 'utf8'))
+      expect(content).toBe(readFileSync(golden, 'utf8'))
     }
   },
 )
@@ -34,6 +50,6 @@ test('no golden file is left of a mail that is gone', () => {
   const files = readdirSync(folder, { recursive: true, encoding: 'utf8' }).filter(
     (file) => path.extname(file) !== '',
   )
-  const wanted = mails.flatMap(({ name }) => [`${name}.html`, `${name}.txt`])
+  const wanted = mails.flatMap(({ name, mail }) => Object.keys(goldenFiles(name, mail)))
   expect(files.toSorted()).toEqual(wanted.toSorted())
 })

@@ -60,7 +60,6 @@ test('the mail says until when its link works, when the link token says so', () 
 })
 
 test.each([
-  [{ user_aut_key: undefined }, 'user_aut_key_or_otp'],
   [{ user_aut_key: 'go to https://evil.example' }, 'user_aut_key'],
   [{ user_aut_key: 'www.evil.example' }, 'user_aut_key'],
   [{ user_aut_key: 'k'.repeat(257) }, 'user_aut_key'],
@@ -74,6 +73,12 @@ test.each([
 ])('%j is refused, naming %s', (wrong, claim) => {
   expect(() => render(undefined, Object.assign({ ...article }, wrong))).toThrow(
     expect.objectContaining({ code: 'claims_invalid', claim }),
+  )
+})
+
+test('a mail that is nothing without its key is refused, naming it', () => {
+  expect(() => render('login-code', { user_email: 'ada@example.org' })).toThrow(
+    expect.objectContaining({ code: 'claims_invalid', claim: 'user_aut_key_or_otp', reason: 'missing' }),
   )
 })
 

@@ -118,7 +118,7 @@ function compileParts(
     subject: templateOf(linePlain(subject)),
     toName: templateOf(linePlain(toName)),
     html: templateOf(html),
-    text: compileText(blocks),
+    text: compileText(blocks, setting.locale),
     direction: setting.direction,
   }
   for (const name of ['expires_at', 'link', 'access_key'])

@@ -21,7 +21,7 @@ import { marks, markTags, tagAt, treeWriter, type Writer } from './placeholders.
 /** A line without Markdown in it, such as a subject. */
 export function readLine(reader: MarkdownReader, text: string, line: number): Inline[] {
   const out = treeWriter<Inline>((branch) => branch)
-  writeWords(reader, markLine(reader, text.replace(/\s+/g, ' '), line), out, false)
+  writeWords(reader, markLine(reader, text.replace(/[ \t\n]+/g, ' '), line), out, false)
   return closeBranches(reader, out)
 }
 

@@ -32,10 +32,16 @@ interface Place {
   readonly first: string
   readonly rest: string
   readonly gap: boolean
+  /** Follows a label. */
+  readonly colon: string
 }
-const margin: Place = { first: '', rest: '', gap: true }
 
-export function compileText(blocks: readonly Block[], place: Place = margin): TextBlock[] {
+export function compileText(blocks: readonly Block[], locale: string): TextBlock[] {
+  const colon = locale.split('-')[0] === 'fr' ? '\u00a0:' : ':'
+  return column(blocks, { first: '', rest: '', gap: true, colon })
+}
+
+function column(blocks: readonly Block[], place: Place): TextBlock[] {
   return blocks.flatMap((block, index) => {
     const here = index === 0 ? place : { ...place, first: place.rest }
     return blockText(block, here)
@@ -52,30 +58,31 @@ function blockText(block: Block, place: Place): TextBlock[] {
         ...linksIn(block.inner).map((href) => address(href, place)),
       ]
     case 'button':
-      return [paragraph([...wordsOf(block.inner), ':'], place), address(block.href, place)]
+      return [paragraph([...wordsOf(block.inner), place.colon], place), address(block.href, place)]
     case 'code':
       return [paragraph(wordsOf(block.inner), { ...place, first: `${place.first}    ` }, { wrap: false })]
     case 'quote':
-      return compileText(block.blocks, { first: `${place.first}> `, rest: `${place.rest}> `, gap: place.gap })
+      return column(block.blocks, { ...place, first: `${place.first}> `, rest: `${place.rest}> ` })
     case 'list':
       return block.items.flatMap((item, index) => {
         const bullet = block.ordered ? `${block.start + index}. ` : '- '
         const start = index === 0 ? place.first : place.rest
         const rest = place.rest + ' '.repeat(bullet.length)
-        return compileText(item, { first: start + bullet, rest, gap: place.gap && index === 0 })
+        return column(item, { ...place, first: start + bullet, rest, gap: place.gap && index === 0 })
       })
     case 'facts':
       return [{ group: block.rows.flatMap((row, index) => factText(row, index, place)), gap: place.gap }]
     case 'choice':
-      return [{ test: block.test, yes: compileText(block.yes, place), no: compileText(block.no, place) }]
+      return [{ test: block.test, yes: column(block.yes, place), no: column(block.no, place) }]
     default:
       return [{ lines: '---\n', gap: true }]
   }
 }
 
 function factText({ name, value, test }: Fact, index: number, place: Place): TextBlock[] {
-  const here = { first: index === 0 ? place.first : place.rest, rest: `${place.rest}  `, gap: false }
-  const row = paragraph([...wordsOf(name), ': ', ...wordsOf(value)], here)
+  const first = index === 0 ? place.first : place.rest
+  const here = { ...place, first, rest: `${place.rest}  `, gap: false }
+  const row = paragraph([...wordsOf(name), `${place.colon} `, ...wordsOf(value)], here)
   return test === undefined ? [row] : [{ test, yes: [row], no: [] }]
 }
 
@@ -85,12 +92,13 @@ function paragraph(
   options: { wrap?: boolean; underline?: string } = {},
 ) {
   const { wrap = true, underline = '' } = options
-  return settleBlock({ ...place, content: templateOf(content), wrap, underline })
+  const { first, rest, gap } = place
+  return settleBlock({ first, rest, gap, content: templateOf(content), wrap, underline })
 }
 
 /** A link on a line of its own, whole. */
 function address(href: Href, place: Place): TextBlock {
-  const here = { first: place.rest, rest: '', gap: false }
+  const here = { ...place, first: place.rest, rest: '', gap: false }
   return paragraph([href], here, { wrap: false })
 }
 

@@ -150,7 +150,6 @@ describe('one mail', () => {
       ],
       [{ user_email: null }, 'user_email', 'It is required: a token without it is refused.'],
       [{ user_email: 7 }, 'user_email', 'It must be a text.'],
-      [{ user_aut_key_or_otp: '' }, 'user_aut_key_or_otp', 'It is required: a token without it is refused.'],
       [{ user_name: 'x'.repeat(4_001) }, 'user_name', 'At most 4,000 characters.'],
       [{ user_name: 'bell \u0007' }, 'user_name', 'It holds a control character.'],
       [{ email_link_url: 'javascript:alert(1)//' }, 'email_link_url', 'allows'],
