@@ -3,7 +3,10 @@ import type { Claims } from '../contract.ts'
 import type { MailTemplate } from './catalogue.ts'
 import type { ClaimRule } from './claims.ts'
 
-/** Claims that fill the mail from the samples of its contract; the link expires a day after `now` (epoch ms). */
+const dayS = 86_400
+const quarterS = 900
+
+/** Claims that fill the mail from the samples of its contract. A link works a day from `now` (epoch ms), a code alone a quarter of an hour. */
 export function sampleClaims(mail: MailTemplate, now: number): Claims {
   const origin = mail.linkRules.origins?.[0] ?? 'https://app.example.com'
   const claims: Claims = { user_email: 'ada@example.com' }
@@ -12,14 +15,19 @@ export function sampleClaims(mail: MailTemplate, now: number): Claims {
     else if (rule.name === 'email_link_token') claims.email_link_token = sampleLinkToken(now)
     else claims[rule.name] = rule.sample ?? placeholderOf(rule)
   }
+  if (!mail.showsLink && showsExpiry(mail)) claims.email_link_exp = Math.floor(now / 1000) + quarterS
   return claims
+}
+
+function showsExpiry({ program }: MailTemplate): boolean {
+  return program.expressions.some(({ source }) => program.sources[source]!.kind === 'expiry')
 }
 
 /** It looks like a caller's token, and no key has signed it. */
 function sampleLinkToken(now: number): string {
   const issued = Math.floor(now / 1000)
   const header = base64url({ alg: 'HS256', typ: 'JWT' })
-  const payload = base64url({ user_id: 42, iat: issued, exp: issued + 86_400 })
+  const payload = base64url({ user_id: 42, iat: issued, exp: issued + dayS })
   return `${header}.${payload}.${'sample-signature'.repeat(3).slice(0, 43)}`
 }
 
