@@ -1,7 +1,7 @@
 #!/usr/bin/env node
 /** Owns the command on any Node: refuses one that is too old, reads `.env`, then runs the command. Plain JavaScript, because an old Node cannot read TypeScript. */
 import { existsSync } from 'node:fs'
-import module from 'node:module'
+import { enableOwnCompileCache, loadOwnEnvFile } from './own-files.js'
 
 const [major] = process.versions.node.split('.').map(Number)
 if (major < 24) {
@@ -10,8 +10,12 @@ if (major < 24) {
   )
   process.exit(2)
 }
-module.enableCompileCache()
-if (existsSync('.env')) process.loadEnvFile('.env')
+enableOwnCompileCache()
+const distrust = loadOwnEnvFile()
+if (distrust !== undefined) {
+  console.error(distrust)
+  process.exit(2)
+}
 // `jwt-mailer … | head` closes the pipe early
 process.stdout.on('error', (error) => process.exit(error.code === 'EPIPE' ? 0 : 2))
 // a checkout runs from its sources; Node strips no types below node_modules, so the package holds them compiled

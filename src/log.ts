@@ -56,8 +56,20 @@ function bufferedOutput(): DestinationStream {
 
 /** pino-pretty is a development dependency; where it is missing, JSON is readable enough. */
 async function prettyStream(): Promise<DestinationStream | undefined> {
-  const module = await import('pino-pretty').catch(() => undefined)
-  return module?.default({ colorize: true, ignore: 'pid,hostname', translateTime: 'SYS:HH:MM:ss' })
+  if (!isBesidePino('pino-pretty')) return undefined
+  const module = await import('pino-pretty')
+  return module.default({ colorize: true, ignore: 'pid,hostname', translateTime: 'SYS:HH:MM:ss' })
+}
+
+/** A package that is missing would be looked for in every folder above ours, also in one that everybody may write. */
+function isBesidePino(name: string): boolean {
+  const folderOf = (wanted: string) =>
+    import.meta.resolve(wanted).split('/node_modules/').slice(0, -1).join('/')
+  try {
+    return folderOf(name) === folderOf('pino')
+  } catch {
+    return false
+  }
 }
 
 /** An error as it may stand in a log: its message may quote anything, its frames only our own files. */

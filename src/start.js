@@ -1,6 +1,5 @@
 /** Owns the start on any Node: refuses one that is too old, reads `.env`, then starts the service. Plain JavaScript, because an old Node cannot read TypeScript. */
-import { existsSync } from 'node:fs'
-import module from 'node:module'
+import { enableOwnCompileCache, loadOwnEnvFile } from './own-files.js'
 
 const [major] = process.versions.node.split('.').map(Number)
 if (major < 24) {
@@ -9,8 +8,11 @@ if (major < 24) {
   )
   process.exit(1)
 }
-// halves the time of the second and later starts; when the cache cannot be written, nothing happens
-module.enableCompileCache()
-if (existsSync('.env')) process.loadEnvFile('.env')
+enableOwnCompileCache()
+const distrust = loadOwnEnvFile()
+if (distrust !== undefined) {
+  console.error(`Cannot start: ${distrust}`)
+  process.exit(1)
+}
 const { main } = await import('./server.ts')
 await main()

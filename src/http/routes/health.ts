@@ -10,9 +10,9 @@ export interface HealthOptions {
     readonly relays: readonly {
       readonly name: string
       /** Why it takes no mail just now, as a fixed word. */
-      check(): Promise<{ readonly trouble: string | undefined }>
+      readonly check: () => Promise<{ readonly trouble: string | undefined }>
     }[]
-    breakers(): readonly { readonly relay: string; readonly breaker: string }[]
+    readonly breakers: () => readonly { readonly relay: string; readonly breaker: string }[]
   }
   readonly outbox: Pick<Outbox, 'trouble'>
 }

@@ -1,5 +1,6 @@
 /** Owns the engine for SQLite: starts the thread that has the file open, sends it one message a batch, replaces it when it dies. */
-import { extname } from 'node:path'
+import { getCompileCacheDir } from 'node:module'
+import { dirname, extname } from 'node:path'
 import { Worker } from 'node:worker_threads'
 import { MailerError } from '../../errors.ts'
 import { within } from '../../timers.ts'
@@ -9,8 +10,14 @@ import type { Reply, Request } from './sqlite-thread.ts'
 
 /** Has the extension of this file: `.ts`, or `.js` once compiled. */
 const threadFile = new URL(`./sqlite-thread${extname(import.meta.url)}`, import.meta.url)
-/** A thread does not inherit the compile cache of its process. Without the cache it loads Node's TypeScript compiler: 20 MB. */
-const threadStart = `require('node:module').enableCompileCache(); import(${JSON.stringify(threadFile)})`
+/**
+ * A thread does not inherit the compile cache of its process, whose folder is the one above the folder that Node names.
+ * Without the cache it loads Node's TypeScript compiler: 20 MB.
+ */
+const cacheFolder = dirname(getCompileCacheDir() ?? '')
+const enableCache =
+  cacheFolder === '.' ? '' : `require('node:module').enableCompileCache(${JSON.stringify(cacheFolder)}); `
+const threadStart = `${enableCache}import(${JSON.stringify(threadFile)})`
 
 /** Longer than the thread waits for a lock. Two of them, one that runs and one that waits, and a relay fit into 25 s. */
 const answerTimeoutMs = 7000
