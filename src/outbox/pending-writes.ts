@@ -11,6 +11,8 @@ import type { SqlRow } from './store/statement.ts'
 
 const maxWaiting = 10_000
 const retryPauseMs = 50
+/** The longest pause after the store has refused the write itself. */
+const refusedPauseMs = 2000
 
 export interface PendingWritesParts {
   readonly rowsOf: (operation: Operation) => Promise<readonly SqlRow[]>
@@ -43,8 +45,9 @@ export function pendingWrites({ rowsOf, store, log }: PendingWritesParts): Pendi
   }
 
   async function retry(operation: Operation, onDelayed: () => void, firstFailure: unknown) {
-    for (let failure = firstFailure; ; ) {
-      const reason = reasonToGiveUp(failure)
+    let failure = firstFailure
+    for (let tried = 1; ; tried += 1) {
+      const reason = reasonToGiveUp(operation, failure)
       if (reason !== undefined) {
         log.error(
           { op: operation.op, reason },
@@ -52,10 +55,15 @@ export function pendingWrites({ rowsOf, store, log }: PendingWritesParts): Pendi
         )
         return undefined
       }
+      const refused = !isUnavailable(failure)
+      if (refused && tried === 1) {
+        const id = 'id' in operation ? operation.id : undefined
+        log.error({ op: operation.op, id, reason: 'internal' }, 'the store refuses that a mail was sent')
+      }
       onDelayed()
       waiting += 1
       await store.restored()
-      await pause(retryPauseMs)
+      await pause(refused ? Math.min(retryPauseMs * 2 ** tried, refusedPauseMs) : retryPauseMs)
       waiting -= 1
       try {
         return await rowsOf(operation)
@@ -65,9 +73,10 @@ export function pendingWrites({ rowsOf, store, log }: PendingWritesParts): Pendi
     }
   }
 
-  /** `undefined` when another try makes sense. */
-  function reasonToGiveUp(failure: unknown): StoreReason | undefined {
-    if (!isUnavailable(failure)) return 'internal'
+  /** `undefined` when another try makes sense. That a mail was sent must be written: whoever does not know sends it again. */
+  function reasonToGiveUp(operation: Operation, failure: unknown): StoreReason | undefined {
+    const mustStand = operation.op === 'settle' && operation.state === 'sent'
+    if (!isUnavailable(failure) && !mustStand) return 'internal'
     if (store.trouble() === 'closed') return 'closed'
     return waiting >= maxWaiting ? 'too_many' : undefined
   }

@@ -3,11 +3,14 @@ import { type Detail, MailerError } from '../errors.ts'
 import type { Log } from '../log.ts'
 import { pause, within } from '../timers.ts'
 import type { Engine } from './store/engine.ts'
-import type { Operation, OperationResult } from './store/operation.ts'
+import { type Operation, type OperationResult, readsOnly } from './store/operation.ts'
+import { SetupError } from './store/setup.ts'
 
 const firstTryMs = 3000
 const retryMinMs = 100
-const retryMaxMs = 1000
+const retryMaxMs = 500
+/** For so long a write that succeeded shows that the next one will. */
+const provenMs = 5000
 
 /** Why the outbox cannot be opened by this program at all: a sentence for the operator. */
 export class OutboxError extends Error {
@@ -16,7 +19,10 @@ export class OutboxError extends Error {
 
 export interface ReconnectingStore {
   readonly run: (operations: readonly Operation[]) => Promise<OperationResult[]>
-  /** Why the store cannot be used just now; `undefined` when all is well. */
+  /**
+   * Why the store cannot be used just now; `undefined` when all is well. Answers at once from what is known. When no
+   * mail has shown it in the last 5 s, the question has a probe write in the background, for the next who asks.
+   */
   readonly trouble: () => Detail | undefined
   /** Resolves after the first try to open the store, whether it succeeded or not, or after `ms`. */
   readonly ready: (ms: number) => Promise<void>
@@ -35,19 +41,36 @@ export async function reconnectingStore(
 ): Promise<ReconnectingStore> {
   let trouble: Detail | undefined = 'starting'
   let restoring: Promise<void> | undefined
+  let probing: Promise<void> | undefined
+  /** How often the store has been opened. */
+  let opened = 0
+  /** When a write last succeeded. */
+  let provenAt = 0
+  /** Has the log a line on what keeps the store from being opened? */
+  let told = true
   const closing = new AbortController()
 
   async function tryOpen(): Promise<void> {
     try {
       await engine.open()
       if (trouble !== 'starting') log.info({ store: engine.name }, 'the store is back')
+      opened += 1
+      provenAt = performance.now()
       trouble = undefined
     } catch (error) {
       const reason = reasonOf(error)
-      if (reason !== trouble) log.error({ store: engine.name, reason }, 'the store cannot be reached')
+      if (reason !== trouble || !told) tell(error, reason)
       trouble = reason
       if (reason === 'schema_newer') throw error
     }
+  }
+
+  function tell(error: unknown, reason: Detail): void {
+    told = true
+    const cause = error instanceof Error ? error.cause : undefined
+    if (cause instanceof SetupError)
+      log.error({ store: engine.name, reason, todo: cause.message }, 'the store cannot be set up')
+    else log.error({ store: engine.name, reason }, 'the store cannot be reached')
   }
 
   async function restore(): Promise<void> {
@@ -61,17 +84,41 @@ export async function reconnectingStore(
 
   async function run(operations: readonly Operation[]): Promise<OperationResult[]> {
     if (trouble !== undefined) throw new MailerError('store_unavailable', { reason: 'down' })
+    const began = opened
     try {
-      return await engine.run(operations)
+      const results = await engine.run(operations)
+      if (!operations.every(readsOnly)) provenAt = performance.now()
+      return results
     } catch (error) {
-      if (isUnavailable(error)) {
-        if (trouble === undefined)
-          log.error({ store: engine.name, reason: reasonOf(error) }, 'the store is gone')
-        trouble = reasonOf(error)
-        restoring ??= restore()
-      }
+      // What began before the store was opened anew says nothing about the new connections.
+      if (isUnavailable(error) && began === opened) lose(error)
       throw error
     }
+  }
+
+  function lose(error: MailerError): void {
+    told = false
+    if (trouble === undefined) log.error({ store: engine.name, reason: reasonOf(error) }, 'the store is gone')
+    trouble = reasonOf(error)
+    restoring ??= restore()
+  }
+
+  function askForTrouble(): Detail | undefined {
+    const isDoubtful = performance.now() - provenAt > provenMs && !closing.signal.aborted
+    if (trouble === undefined && isDoubtful) probing ??= probe()
+    return trouble
+  }
+
+  async function probe(): Promise<void> {
+    const began = opened
+    try {
+      await engine.probe()
+      provenAt = performance.now()
+    } catch (error) {
+      const failure = isUnavailable(error) ? error : new MailerError('store_unavailable', { cause: error })
+      if (trouble === undefined && began === opened) lose(failure)
+    }
+    probing = undefined
   }
 
   const opening = tryOpen().catch((error: MailerError) => {
@@ -82,12 +129,12 @@ export async function reconnectingStore(
   if (trouble !== undefined) restoring = tried.then(restore)
   return {
     run,
-    trouble: () => trouble,
+    trouble: askForTrouble,
     ready: (ms) => within(ms, tried),
     restored: () => restoring ?? Promise.resolve(),
     async close() {
       closing.abort()
-      await restoring
+      await Promise.all([restoring, probing])
       trouble = 'closed'
       await engine.close()
     },

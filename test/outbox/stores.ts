@@ -6,7 +6,7 @@ import { DatabaseSync } from 'node:sqlite'
 import { Client } from 'pg'
 import type { Engine } from '../../src/outbox/store/engine.ts'
 import type { Limits } from '../../src/outbox/store/quotas.ts'
-import { openOutbox } from '../../src/outbox/outbox.ts'
+import { openOutbox, type OutboxOptions } from '../../src/outbox/outbox.ts'
 import type { Lease, NewMail, Outbox } from '../../src/outbox/api.ts'
 import { postgresEngine } from '../../src/outbox/store/postgres.ts'
 import { sqliteEngine } from '../../src/outbox/store/sqlite.ts'
@@ -71,14 +71,17 @@ export async function query(address: string, sql: string): Promise<Record<string
   }
   const client = new Client({ connectionString: address })
   await client.connect()
-  const { rows } = await client.query<Record<string, unknown>>(sql)
-  await client.end()
-  return rows
+  try {
+    return (await client.query<Record<string, unknown>>(sql)).rows
+  } finally {
+    await client.end()
+  }
 }
 
 export const silent = { info() {}, warn() {}, error() {} }
 
 export interface OpenOptions {
+  readonly log?: OutboxOptions['log']
   readonly limits?: Limits
   readonly secrets?: readonly string[]
   readonly clock?: () => number

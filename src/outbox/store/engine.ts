@@ -9,10 +9,12 @@ export interface Engine {
   /** Can several transactions write side by side? */
   readonly parallel: boolean
   /**
-   * Connects, and installs or migrates the schema. Called again after each failure.
-   * Throws `MailerError('store_unavailable')`, with reason `schema_newer` when this program is too old.
+   * Connects anew, installs or migrates the schema, and probes. Called again after each failure.
+   * Throws `MailerError('store_unavailable')`, with a `SetupError` as its cause when only the operator can mend it.
    */
   open(): Promise<void>
+  /** Writes and commits as a mail does. Throws as `run` does. */
+  probe(): Promise<void>
   /**
    * One transaction, all or nothing, results in the order of the operations.
    * Throws `MailerError('store_unavailable')` when the database is at fault: a commit may have succeeded all the same.

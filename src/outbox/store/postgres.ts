@@ -5,30 +5,47 @@
 import { DatabaseError, Pool, type PoolClient, type PoolConfig, type QueryConfig, types } from 'pg'
 import { MailerError } from '../../errors.ts'
 import { isSystemCode } from '../../message.ts'
+import { pause } from '../../timers.ts'
 import type { SqlRow, SqlValue, Steps } from './statement.ts'
 import type { Engine } from './engine.ts'
 import { transact } from './transaction.ts'
-import { installSchema } from './schema.ts'
+import { installSchema, isInstalled } from './schema.ts'
+import { isRefusalOfRights, refusalQuery, setupError } from './setup.ts'
+import { writeProbe } from './probe.ts'
 import { postgresDialect, postgresSql } from './sql.ts'
 
 const connectTimeoutMs = 2000
 const answerTimeoutMs = 5000
 /** Another replica may be migrating a large table. */
 const installTimeoutMs = 60_000
-const maxAttempts = 3
+/** Of a transaction that lost against another one. Between two tries it waits up to so long. */
+const maxTries = 10
+const lostPauseMs = 50
 const int8 = 20
 
 /**
- * A replica that freezes inside a transaction must not hold its locks for long. And the planner expects a hundred mails
- * in every list, for which it prefers reading a table of twenty thousand rows to using the index.
+ * Nothing is left to the defaults of the server, the database or the role. Read committed, because stricter levels fail
+ * whole batches; a commit waits for the disk, or error 0 would be no promise; other limits of time would end a
+ * transaction before ours. A replica that freezes inside a transaction must not hold its locks for long. And the planner
+ * expects a hundred mails in every list, for which it prefers reading a table of twenty thousand rows to using the index.
+ *
+ * Read-only is the exception: a default that forbids writes marks a server that was replaced or has no room left.
  */
 const beginWithin = (timeoutMs: number) =>
   [
-    'begin',
-    `set local statement_timeout = ${timeoutMs - 1000}`,
-    `set local idle_in_transaction_session_timeout = ${timeoutMs - 1000}`,
+    'begin isolation level read committed',
+    `set local statement_timeout = ${serverTimeout(timeoutMs)}`,
+    'set local lock_timeout = 0',
+    `set local idle_in_transaction_session_timeout = ${serverTimeout(timeoutMs)}`,
+    'set local synchronous_commit = on',
     'set local enable_seqscan = off',
   ].join(';')
+
+/** Before ours, so that the server says what it was that took so long. */
+const serverTimeout = (timeoutMs: number) => Math.max(500, Math.ceil(timeoutMs) - 1000)
+
+/** A commit that waits for a standby would be cut short by the timeout, and succeed without that standby. */
+const commit = 'set local statement_timeout = 0;commit'
 
 export interface PostgresOptions {
   readonly url: string
@@ -45,37 +62,67 @@ export function postgresEngine({
   maxConnections = 3,
   answerMs = answerTimeoutMs,
 }: PostgresOptions): Engine {
-  const pool = new Pool({
-    ...addressAndTls(url, onHeroku),
-    max: maxConnections,
-    pipeline: true,
-    keepAlive: true,
-    application_name: 'jwt-mailer',
-    connectionTimeoutMillis: connectTimeoutMs,
-    idleTimeoutMillis: 60_000,
-    allowExitOnIdle: true,
-    types: { getTypeParser: (oid: number) => (oid === int8 ? Number : types.getTypeParser(oid, 'text')) },
-  })
-  // The pool replaces a connection that dies. Without listeners its error would end the process.
-  pool.on('error', () => undefined)
-  pool.on('connect', (client) => client.on('error', () => undefined))
+  let pool = newPool()
+
+  function newPool(): Pool {
+    const made = new Pool({
+      ...addressAndTls(url, onHeroku),
+      max: maxConnections,
+      pipeline: true,
+      keepAlive: true,
+      application_name: 'jwt-mailer',
+      connectionTimeoutMillis: connectTimeoutMs,
+      idleTimeoutMillis: 60_000,
+      allowExitOnIdle: true,
+      types: { getTypeParser: (oid: number) => (oid === int8 ? Number : types.getTypeParser(oid, 'text')) },
+    })
+    // The pool replaces a connection that dies. Without listeners its error would end the process.
+    made.on('error', () => undefined)
+    made.on('connect', (client) => client.on('error', () => undefined))
+    return made
+  }
+
+  /**
+   * The server itself is in doubt: another one may stand behind its address by now. What runs on the former connections
+   * may end there; nothing new begins on them.
+   */
+  function replacePool(): void {
+    const former = pool
+    pool = newPool()
+    former.end().catch(() => undefined)
+  }
 
   async function transaction<T>(makeSteps: () => Steps<T>, timeoutMs: number): Promise<T> {
-    for (let attempt = 1; ; attempt += 1) {
+    const deadline = performance.now() + connectTimeoutMs + timeoutMs
+    const within = () => Math.min(timeoutMs, deadline - performance.now())
+    for (let tried = 1; ; tried += 1) {
       const progress: Progress = { at: 'connecting' }
       try {
-        return await once(pool, makeSteps(), timeoutMs, progress)
+        return await once(pool, makeSteps(), Math.max(1, within()), progress)
       } catch (error) {
-        if (attempt < maxAttempts && canRepeat(error, progress)) continue
-        throw isBadValue(error) ? error : unavailable(error)
+        const repeats = hasLost(error) ? maxTries : wasCutOff(error, progress) ? maxConnections + 1 : 0
+        if (tried >= repeats || within() <= 0) throw isBadValue(error) ? error : unavailable(error)
+        if (hasLost(error)) await pause(Math.random() * lostPauseMs)
       }
     }
   }
 
+  const probe = () => transaction(() => writeProbe(postgresSql, Date.now()), answerMs)
+
   return {
     name: 'postgres',
     parallel: true,
-    open: () => transaction(() => installSchema(postgresDialect), installTimeoutMs),
+    async open() {
+      replacePool()
+      try {
+        if (!(await transaction(() => isInstalled(postgresDialect), answerMs)))
+          await transaction(() => installSchema(postgresDialect), installTimeoutMs)
+        await probe()
+      } catch (error) {
+        throw await withStatement(error, pool)
+      }
+    },
+    probe,
     run: (operations) => transaction(() => transact(operations, postgresSql), answerMs),
     close: () => pool.end(),
   }
@@ -105,11 +152,13 @@ async function once<T>(pool: Pool, steps: Steps<T>, timeoutMs: number, progress:
     }
     await allOf(sent)
     progress.at = 'committing'
-    await ask('commit')
+    await ask(commit)
     usable = true
     return step.value
   } catch (error) {
-    usable = stateOf(error) !== '' && (await rolledBack(client, Math.max(500, deadline - performance.now())))
+    // Only after an error that speaks of the statement alone is the connection beyond doubt.
+    const statementFailed = isBadValue(error) || hasLost(error)
+    usable = statementFailed && (await rolledBack(client, Math.max(500, deadline - performance.now())))
     throw error
   } finally {
     client.release(!usable)
@@ -139,16 +188,16 @@ const rolledBack = (client: PoolClient, timeoutMs: number) =>
 
 const stateOf = (error: unknown) => (error instanceof DatabaseError ? (error.code ?? '') : '')
 
-/** SQLSTATE classes: 22 data, 23 constraint, 40 lost against another transaction, 54 limits of the server. */
-const isBadValue = (error: unknown) => /^(22|23|40|54)/.test(stateOf(error))
+/** SQLSTATE classes: 22 data, 23 constraint, 54 limits of the server. */
+const isBadValue = (error: unknown) => /^(22|23|54)/.test(stateOf(error))
 
-/**
- * True when nothing can have been committed and a second try may succeed: Postgres broke a deadlock by failing this
- * transaction (class 40), or the connection had died in the pool. After a timeout the caller has waited long enough.
- */
-function canRepeat(error: unknown, { at }: Progress): boolean {
+/** Did the server roll the transaction back in favour of another one? Never a fault of the operations. */
+const hasLost = (error: unknown) => /^40(?!003)/.test(stateOf(error))
+
+/** Had the connection died in the pool? Then nothing can have been committed. After a timeout the caller has waited long enough. */
+function wasCutOff(error: unknown, { at }: Progress): boolean {
   const lost = /^(57P0[123]|08...)?$/.test(stateOf(error)) && !String(error).includes('timeout')
-  return at === 'working' && !(error instanceof MailerError) && (lost || stateOf(error).startsWith('40'))
+  return at === 'working' && lost && !(error instanceof MailerError)
 }
 
 function unavailable(cause: unknown): MailerError {
@@ -157,6 +206,19 @@ function unavailable(cause: unknown): MailerError {
   return new MailerError('store_unavailable', {
     reason: isSystemCode(code) ? code : 'unreachable',
     cause,
+  })
+}
+
+/** A refusal of rights becomes a `SetupError` with the statement that grants them. */
+async function withStatement(error: unknown, pool: Pool): Promise<unknown> {
+  if (!(error instanceof MailerError) || !isRefusalOfRights(error.reason)) return error
+  const rows = await pool.query<SqlRow>(timed(refusalQuery, [], connectTimeoutMs)).then(
+    (result) => result.rows,
+    () => [],
+  )
+  return new MailerError('store_unavailable', {
+    reason: error.reason ?? 'unknown',
+    cause: setupError(rows[0]),
   })
 }
 

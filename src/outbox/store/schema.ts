@@ -1,5 +1,9 @@
-/** Owns the tables and their migrations. A change is a new entry at the end of `migrations`, never an edit of an old one. */
+/**
+ * Owns the tables and their migrations. To add a step: append one list of statements to `migrations`, never edit an old
+ * one, and describe new columns below. The version is the length of the list; nothing else has to be changed.
+ */
 import { MailerError } from '../../errors.ts'
+import { SetupError } from './setup.ts'
 import type { Dialect, SqlValue, Statement, Steps } from './statement.ts'
 
 /** Statements by the version they lead to, from 1. */
@@ -45,23 +49,36 @@ export const schemaVersion = migrations.length
 
 const statement = (sql: string, ...params: SqlValue[]): Statement => ({ sql, params })
 
+/** Whether nothing is left to install. */
+export function* isInstalled(dialect: Dialect, wanted: Migrations = migrations): Steps<boolean> {
+  return (yield* installedVersion(dialect, wanted)) === wanted.length
+}
+
 /** The transaction that brings an empty or older database to this program's schema. */
 export function* installSchema(dialect: Dialect, wanted: Migrations = migrations): Steps<void> {
   // Before the first statement: two replicas that create the same table fail, even with `if not exists`.
   if (dialect.installLock !== undefined) yield [statement(dialect.installLock)]
-  yield [statement('create table if not exists outbox_schema (version integer not null)')]
-  const [rows] = yield [statement('select version from outbox_schema')]
-  const found = rows?.[0] === undefined ? 0 : Number(rows[0]['version'])
-  if (found > wanted.length) throw schemaNewer(found, wanted.length)
+  const found = yield* installedVersion(dialect, wanted)
   if (found === wanted.length) return
-  for (const sql of wanted.slice(found).flat()) yield [statement(sql)]
+  if (found === undefined) yield [statement('create table outbox_schema (version integer not null)')]
+  for (const sql of wanted.slice(found ?? 0).flat()) yield [statement(sql)]
   yield [statement('delete from outbox_schema')]
   yield [statement('insert into outbox_schema (version) values ($1)', wanted.length)]
+}
+
+/** `undefined`: there is not even the table that holds the version. */
+function* installedVersion(dialect: Dialect, wanted: Migrations): Steps<number | undefined> {
+  const [tables] = yield [statement(dialect.hasSchema)]
+  if (Number(tables?.[0]?.['there']) === 0) return undefined
+  const [rows] = yield [statement('select version from outbox_schema')]
+  const found = Number(rows?.[0]?.['version'] ?? 0)
+  if (found > wanted.length) throw schemaNewer(found, wanted.length)
+  return found
 }
 
 function schemaNewer(found: number, known: number): MailerError {
   const sentence =
     `The outbox was set up by a newer jwt-mailer (schema ${found}; this program knows ${known}). ` +
     'Start that version again, or give this one another DATABASE_URL or DATA_DIR.'
-  return new MailerError('store_unavailable', { reason: 'schema_newer', cause: new Error(sentence) })
+  return new MailerError('store_unavailable', { reason: 'schema_newer', cause: new SetupError(sentence) })
 }

@@ -13,6 +13,7 @@ export const sqliteDialect: Dialect = {
   each: 'json_each($1)',
   forUpdate: '',
   skipLocked: '',
+  hasSchema: `select count(*) as there from sqlite_master where name = 'outbox_schema'`,
   installLock: undefined,
 }
 
@@ -20,6 +21,8 @@ export const postgresDialect: Dialect = {
   each: 'jsonb_array_elements($1::jsonb)',
   forUpdate: 'for update',
   skipLocked: 'for update skip locked',
+  // Reads a table, because only then does Postgres notice what another replica has created in the meantime.
+  hasSchema: `select count(to_regclass('outbox_schema')) as there from pg_class where oid = 'pg_class'::regclass`,
   installLock: 'select pg_advisory_xact_lock(7823901156)',
 }
 

@@ -11,12 +11,15 @@ import { isSystemCode } from '../../message.ts'
 import type { SqlRow, Statement, Steps } from './statement.ts'
 import { readsOnly, type Operation, type OperationResult } from './operation.ts'
 import { transact } from './transaction.ts'
+import { writeProbe } from './probe.ts'
 import { installSchema } from './schema.ts'
+import { SetupError } from './setup.ts'
 import { sqliteDialect, sqliteSql } from './sql.ts'
 
 export type Request =
   | { readonly id: number; readonly open: string }
   | { readonly id: number; readonly run: readonly Operation[] }
+  | { readonly id: number; readonly probe: true }
   | { readonly id: number; readonly close: true }
 
 export interface Reply {
@@ -28,6 +31,8 @@ export interface Reply {
 interface Failure {
   /** The database is at fault, not an operation. */
   readonly gone: boolean
+  /** Only the operator can mend it, and the sentence says how. */
+  readonly setup?: boolean
   readonly reason: Detail
   readonly sentence: string
 }
@@ -64,6 +69,11 @@ function open(path: string): void {
   opened.exec('pragma synchronous = full')
   opened.exec(`pragma cache_size = -${cacheKiB}`)
   transaction(opened, 'begin immediate', installSchema(sqliteDialect))
+  probe()
+}
+
+function probe(): void {
+  transaction(openDatabase(), 'begin immediate', writeProbe(sqliteSql, Date.now()))
 }
 
 function close(): void {
@@ -74,9 +84,13 @@ function close(): void {
 }
 
 function run(operations: readonly Operation[]): OperationResult[] {
-  if (database === undefined) throw new MailerError('store_unavailable', { reason: 'closed' })
   const begin = operations.every(readsOnly) ? 'begin' : 'begin immediate'
-  return transaction(database, begin, transact(operations, sqliteSql))
+  return transaction(openDatabase(), begin, transact(operations, sqliteSql))
+}
+
+function openDatabase(): DatabaseSync {
+  if (database === undefined) throw new MailerError('store_unavailable', { reason: 'closed' })
+  return database
 }
 
 function transaction<T>(db: DatabaseSync, begin: string, steps: Steps<T>): T {
@@ -126,7 +140,8 @@ const badValueCodes = new Set([18, 19, 20, 25])
 function failureOf(error: unknown): Failure {
   if (error instanceof MailerError) {
     const sentence = error.cause instanceof Error ? error.cause.message : error.code
-    return { gone: true, reason: error.reason ?? 'unknown', sentence }
+    const setup = error.cause instanceof SetupError
+    return { gone: true, setup, reason: error.reason ?? 'unknown', sentence }
   }
   const sentence = error instanceof Error ? error.message : 'unknown'
   const primary = primaryCode(error)
@@ -147,6 +162,7 @@ function answer(request: Request): Reply {
   try {
     if ('open' in request) open(request.open)
     else if ('run' in request) return { id, results: run(request.run) }
+    else if ('probe' in request) probe()
     else close()
     return { id }
   } catch (error) {

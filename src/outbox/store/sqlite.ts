@@ -5,7 +5,8 @@ import { Worker } from 'node:worker_threads'
 import { MailerError } from '../../errors.ts'
 import { within } from '../../timers.ts'
 import type { Engine } from './engine.ts'
-import type { Operation, OperationResult } from './operation.ts'
+import type { OperationResult } from './operation.ts'
+import { SetupError } from './setup.ts'
 import type { Reply, Request } from './sqlite-thread.ts'
 
 /** Has the extension of this file: `.ts`, or `.js` once compiled. */
@@ -56,7 +57,7 @@ export function sqliteEngine({ path, answerMs = answerTimeoutMs }: SqliteOptions
     pending.delete(id)
     if (pending.size === 0) worker?.unref()
     if (failure === undefined) return request?.resolve(results)
-    const cause = new Error(failure.sentence)
+    const cause = new (failure.setup ? SetupError : Error)(failure.sentence)
     request?.reject(
       failure.gone ? new MailerError('store_unavailable', { reason: failure.reason, cause }) : cause,
     )
@@ -81,14 +82,11 @@ export function sqliteEngine({ path, answerMs = answerTimeoutMs }: SqliteOptions
     })
   }
 
-  async function run(operations: readonly Operation[]): Promise<OperationResult[]> {
-    const results = await within(
-      answerMs,
-      ask((id) => ({ id, run: operations })),
-    )
+  async function askInTime(request: (id: number) => Request): Promise<readonly OperationResult[]> {
+    const results = await within(answerMs, ask(request))
     // The thread may still carry it out, as after a commit whose answer was lost, but before any later request.
     if (results === undefined) throw new MailerError('store_unavailable', { reason: 'timeout' })
-    return [...results]
+    return results
   }
 
   return {
@@ -97,7 +95,12 @@ export function sqliteEngine({ path, answerMs = answerTimeoutMs }: SqliteOptions
     async open() {
       await ask((id) => ({ id, open: path }))
     },
-    run,
+    async probe() {
+      await askInTime((id) => ({ id, probe: true }))
+    },
+    async run(operations) {
+      return [...(await askInTime((id) => ({ id, run: operations })))]
+    },
     async close() {
       const closing = worker
       if (closing === undefined) return

@@ -22,6 +22,8 @@ export interface Dialect {
   readonly each: string
   readonly forUpdate: string
   readonly skipLocked: string
+  /** Is there a table `outbox_schema`? Asked first: creating a table needs rights even `if not exists`. */
+  readonly hasSchema: string
   /** Keeps other replicas from installing the schema at the same time. Released at the end of the transaction. */
   readonly installLock: string | undefined
 }

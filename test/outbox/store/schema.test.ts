@@ -2,6 +2,7 @@ import { DatabaseSync } from 'node:sqlite'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import type { Steps } from '../../../src/outbox/store/statement.ts'
 import { installSchema, type Migrations } from '../../../src/outbox/store/schema.ts'
+import { sqliteDialect } from '../../../src/outbox/store/sql.ts'
 import { mail, open, query, type Store, stores } from '../stores.ts'
 
 for (const { name, skipped, start } of stores)
@@ -46,8 +47,7 @@ describe('a schema of an older program', () => {
 })
 
 function install(database: DatabaseSync, migrations: Migrations): void {
-  const dialect = { each: '', forUpdate: '', skipLocked: '', installLock: undefined }
-  const steps: Steps<void> = installSchema(dialect, migrations)
+  const steps: Steps<void> = installSchema(sqliteDialect, migrations)
   let step = steps.next()
   while (step.done !== true)
     step = steps.next(

@@ -1,0 +1,182 @@
+/** What goes wrong in and around a real Postgres: each fault is made in the database or on the wire. */
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest'
+import { MailerError } from '../../src/errors.ts'
+import type { Outbox } from '../../src/outbox/api.ts'
+import { titled } from '../support/missing.ts'
+import { postgresProxy, type PostgresProxy } from '../support/postgres-proxy.ts'
+import { postgresMissing, startPostgres, type TestPostgres } from '../support/postgres.ts'
+import { engineAt, mail, open, own, query, sent } from './stores.ts'
+
+const missing =
+  postgresMissing() ??
+  (process.env['DATABASE_URL'] ? 'the Postgres of DATABASE_URL is not ours to break' : undefined)
+const soon = { timeout: 15_000, interval: 50 }
+
+/** The code with which the store refuses, or `stored`. */
+const outcomeOf = (accepting: Promise<unknown>) =>
+  accepting.then(
+    () => 'stored',
+    (error: unknown) => (error instanceof MailerError ? error.code : String(error)),
+  )
+
+describe.skipIf(missing !== undefined)(titled('Postgres', missing), () => {
+  let postgres: TestPostgres
+  let url: string
+  let proxy: PostgresProxy | undefined
+  const outboxes: Outbox[] = []
+  const lines: Record<string, unknown>[] = []
+  const note = (fields: object, msg?: string) => void lines.push({ ...fields, msg })
+  const log = { info: note, warn: note, error: note }
+
+  async function openAt(address: string): Promise<Outbox> {
+    const outbox = await open({ engine: () => engineAt(address) }, { log })
+    outboxes.push(outbox)
+    return outbox
+  }
+  /** Enough at once that the pool has all its connections. */
+  async function fillPool(outbox: Outbox, prefix: string): Promise<void> {
+    for (let n = 0; n < 10; n += 1)
+      await Promise.all([
+        own(outbox, mail(`${prefix}${n}`)).then((lease) =>
+          outbox.settle(lease, { state: 'queued', detail: 'connect' }),
+        ),
+        outbox.find('none'),
+        outbox.requeue('none'),
+      ])
+  }
+
+  beforeAll(async () => {
+    postgres = await startPostgres({ own: true })
+  })
+  afterAll(() => postgres.close())
+  beforeEach(async () => {
+    lines.length = 0
+    url = await postgres.createDatabase()
+  })
+  afterEach(async () => {
+    await Promise.all(outboxes.splice(0).map((outbox) => outbox.close(100)))
+    proxy?.close()
+    proxy = undefined
+  })
+
+  describe('a connection in doubt', () => {
+    test('connections that have fallen silent cost one timeout, not one each', async () => {
+      proxy = await postgresProxy(url)
+      const outbox = await openAt(proxy.url)
+      await fillPool(outbox, 'before')
+      expect(proxy.silence()).toBe(3)
+      const refusals: string[] = []
+      for (let n = 0; refusals.at(-1) !== 'stored' && n < 200; n += 1) {
+        refusals.push(await outcomeOf(outbox.accept(mail(`after${n}`))))
+        await new Promise((resolve) => setTimeout(resolve, 50))
+      }
+      // the one that waited for an answer, and those while the store is opened anew
+      expect(refusals.length).toBeLessThan(20)
+      expect(refusals.at(-1)).toBe('stored')
+    })
+
+    test('a server that has become read-only is left for the one that its address leads to now', async () => {
+      const former = await startPostgres({ own: true })
+      try {
+        proxy = await postgresProxy(former.url)
+        const outbox = await openAt(proxy.url)
+        await fillPool(outbox, 'before')
+        const next = new URL(former.url)
+        await query(postgres.url, `create database ${next.pathname.slice(1)}`)
+        next.port = new URL(postgres.url).port
+        proxy.leadTo(next.href)
+        await query(former.url, 'alter system set default_transaction_read_only = on')
+        await query(former.url, 'select pg_reload_conf()')
+        await expect
+          .poll(async () => {
+            await outcomeOf(outbox.accept(mail('after')))
+            return query(next.href, `select id from outbox_mail where id = 'after'`).catch(() => [])
+          }, soon)
+          .toEqual([{ id: 'after' }])
+        expect(outbox.trouble()).toBeUndefined()
+        expect(await query(former.url, `select id from outbox_mail where id = 'after'`)).toEqual([])
+      } finally {
+        await former.close()
+      }
+    })
+  })
+
+  describe('the defaults of a database', () => {
+    const unkind = [
+      `default_transaction_isolation = 'serializable'`,
+      `lock_timeout = '1ms'`,
+      `idle_in_transaction_session_timeout = '1ms'`,
+      `synchronous_commit = off`,
+      `enable_indexscan = off`,
+    ]
+
+    test('change nothing: two replicas settle what they accepted, once', async () => {
+      const name = new URL(url).pathname.slice(1)
+      for (const setting of unkind) await query(url, `alter database ${name} set ${setting}`)
+      const [one, two] = await Promise.all([openAt(url), openAt(url)])
+      const states = await Promise.all(
+        Array.from({ length: 400 }, async (_, n) => {
+          const outbox = n % 2 === 0 ? one : two
+          const lease = await own(outbox, mail(`m${n}`))
+          return (await outbox.settle(lease, n % 3 === 0 ? { state: 'queued', detail: 'connect' } : sent))
+            .state
+        }),
+      )
+      expect(states.filter((state) => state === 'sent').length).toBe(266)
+      expect((await one.stats()).sending).toBe(0)
+      expect(lines).toEqual([])
+    })
+
+    test('a commit waits for the disk', async () => {
+      const name = new URL(url).pathname.slice(1)
+      const outbox = await openAt(url)
+      await query(url, 'create table seen (setting text)')
+      await query(
+        url,
+        `create function look() returns trigger language plpgsql as $$ begin
+          insert into seen values (current_setting('synchronous_commit') || ' ' || current_setting('transaction_isolation'));
+          return new; end $$`,
+      )
+      await query(
+        url,
+        'create trigger look before insert on outbox_mail for each row execute function look()',
+      )
+      for (const setting of unkind) await query(url, `alter database ${name} set ${setting}`)
+      await query(
+        url,
+        `select pg_terminate_backend(pid) from pg_stat_activity where application_name = 'jwt-mailer'`,
+      )
+      await own(outbox, mail('a'))
+      expect(await query(url, 'select distinct setting from seen')).toEqual([
+        { setting: 'on read committed' },
+      ])
+    })
+  })
+
+  describe('a transaction that loses against others', () => {
+    const raising = (when: string, code: string) => `
+      create function lose() returns trigger language plpgsql as $$ begin
+        if ${when} then raise exception 'lost' using errcode = '${code}'; end if;
+        return new; end $$;
+      create trigger lose before insert or update on outbox_mail for each row execute function lose()`
+
+    test('is no bug of ours: it is tried again, and then the store is unavailable', async () => {
+      const outbox = await openAt(url)
+      await query(url, 'create sequence tries')
+      await query(url, raising(`new.id = 'often' or (new.id = 'once' and nextval('tries') < 3)`, '40001'))
+      expect(await outcomeOf(outbox.accept(mail('once')))).toBe('stored')
+      expect(await outcomeOf(outbox.accept(mail('often')))).toBe('store_unavailable')
+      await expect.poll(() => outcomeOf(outbox.accept(mail('after'))), soon).toBe('stored')
+    })
+
+    test('a sent mail is settled when the database takes that at last, whatever it said before', async () => {
+      const outbox = await openAt(url)
+      const lease = await own(outbox, mail('kept'))
+      await query(url, raising(`new.state = 'sent'`, '23514'))
+      expect(await outbox.settle(lease, sent)).toMatchObject({ state: 'sent' })
+      expect(await outbox.find('kept')).toMatchObject({ state: 'sending' })
+      await query(url, 'drop trigger lose on outbox_mail')
+      await expect.poll(() => outbox.find('kept'), soon).toMatchObject({ state: 'sent' })
+    })
+  })
+})
