@@ -1,13 +1,19 @@
 /**
- * Owns the examination of the outbox's store. It writes nothing: the service installs and migrates the schema itself,
- * and a file that another user makes here would lock the service out.
+ * Owns the examination of the outbox's store. Where the outbox has been installed, it writes and commits as a mail does,
+ * and leaves nothing behind. It installs nothing: the service does so itself, and a file that another user makes here
+ * would lock the service out.
  */
 import { access, constants, stat } from 'node:fs/promises'
 import { dirname } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
 import { Client } from 'pg'
-import { addressAndTls } from '../outbox/store/postgres.ts'
+import { MailerError } from '../errors.ts'
+import { addressAndTls, postgresEngine } from '../outbox/store/postgres.ts'
+import { writeProbe } from '../outbox/store/probe.ts'
 import { schemaVersion } from '../outbox/store/schema.ts'
+import { refusalQuery, SetupError, setupError } from '../outbox/store/setup.ts'
+import { sqliteSql } from '../outbox/store/sql.ts'
+import type { Statement } from '../outbox/store/statement.ts'
 import { outboxFile, type StorePlace } from '../outbox/store/choose-engine.ts'
 import type { ClockSource } from './clock.ts'
 import { about, codeOf, type Finding } from './finding.ts'
@@ -15,6 +21,7 @@ import { about, codeOf, type Finding } from './finding.ts'
 const { ok, warn, bad } = about('store')
 const askMs = 5000
 const versionSql = 'select version from outbox_schema'
+const mayCreate = `select has_schema_privilege(current_schema(), 'create') as may`
 const statesSql = 'select state, count(*) as n from outbox_mail group by state'
 
 export function examineStore(place: StorePlace, signal: AbortSignal): Promise<Finding[]> {
@@ -66,8 +73,12 @@ async function examineFile(path: string): Promise<Finding[]> {
     ]
   if (!exists) return [ok(`${path} is made when the service starts`)]
   try {
-    return judgeContents(path, readFile(path))
+    const contents = readFile(path)
+    if (contents.version === schemaVersion) probeFile(path)
+    return judgeContents(path, contents)
   } catch (error) {
+    if (sqliteReason(error) === 'SQLite error 5')
+      return [warn(`${path} is locked by another program`, 'No mail can be stored until it lets go.')]
     const todo =
       'Is it an outbox? Move it away and the service makes a new one; the mails in it are lost then.'
     return [bad(`${path} cannot be read (${sqliteReason(error)})`, todo)]
@@ -98,6 +109,20 @@ function readFile(path: string): StoreContents {
   }
 }
 
+function probeFile(path: string): void {
+  const database = new DatabaseSync(path, { timeout: 1000 })
+  try {
+    database.exec('begin immediate')
+    const steps = writeProbe(sqliteSql, Date.now())
+    const carryOut = ({ sql, params }: Statement) =>
+      database.prepare(sql.replaceAll(/\$(\d)/g, '?$1')).all(...params)
+    for (let step = steps.next(); step.done !== true; ) step = steps.next(step.value.map(carryOut))
+    database.exec('commit')
+  } finally {
+    database.close()
+  }
+}
+
 const sqliteReason = (error: unknown) =>
   error instanceof Error && 'errcode' in error ? `SQLite error ${Number(error.errcode)}` : codeOf(error)
 
@@ -109,10 +134,14 @@ async function examinePostgres(url: string, heroku: boolean, signal: AbortSignal
   const { host, searchParams } = new URL(url)
   const where = `Postgres at ${searchParams.get('host') || decodeURIComponent(host)}`
   try {
-    return judgeContents(where, await withClient(url, heroku, signal, readDatabase))
+    const contents = await withClient(url, heroku, signal, readDatabase)
+    if (contents.version === schemaVersion) await probePostgres(url, heroku)
+    return judgeContents(where, contents)
   } catch (error) {
+    if (error instanceof SetupError)
+      return [bad(`${where} is reachable, but not for this role`, error.message)]
     // pg gives a timeout no code
-    const late = error instanceof Error && /timeout/i.test(error.message)
+    const late = error instanceof Error && !('code' in error && error.code) && /timeout/i.test(error.message)
     return [postgresTrouble(where, late ? `no answer within ${askMs / 1000} s` : codeOf(error))]
   }
 }
@@ -126,10 +155,25 @@ async function readDatabase(client: Client): Promise<StoreContents> {
   const readOnly = await client.query('show transaction_read_only')
   if (readOnly.rows[0]?.transaction_read_only === 'on') throw new ReadOnlyDatabase()
   const { rows } = await client.query(`select to_regclass('outbox_schema') is not null as there`)
-  if (rows[0]?.there !== true) return { version: undefined, states: new Map() }
+  if (rows[0]?.there !== true) {
+    const rights = await client.query(mayCreate)
+    if (rights.rows[0]?.may !== true) throw setupError((await client.query(refusalQuery)).rows[0])
+    return { version: undefined, states: new Map() }
+  }
   const version = await client.query(versionSql)
   const states = await client.query(statesSql)
   return { version: Number(version.rows[0]?.version ?? 0), states: statesIn(states.rows) }
+}
+
+async function probePostgres(url: string, onHeroku: boolean): Promise<void> {
+  const engine = postgresEngine({ url, onHeroku, maxConnections: 1 })
+  try {
+    await engine.probe()
+  } catch (error) {
+    throw error instanceof MailerError && error.cause instanceof Error ? error.cause : error
+  } finally {
+    await engine.close()
+  }
 }
 
 async function withClient<T>(
@@ -156,6 +200,16 @@ async function withClient<T>(
 }
 
 function postgresTrouble(where: string, code: string): Finding {
+  if (code === '57014' || code === '55P03')
+    return bad(
+      `${where} holds the outbox locked: a mail was not written in time (${code})`,
+      'Look for what holds the lock: select * from pg_locks where not granted',
+    )
+  if (/^(42P|42703|XX|58)/.test(code))
+    return bad(
+      `${where} cannot write a mail: a table or an index of the outbox is missing or broken (${code})`,
+      'Restore it, or rebuild the index: reindex table outbox_mail',
+    )
   if (code.startsWith('28'))
     return bad(`${where} refuses the login (${code})`, 'Check user and password in DATABASE_URL.')
   if (code === '25006')

@@ -72,6 +72,15 @@ describe('the doctor looks at the outbox in a file', () => {
     database.close()
   })
 
+  it('and says when another program has it locked', async () => {
+    const dir = await installedFile()
+    const other = new DatabaseSync(join(dir, 'outbox.sqlite'))
+    other.exec('begin immediate')
+    const found = await ofFile(dir)
+    other.close()
+    expect(found.join()).toMatch(/^warn: store: .* is locked by another program → No mail can be stored/)
+  })
+
   it('and says when another version has set it up', async () => {
     const dir = await installedFile()
     const database = new DatabaseSync(join(dir, 'outbox.sqlite'))
@@ -170,6 +179,45 @@ describe.skipIf(noPostgres !== undefined)(title, () => {
         "bad: store: Postgres at 127.0.0.1:PORT takes no writes: it is a replica or read-only → Point DATABASE_URL to the primary.",
       ]
     `)
+  })
+
+  it('and says which statement lets the role set it up, or use it', async () => {
+    const url = await postgres.createDatabase()
+    const client = new Client({ connectionString: url })
+    await client.connect()
+    await client.query(`create role doctor_weak login`)
+    const weak = new URL(url)
+    weak.username = 'doctor_weak'
+    const before = await ofPostgres(weak.href)
+    const engine = postgresEngine({ url })
+    await engine.open()
+    await engine.close()
+    const after = await ofPostgres(weak.href)
+    await client.query('grant select on outbox_schema, outbox_mail to doctor_weak')
+    const reading = await ofPostgres(weak.href)
+    await client.query('drop owned by doctor_weak; drop role doctor_weak')
+    await client.end()
+    expect(before.join()).toMatch(
+      /^bad: store: .* the role doctor_weak may not create tables.* run: grant usage, create on schema public to doctor_weak;$/,
+    )
+    expect(after.join()).toMatch(/^bad: store: .* does not let this user see the outbox \(42501\)/)
+    expect(reading.join()).toMatch(
+      /^bad: store: .* the role doctor_weak may not use its tables.* run: grant select, insert, update, delete on/,
+    )
+  })
+
+  it('and writes to it as a mail does: a lock is found', async () => {
+    const url = await postgres.createDatabase()
+    const engine = postgresEngine({ url })
+    await engine.open()
+    await engine.close()
+    const client = new Client({ connectionString: url })
+    await client.connect()
+    await client.query('begin; lock table outbox_mail in share mode')
+    const locked = await ofPostgres(url)
+    await client.query('rollback')
+    await client.end()
+    expect(locked.join()).toMatch(/^bad: store: .* holds the outbox locked: a mail was not written in time/)
   })
 
   it('and says when the database is not there', async () => {

@@ -1,4 +1,6 @@
 /** What goes wrong in and around a real Postgres: each fault is made in the database or on the wire. */
+import { writeFileSync } from 'node:fs'
+import { Client } from 'pg'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { MailerError } from '../../src/errors.ts'
 import type { Outbox } from '../../src/outbox/api.ts'
@@ -177,6 +179,89 @@ describe.skipIf(missing !== undefined)(titled('Postgres', missing), () => {
       expect(await outbox.find('kept')).toMatchObject({ state: 'sending' })
       await query(url, 'drop trigger lose on outbox_mail')
       await expect.poll(() => outbox.find('kept'), soon).toMatchObject({ state: 'sent' })
+    })
+  })
+
+  describe('a store that answers and takes no mail', () => {
+    /** The outbox knows of it without a mail, because somebody asks; nothing is called well in between. */
+    async function isFound(outbox: Outbox, reason: string): Promise<void> {
+      await expect.poll(() => outbox.trouble(), soon).toBe(reason)
+      for (let n = 0; n < 20; n += 1) {
+        expect(await outcomeOf(outbox.accept(mail(`during${n}`)))).toBe('store_unavailable')
+        expect(outbox.trouble()).toBe(reason)
+        await new Promise((resolve) => setTimeout(resolve, 50))
+      }
+      expect(lines.map(({ msg }) => msg)).not.toContain('the store is back')
+    }
+    async function isWellAgain(outbox: Outbox): Promise<void> {
+      await expect.poll(() => outbox.trouble(), soon).toBeUndefined()
+    }
+
+    test('for a lock on the table is in trouble until it is let go', async () => {
+      const outbox = await openAt(url)
+      const holder = new Client({ connectionString: url })
+      await holder.connect()
+      await holder.query('begin; lock table outbox_mail in share mode')
+      await isFound(outbox, '57014')
+      await holder.query('rollback')
+      await holder.end()
+      await isWellAgain(outbox)
+    })
+
+    test('for want of a table is in trouble until that is restored', async () => {
+      const outbox = await openAt(url)
+      await query(url, 'alter table outbox_quota rename to away')
+      await isFound(outbox, '42P01')
+      await query(url, 'alter table away rename to outbox_quota')
+      await isWellAgain(outbox)
+    })
+
+    test('for a broken index is in trouble until that is rebuilt', async () => {
+      const outbox = await openAt(url)
+      await fillPool(outbox, 'before')
+      const [place] = await query(
+        url,
+        `select current_setting('data_directory') || '/' || pg_relation_filepath('outbox_mail_due') as file`,
+      )
+      await outboxes.pop()?.close()
+      await postgres.server?.stop()
+      writeFileSync(String(place?.['file']), Buffer.alloc(16_384, 0xee))
+      await postgres.server?.start()
+      const next = await openAt(url)
+      await isFound(next, 'XX001')
+      await query(url, 'reindex index outbox_mail_due')
+      await isWellAgain(next)
+    })
+
+    test('for want of rights says which statement grants them, and is set up once they are granted', async () => {
+      const role = `weak_${process.pid}`
+      await query(url, `create role ${role} login`)
+      const weak = new URL(url)
+      weak.username = role
+      const outbox = await openAt(weak.href)
+      expect(await outcomeOf(outbox.accept(mail('a')))).toBe('store_unavailable')
+      expect(lines).toMatchObject([{ reason: '42501', msg: 'the store cannot be set up' }])
+      const [, statement = ''] = /run: (grant .*;)/.exec(String(lines[0]?.['todo'])) ?? []
+      expect(statement).toBe(`grant usage, create on schema public to ${role};`)
+      await query(url, statement)
+      await isWellAgain(outbox)
+      await own(outbox, mail('a'))
+    })
+
+    test('needs no right to create tables where they are', async () => {
+      await openAt(url)
+      await outboxes.pop()?.close()
+      lines.length = 0
+      const role = `dml_${process.pid}`
+      await query(url, `create role ${role} login`)
+      const weak = new URL(url)
+      weak.username = role
+      const outbox = await openAt(weak.href)
+      expect(lines).toMatchObject([{ reason: '42501', msg: 'the store cannot be set up' }])
+      const [, statement = ''] = /run: (grant [^;]*;)/.exec(String(lines[0]?.['todo'])) ?? []
+      await query(url, statement)
+      await isWellAgain(outbox)
+      await own(outbox, mail('a'))
     })
   })
 })

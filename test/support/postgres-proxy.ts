@@ -30,7 +30,10 @@ export async function postgresProxy(address: string): Promise<PostgresProxy> {
   const pairs = new Set<Pair>()
 
   const proxy = createServer((client) => {
-    if (refusing) return client.destroy()
+    if (refusing) {
+      client.destroy()
+      return
+    }
     const server = connect(Number(target.port), target.hostname)
     const pair: Pair = { client, server, silent: false }
     pairs.add(pair)

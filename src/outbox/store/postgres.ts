@@ -107,7 +107,13 @@ export function postgresEngine({
     }
   }
 
-  const probe = () => transaction(() => writeProbe(postgresSql, Date.now()), answerMs)
+  async function probe(): Promise<void> {
+    try {
+      await transaction(() => writeProbe(postgresSql, Date.now()), answerMs)
+    } catch (error) {
+      throw await withStatement(error, pool)
+    }
+  }
 
   return {
     name: 'postgres',
@@ -117,10 +123,10 @@ export function postgresEngine({
       try {
         if (!(await transaction(() => isInstalled(postgresDialect), answerMs)))
           await transaction(() => installSchema(postgresDialect), installTimeoutMs)
-        await probe()
       } catch (error) {
         throw await withStatement(error, pool)
       }
+      await probe()
     },
     probe,
     run: (operations) => transaction(() => transact(operations, postgresSql), answerMs),
@@ -210,16 +216,11 @@ function unavailable(cause: unknown): MailerError {
 }
 
 /** A refusal of rights becomes a `SetupError` with the statement that grants them. */
-async function withStatement(error: unknown, pool: Pool): Promise<unknown> {
-  if (!(error instanceof MailerError) || !isRefusalOfRights(error.reason)) return error
-  const rows = await pool.query<SqlRow>(timed(refusalQuery, [], connectTimeoutMs)).then(
-    (result) => result.rows,
-    () => [],
-  )
-  return new MailerError('store_unavailable', {
-    reason: error.reason ?? 'unknown',
-    cause: setupError(rows[0]),
-  })
+async function withStatement(failure: unknown, pool: Pool): Promise<unknown> {
+  if (!(failure instanceof MailerError) || !isRefusalOfRights(failure.reason)) return failure
+  const answer = pool.query<SqlRow>(timed(refusalQuery, [], connectTimeoutMs)).catch(() => undefined)
+  const cause = setupError((await answer)?.rows[0])
+  return new MailerError('store_unavailable', { ...(failure.reason && { reason: failure.reason }), cause })
 }
 
 /**

@@ -1,4 +1,5 @@
 /** Owns what keeps the store from being set up: a sentence for the operator, with the statement to run. */
+import { z } from 'zod'
 import type { SqlRow } from './statement.ts'
 
 /** The cause of a `MailerError` when only the operator can mend it. Its message holds no value of a mail. */
@@ -12,13 +13,16 @@ export const isRefusalOfRights = (code: string | undefined) => code === '42501' 
 /** Who was refused, where, and which of our tables are there already. */
 export const refusalQuery = `select quote_ident(current_user) as role,
   quote_ident(coalesce(current_schema(), 'public')) as schema,
-  to_regclass('outbox_schema') is not null and to_regclass('outbox_mail') is not null as installed,
-  has_schema_privilege(coalesce(current_schema(), 'public'), 'create') as creates`
+  to_regclass('outbox_schema') is not null and to_regclass('outbox_mail') is not null as installed`
+
+const refusedSchema = z
+  .object({ role: z.string(), schema: z.string(), installed: z.boolean() })
+  .catch({ role: 'ROLE', schema: 'public', installed: false })
 
 /** From a row of `refusalQuery`. */
 export function setupError(refused: SqlRow | undefined): SetupError {
-  const { role = 'ROLE', schema = 'public', installed } = refused ?? {}
-  if (installed !== true)
+  const { role, schema, installed } = refusedSchema.parse(refused)
+  if (!installed)
     return new SetupError(
       `The outbox cannot be set up: the role ${role} may not create tables. As the owner of the database run: ` +
         `grant usage, create on schema ${schema} to ${role};`,
