@@ -214,6 +214,7 @@ const brokenEngine: Engine = {
   parallel: false,
   open: broken,
   run: broken,
+  probe: broken,
   close: () => Promise.resolve(),
 }
 
