@@ -2,7 +2,14 @@
  * Owns the wire: the claims of a token, the shape of an answer, and the one table from failure code to answer.
  */
 import { z } from 'zod'
-import { type ClaimFault, type ClaimReason, claimReasons, type FailureCode, MailerError } from './errors.ts'
+import {
+  type ClaimFault,
+  type ClaimReason,
+  claimReasons,
+  type Detail,
+  type FailureCode,
+  MailerError,
+} from './errors.ts'
 
 /** `null` and `""` mean absent everywhere in a token. */
 const absent = (value: unknown) => (value === null || value === '' ? undefined : value)
@@ -63,7 +70,7 @@ export const failures = {
     status: 400,
     error: 1,
     msg: 'Bad request',
-    meaning: 'not HTTP, no JSON body with `token`, or a prefetch',
+    meaning: 'not HTTP, not a JSON body with `token` sent as `application/json`, or a prefetch',
   },
   too_large: {
     status: 413,
@@ -135,8 +142,27 @@ export function failureAnswer(error: unknown): { status: number; answer: Answer 
   const failure = error instanceof MailerError ? error : new MailerError('internal')
   const { code, id } = failure
   const { status, error: wire, msg } = failures[code]
-  const answer = { error: wire, msg, code, ...(id !== undefined && { id }) }
+  const answer = { error: wire, msg: inWords(failure, msg), code, ...(id !== undefined && { id }) }
   return { status, answer: code === 'claims_invalid' ? { ...answer, ...claimFault(failure, msg) } : answer }
+}
+
+/** For the caller who can mend it. Other reasons are for the log only. */
+const causeWords: Partial<Record<Detail, string>> = {
+  exp: 'exp must be a number, in seconds since 1970',
+  nbf: 'nbf must be a number, in seconds since 1970',
+  iat: 'iat must be a number, in seconds since 1970',
+  content_type: 'the Content-Type must be application/json',
+  body: 'the body must be JSON such as {"token":"…"}',
+  prefetch: 'a prefetch sends no mail',
+  host: 'the header Host is missing, or is no name of a host',
+  proxy_http:
+    'the proxy got https and speaks plain http to this service; let it use https (at Cloudflare: mode Full)',
+}
+
+function inWords({ code, reason }: MailerError, msg: string): string {
+  const explains = code === 'token_malformed' || code === 'bad_request'
+  const words = explains && reason !== undefined ? causeWords[reason] : undefined
+  return words === undefined ? msg : `${msg}: ${words}`
 }
 
 const reasonWords: Record<ClaimReason, string> = {

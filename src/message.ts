@@ -88,6 +88,8 @@ export type RequestReason =
   | 'host'
   | 'http'
   | 'plain_http'
+  | 'proxy_http'
+  | 'content_type'
   | 'body'
   | 'origin'
   | 'prefetch'

@@ -3,9 +3,11 @@ import { enableOwnCompileCache, loadOwnEnvFile } from './own-files.js'
 
 const [major] = process.versions.node.split('.').map(Number)
 if (major < 24) {
-  console.error(
-    `jwt-mailer needs Node 24, this is ${process.versions.node}. Run "npm ci && npm start": npm brings the right one along.`,
-  )
+  // npm installs the right Node only with the tools of development
+  const todo = existsSync(new URL('../node_modules/node/package.json', import.meta.url))
+    ? 'Start it with "npm start", which uses the Node that npm ci has installed.'
+    : 'Install Node 24 (https://nodejs.org, or the image node:24), or run "npm ci --include=dev && npm start", which brings it along.'
+  console.error(`jwt-mailer needs Node 24, this is ${process.versions.node}. ${todo}`)
   process.exit(1)
 }
 enableOwnCompileCache()

@@ -1,6 +1,6 @@
 import { spawn, spawnSync } from 'node:child_process'
 import { once } from 'node:events'
-import { existsSync, mkdtempSync, rmSync } from 'node:fs'
+import { cpSync, existsSync, mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
@@ -125,8 +125,17 @@ describe('a start that cannot work ends at once with a sentence', () => {
     const { status, stderr } = spawnSync(old ?? '', [start], { env: plainEnv, encoding: 'utf8' })
     expect(status).toBe(1)
     expect(stderr).toMatch(
-      /^jwt-mailer needs Node 24, this is \d+\.\d+\.\d+\. Run "npm ci && npm start".*\n$/,
+      /^jwt-mailer needs Node 24, this is \d+\.\d+\.\d+\. Start it with "npm start", which uses the Node that npm ci has installed\.\n$/,
     )
+    const bare = mkdtempSync(join(tmpdir(), 'jwt-mailer-bare-'))
+    onTestFinished(() => rmSync(bare, { recursive: true }))
+    cpSync(start, join(bare, 'src', 'start.mjs'))
+    const production = spawnSync(old ?? '', [join(bare, 'src', 'start.mjs')], {
+      env: plainEnv,
+      encoding: 'utf8',
+    })
+    expect(production.status).toBe(1)
+    expect(production.stderr).toMatch(/Install Node 24 .*, or run "npm ci --include=dev && npm start"/)
   })
 })
 

@@ -20,6 +20,7 @@ export interface SendFlags extends MailFlags {
 }
 
 const pollMs = 1_000
+const redirectMs = 5_000
 
 /** 1 when the service refuses the mail or gives it up, or when it is still unsent after the wait. */
 export async function sendMail(
@@ -70,16 +71,41 @@ function printState(answer: Accepted | Status, { json, wait }: SendFlags, termin
   return state === 'sent' || (!wait && state !== 'dead') ? 0 : 1
 }
 
-function printFailure(answer: ClientFailure, { json, url }: SendFlags, terminal: Terminal): ExitCode {
+async function printFailure(
+  answer: ClientFailure,
+  { json, url }: SendFlags,
+  terminal: Terminal,
+): Promise<ExitCode> {
   const { code, claim, retryAfterS } = answer
   if (json) terminal.out(JSON.stringify(answer))
   else {
     const facts = [claim, claim && flagOf(claim), retryAfterS && `again in ${retryAfterS} s`]
       .filter(Boolean)
       .join(', ')
-    terminal.err(`${terminal.paint('red', code)}${facts && ` (${facts})`}: ${meaningOf(code, url)}`)
+    const place = code === 'bad_answer' || code === 'bad_request' ? await redirectOf(url) : undefined
+    const meaning = place === undefined ? meaningOf(code, url) : redirected(url, place)
+    terminal.err(`${terminal.paint('red', code)}${facts && ` (${facts})`}: ${meaning}`)
   }
   return Object.hasOwn(failures, code) ? 1 : 2
+}
+
+/** Scheme and host to which this address sends every request on. Mails never follow: they would show their token there. */
+async function redirectOf(url: string): Promise<string | undefined> {
+  try {
+    const live = `${url.replace(/\/+$/, '')}/health/live`
+    const { status, headers } = await fetch(live, {
+      redirect: 'manual',
+      signal: AbortSignal.timeout(redirectMs),
+    })
+    const place = status >= 300 && status < 400 ? URL.parse(headers.get('location') ?? '', url) : null
+    return place && /^https?:$/.test(place.protocol) ? place.origin : undefined
+  } catch {
+    return undefined
+  }
+}
+
+function redirected(url: string, place: string): string {
+  return `${url} sends every request on to ${place}: set JWT_MAILER_URL or --url to where the service is`
 }
 
 function meaningOf(code: ClientFailure['code'], url: string): string {

@@ -79,6 +79,8 @@ export async function buildApp(parts: AppParts): Promise<FastifyInstance> {
       return done(new MailerError('bad_request', { reason: 'host' }))
     }
     if (parts.redirectHttp && scheme === 'http') {
+      // the redirect would come back in the same way, for ever
+      if (cameBySecureProxy(request)) return done(new MailerError('bad_request', { reason: 'proxy_http' }))
       if (!canRedirect(request)) return done(new MailerError('bad_request', { reason: 'host' }))
       return redirectToHttps(log, request, reply)
     }
@@ -156,6 +158,16 @@ function noCompiler(): never {
 /** `https://` + host + URL is an address of this service: a host without tricks, and a path. */
 function canRedirect({ headers, url }: FastifyRequest): boolean {
   return /^[A-Za-z0-9.-]+(?::\d+)?$/.test(headers.host ?? '') && url.startsWith('/')
+}
+
+/** The caller used https, and a proxy that ends it speaks plain http to Heroku's router: Cloudflare's flexible mode. */
+function cameBySecureProxy({ headers }: FastifyRequest): boolean {
+  return (
+    /"scheme":\s?"https"/.test(String(headers['cf-visitor'] ?? '')) ||
+    headers['cloudfront-forwarded-proto'] === 'https' ||
+    headers['x-forwarded-ssl'] === 'on' ||
+    headers['front-end-https'] === 'on'
+  )
 }
 
 /** The redirect sends no mail. 308 keeps the method and body of a POST. */

@@ -1,8 +1,9 @@
 /** Owns how a failure ends a request: its answer on the wire, its code for the metrics and its one line in the log. */
 import type { FastifyError, FastifyReply, FastifyRequest } from 'fastify'
 import { failureAnswer } from '../contract.ts'
-import { type FailureCode, MailerError } from '../errors.ts'
+import { MailerError } from '../errors.ts'
 import { describeError, type LineFields, type Log } from '../log.ts'
+import type { RequestReason } from '../message.ts'
 
 /** `fields`: what else is known about the request, for its line. */
 export function answerFailure(
@@ -43,6 +44,11 @@ function asFailure(error: unknown): unknown {
   if (!(error instanceof Error)) return error
   const { code = '', statusCode = 500 }: Partial<FastifyError> = error
   const tooLarge = code === 'FST_ERR_MAX_PARAM_LENGTH' || code === 'FST_ERR_CTP_BODY_TOO_LARGE'
-  const known: FailureCode | undefined = tooLarge ? 'too_large' : statusCode < 500 ? 'bad_request' : undefined
-  return known ? new MailerError(known, { reason: tooLarge ? 'size' : 'http' }) : error
+  if (tooLarge) return new MailerError('too_large', { reason: 'size' })
+  return statusCode < 500 ? new MailerError('bad_request', { reason: reasonOf(code) }) : error
+}
+
+function reasonOf(code: string): RequestReason {
+  if (code === 'FST_ERR_CTP_INVALID_MEDIA_TYPE') return 'content_type'
+  return code.startsWith('FST_ERR_CTP_') ? 'body' : 'http'
 }

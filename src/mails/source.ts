@@ -2,7 +2,7 @@
  * Owns reading the settings that authors write: `app.json` and front matter, both as YAML (JSON is a part of it), checked
  * by a schema. Every fault is a problem with its file and line.
  */
-import { isNode, LineCounter, parseDocument, visit, type Document } from 'yaml'
+import { isAlias, isNode, LineCounter, parseDocument, visit, type Document } from 'yaml'
 import type { z } from 'zod'
 import type { Problems } from './problem.ts'
 
@@ -23,15 +23,19 @@ export function parseSettings<T>(
   const lines = new LineCounter()
   const document = parseDocument(text, { lineCounter: lines, prettyErrors: false })
   const lineAt = (offset: number) => lines.linePos(offset).line + firstLine - 1
-  for (const error of document.errors)
-    problems.add(file, lineAt(error.pos[0]), explainYamlError(error.message))
+  const sourceLines = text.split('\n')
+  const quotesAdvice = (line: number) => adviceOnQuotes(sourceLines[line - firstLine] ?? '')
+  const faulty = new Map(document.errors.toReversed().map(({ pos, message }) => [lineAt(pos[0]), message]))
+  for (const offset of marksOf(document)) faulty.set(lineAt(offset), 'anchors, aliases and tags are not read')
+  for (const [line, message] of faulty)
+    problems.add(file, line, quotesAdvice(line) ?? explainYamlError(message))
   for (const offset of cutTexts(document))
     problems.add(
       file,
       lineAt(offset),
       'a text with ` #` in it needs quotes around it: the rest is taken as a comment',
     )
-  if (document.errors.length > 0) return undefined
+  if (faulty.size > 0) return undefined
 
   const lineOf = (path: readonly PropertyKey[]) => {
     for (let length = path.length; length > 0; length--) {
@@ -46,7 +50,9 @@ export function parseSettings<T>(
     const unknown = issue.code === 'unrecognized_keys' ? issue.keys : undefined
     const path = unknown ? [...issue.path, unknown[0]!] : issue.path
     const subject = path.length > 0 ? `\`${path.join('.')}\`: ` : ''
-    problems.add(file, lineOf(path), subject + (unknown ? 'is not a setting known here' : issue.message))
+    const advice = issue.code === 'invalid_type' && issue.expected === 'string' && quotesAdvice(lineOf(path))
+    const says = unknown ? 'is not a setting known here' : advice || issue.message
+    problems.add(file, lineOf(path), subject + says)
   }
   return undefined
 }
@@ -61,6 +67,29 @@ function cutTexts(document: Document): number[] {
     },
   })
   return found
+}
+
+/** To YAML `subject: &Co` is an empty text with a mark. No setting needs one. */
+function marksOf(document: Document): number[] {
+  const found: number[] = []
+  visit(document, {
+    Node(_, node) {
+      const isMarked = isAlias(node) || ('anchor' in node && node.anchor) || node.tag?.startsWith('!')
+      if (isMarked) found.push(node.range?.[0] ?? 0)
+    },
+  })
+  return found
+}
+
+/** YAML reads these at the start of a text as something else. */
+const leading = /^\s*(?:- )?[\w-]+:[ \t]+(["'{[&*!|>%@`,}\]]|[-?](?= ))/
+
+function adviceOnQuotes(line: string): string | undefined {
+  const first = leading.exec(line)?.[1]
+  if (first === undefined) return undefined
+  return /["']/.test(first)
+    ? 'a text that begins with a quote needs other quotes around the whole of it'
+    : `a text that begins with ${first} needs quotes around it`
 }
 
 function explainYamlError(message: string): string {

@@ -1,6 +1,7 @@
 /** `jwt-mailer send`: one mail through a real service, to a relay that says what the test tells it to. */
-import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { freePort } from '../support/port.ts'
+import { createServer } from 'node:http'
+import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest'
+import { freePort, portOf } from '../support/port.ts'
 import { scriptedRelay, type ScriptedRelay } from '../support/relay.ts'
 import { type Service, startService } from '../support/service.ts'
 import { secret } from '../support/tokens.ts'
@@ -67,6 +68,26 @@ describe('jwt-mailer send', () => {
     slow = false
     expect(JSON.parse(stdout)).toMatchObject({ ok: true, state: 'queued' })
     expect(status).toBe(1)
+  })
+
+  test.each([
+    ['ours', 308, { error: 1, msg: 'Use https', code: 'bad_request' }],
+    ["a proxy's", 301, undefined],
+  ])('names the address to which requests are sent on: %s', async (_title, status, answer) => {
+    const asked: string[] = []
+    const server = createServer((request, response) => {
+      asked.push(`${request.method} ${request.url}`)
+      response.writeHead(status, { location: `https://mailer.test${request.url}` })
+      response.end(answer && JSON.stringify(answer))
+    })
+    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+    onTestFinished(() => void server.close())
+    const url = `http://127.0.0.1:${portOf(server)}`
+    const { stderr } = await runSend([...mailWords, '--url', url])
+    expect(stderr).toContain(
+      `${url} sends every request on to https://mailer.test: set JWT_MAILER_URL or --url to where the service is`,
+    )
+    expect(asked).toEqual(['POST /emailservice/confirmation', 'GET /health/live'])
   })
 
   test('names the address where nothing listens', async () => {

@@ -323,6 +323,46 @@ describe('every answer is our JSON', () => {
   })
 
   it.each([
+    [
+      'another Content-Type',
+      { payload: 'token=x', headers: { 'content-type': 'text/x' } },
+      'content_type',
+      /: the Content-Type must be application\/json$/,
+    ],
+    [
+      'broken JSON',
+      { payload: '{', headers: { 'content-type': 'application/json' } },
+      'body',
+      /: the body must be JSON such as \{"token":"…"\}$/,
+    ],
+    ['no token', { payload: {} }, 'body', /: the body must be JSON such as/],
+    [
+      'a prefetch',
+      { payload: { token }, headers: { 'sec-purpose': 'prefetch' } },
+      'prefetch',
+      /: a prefetch sends no mail$/,
+    ],
+  ] as const)('a POST with %s is told what is wrong', async (_title, request, reason, words) => {
+    const { app, logLines } = await testApp()
+    const response = await app.inject({ method: 'POST', url: '/emailservice', ...request })
+    expect(response.json()).toEqual({ error: 1, code: 'bad_request', msg: expect.stringMatching(words) })
+    expect(logLines()).toEqual([expect.objectContaining({ code: 'bad_request', reason })])
+  })
+
+  it.each(['exp', 'nbf', 'iat'])('a token whose %s is a text is told so', async (name) => {
+    const { app, logLines } = await testApp()
+    const response = await app.inject(
+      `/emailservice/${forgeToken({ alg: 'HS256', typ: 'JWT' }, JSON.stringify({ ...sampleClaims(), [name]: '1800000000' }))}`,
+    )
+    expect(response.json()).toEqual({
+      error: 1,
+      code: 'token_malformed',
+      msg: `Problem with token: ${name} must be a number, in seconds since 1970`,
+    })
+    expect(logLines()).toEqual([expect.objectContaining({ code: 'token_malformed', reason: name })])
+  })
+
+  it.each([
     ['an unknown method', 'BREW / HTTP/1.1\r\nHost: x\r\n\r\n', 400, 'bad_request'],
     ['no HTTP at all', '\x16\x03\x01\x02\x00\x01\r\n\r\n', 400, 'bad_request'],
     ['no Host', `GET /emailservice/${token} HTTP/1.1\r\n\r\n`, 400, 'bad_request'],
@@ -534,6 +574,29 @@ describe('behind a router that ends TLS', () => {
     expect(answer.head.toLowerCase()).not.toContain('location')
     expect(logLines()).toEqual([expect.objectContaining({ code: 'bad_request', reason: 'host' })])
   })
+
+  it.each([
+    { 'cf-visitor': '{"scheme":"https"}' },
+    { 'cloudfront-forwarded-proto': 'https' },
+    { 'x-forwarded-ssl': 'on' },
+  ])(
+    'a proxy that has https in front and plain http behind gets words instead of a loop: %o',
+    async (headers) => {
+      const { app, logLines, relay } = await testApp({ routes: { redirectHttp: true } })
+      const response = await app.inject({
+        url: `/emailservice/${signToken()}`,
+        headers: { host: 'mailer.example.com', 'x-forwarded-proto': 'http', ...headers },
+      })
+      expect(response.statusCode).toBe(400)
+      expect(response.json()).toEqual({
+        error: 1,
+        msg: 'Bad request: the proxy got https and speaks plain http to this service; let it use https (at Cloudflare: mode Full)',
+        code: 'bad_request',
+      })
+      expect(logLines()).toEqual([expect.objectContaining({ code: 'bad_request', reason: 'proxy_http' })])
+      expect(relay.commands).toEqual([])
+    },
+  )
 
   it('https is served, and elsewhere nobody is redirected', async () => {
     const heroku = await testApp({ routes: { redirectHttp: true } })

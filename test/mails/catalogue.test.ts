@@ -186,6 +186,35 @@ test.each<[string, string, string, string]>([
     'to_name: Ticket #1\n',
     '4: a text with ` #` in it needs quotes around it: the rest is taken as a comment',
   ],
+  ...[
+    '{{ app.name }} hi',
+    '{{ app.name }}',
+    '[x] y',
+    '*x',
+    '*x y',
+    '&x y',
+    '@x',
+    '`x`',
+    '%x',
+    '!x y',
+    '> x',
+    '- x',
+    '? x',
+    ', x',
+    '}x',
+    '{% if link %}b{% endif %}',
+  ].map((text): [string, string, string, string] => [
+    `a text that begins with ${text}`,
+    'x',
+    `to_name: ${text}\n`,
+    `4: ${text.endsWith(' }}') ? '`to_name`: ' : ''}a text that begins with ${text[0]} needs quotes around it`,
+  ]),
+  [
+    'a text with a quoted beginning',
+    'x',
+    'to_name: "x" y\n',
+    '4: a text that begins with a quote needs other quotes around the whole of it',
+  ],
   ['a text with a colon', 'x', 'to_name: a: b\n', '4: a text with a colon in it needs quotes around it'],
   ['an unknown setting', 'x', 'from: me\n', '4: `from`: is not a setting known here'],
 ])('%s stops the start with a sentence', (_, body, front, problem) => {
@@ -404,4 +433,9 @@ test('a link may lead only where its app allows', () => {
 
 test('a mail of the built-in folder compiles also from a copy elsewhere', () => {
   expect(loadCatalogue({ dir: writeFolder(plain), ...sender }).mails).toHaveLength(1)
+})
+
+test('spaces behind the lines around the front matter mean nothing', () => {
+  const source = mailSource('Text').replaceAll('---\n', '---  \t\n')
+  expect(problemsOf({ 'default/confirmation.en.md': source })).toEqual([])
 })

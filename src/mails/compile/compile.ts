@@ -64,8 +64,10 @@ export function compileMail(
     .replace(/^\uFEFF/, '')
     .replace(/\r\n?/g, '\n')
     .split('\n')
-  const end = lines.indexOf('---', 1)
-  if (lines[0] !== '---' || end < 0) {
+  // editors leave spaces behind it that nobody sees
+  const isFence = (text: string | undefined) => text?.trimEnd() === '---'
+  const end = lines.findIndex((text, index) => index > 0 && isFence(text))
+  if (!isFence(lines[0]) || end < 0) {
     problems.add(file, 1, 'a mail begins with its front matter: a line `---`, the settings, and a line `---`')
     return undefined
   }
