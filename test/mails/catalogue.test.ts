@@ -339,6 +339,7 @@ test('every built-in kind is there in every built-in language', () => {
     'account-created',
     'account-exists',
     'address-changed',
+    'change-approval',
     'change',
     'confirmation',
     'delete-account',
