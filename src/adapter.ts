@@ -5,9 +5,9 @@ import { isUtf8 } from 'node:buffer'
 import jwt from 'jsonwebtoken'
 import type { z } from 'zod'
 import type { Answer } from './contract.ts'
-import { MailerError } from './errors.ts'
+import { invalidClaim, MailerError } from './errors.ts'
 
-export const systems = ['supabase'] as const
+export const systems = ['supabase', 'kratos'] as const
 export type System = (typeof systems)[number]
 
 /** How one system may ask for the mails of one app. */
@@ -82,6 +82,20 @@ export function readForeign<T extends z.ZodType>(schema: T, body: unknown): z.in
   const read = schema.safeParse(body)
   if (read.success) return read.data
   throw new MailerError('bad_request', { reason: 'body' })
+}
+
+/**
+ * The link, where it leads to one of `origins`; without any, `link_origins` of the app decides alone. Throws
+ * `claims_invalid`.
+ */
+export function checkForeignLink(
+  link: string | null | undefined,
+  origins: readonly string[],
+): string | undefined {
+  if (link === null || link === undefined || link === '') return undefined
+  const origin = URL.parse(link)?.origin
+  if (origins.length === 0 || (origin !== undefined && origins.includes(origin))) return link
+  throw invalidClaim('email_link', 'link', 'it leads to another origin than the one that is configured')
 }
 
 /** A language tag, or `undefined` for whatever else another system puts in its place. */

@@ -12,6 +12,15 @@ interface SystemVariables {
   readonly todo: string
   /** Links are made here, so their base must be known; other systems send whole links. */
   readonly makesLinks?: boolean
+  /** Between several secrets in one variable. */
+  readonly separator?: string
+}
+
+/** A secret that the operator makes up. */
+const bearer = {
+  pattern: /^[\x21-\x7e]{16,}$/,
+  says: 'must be 16 characters or more, without spaces',
+  todo: 'A new one: openssl rand -hex 32',
 }
 
 export const adapterVariables: Record<System, SystemVariables> = {
@@ -22,7 +31,9 @@ export const adapterVariables: Record<System, SystemVariables> = {
     says: 'must look like v1,whsec_<base64>',
     todo: 'Copy it from Authentication, Hooks, Send Email of your Supabase project.',
     makesLinks: true,
+    separator: '|',
   },
+  kratos: { secret: 'KRATOS_HOOK_SECRET', url: 'KRATOS_URL', ...bearer },
 }
 
 export interface AdapterOptions {
@@ -67,14 +78,14 @@ function readSettings(
   app: string | undefined,
   { localeKey, allowHttp }: AdapterOptions,
 ): AdapterSettings {
-  const { secret, url, pattern, says, todo, makesLinks } = adapterVariables[system]
+  const { secret, url, pattern, says, todo, makesLinks, separator } = adapterVariables[system]
   const suffix = app === undefined ? '' : `_${app.toUpperCase()}`
   const variables = [`${secret}${suffix}`, `${secret}${suffix}_PREVIOUS`]
   const secrets = variables.flatMap((variable) => {
-    const values = env[variable]?.split('|') ?? []
-    if (values.some((value) => value !== '' && !pattern.test(value)))
-      throw new ConfigError({ variable, says, todo })
-    return values.filter((value) => value !== '')
+    const value = env[variable] ?? ''
+    const values = (separator === undefined ? [value] : value.split(separator)).filter((one) => one !== '')
+    if (values.some((one) => !pattern.test(one))) throw new ConfigError({ variable, says, todo })
+    return values
   })
   const urlVariable = env[`${url}${suffix}`] ? `${url}${suffix}` : url
   const urls = (env[urlVariable] ?? '').split(',').filter((one) => one.trim() !== '')

@@ -1,5 +1,5 @@
 /** Owns what the tests of all adapters share: one caller for each system, and mails of every kind that they ask for. */
-import { createHmac, randomUUID } from 'node:crypto'
+import { randomUUID } from 'node:crypto'
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -70,6 +70,27 @@ export function signSupabase(body: string, secrets = supabaseSecret, at = new Da
   }
 }
 
+/** What Kratos sends with `function(ctx) ctx` as its body. */
+export function kratosContext(template_type: string, data: object, changes: object = {}): object {
+  return {
+    recipient: 'ada@example.com',
+    subject: 'Please verify https://evil.example',
+    body: 'Go to https://evil.example',
+    html_body: '<a href="https://evil.example">x</a>',
+    template_type,
+    template_data: {
+      to: 'ada@example.com',
+      identity: { id: 'i1', traits: { email: 'ada@example.com', name: 'https://evil.example' } },
+      request_url: 'https://auth.example.com/self-service/verification/browser',
+      transient_payload: {},
+      ...data,
+    },
+    message_type: 'email',
+    request_headers: { 'Accept-Language': ['en-GB,en;q=0.9'], Host: ['auth.example.com'] },
+    ...changes,
+  }
+}
+
 export const foreignSystems: readonly ForeignSystem[] = [
   {
     system: 'supabase',
@@ -88,9 +109,32 @@ export const foreignSystems: readonly ForeignSystem[] = [
     success: { status: 200, body: '{}' },
     never: 404,
   },
+  {
+    system: 'kratos',
+    settings: {
+      system: 'kratos',
+      app: undefined,
+      secrets: ['a-courier-secret-of-Kratos'],
+      urls: ['https://auth.example.com'],
+      localeKey: 'locale',
+    },
+    otherSecret: 'another-secret-of-Kratos',
+    sample: kratosContext('verification_code_valid', {
+      verification_url: 'https://auth.example.com/self-service/verification?code=493027&flow=f1',
+      verification_code: '493027',
+      expires_in_minutes: 60,
+    }),
+    secrets: ['self-service', '493027', 'ada@', 'auth.example.com', 'courier-secret'],
+    unknown: kratosContext('stub', {}),
+    sign: (body, secret = 'a-courier-secret-of-Kratos') => ({
+      headers: { 'content-type': 'application/json', authorization: `Bearer ${secret}` },
+      body,
+    }),
+    bearer: true,
+    success: { status: 200, body: '{}' },
+    never: 200,
+  },
 ]
-
-export const hex = (key: string, text: string) => createHmac('sha256', key).update(text).digest('hex')
 
 const linkMails = ['confirmation', 'reset', 'invite', 'magic-link', 'change', 'change-approval']
 const codeMails = ['mfa-code', 'verify-code', 'login-code', 'reset-code']

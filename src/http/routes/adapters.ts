@@ -13,6 +13,7 @@ import {
   parseBody,
   type System,
 } from '../../adapter.ts'
+import { kratosAdapter } from '../../adapters/kratos.ts'
 import { supabaseAdapter } from '../../adapters/supabase.ts'
 import { appPattern, failureAnswer } from '../../contract.ts'
 import type { Deliver } from '../../delivery/deliver.ts'
@@ -24,6 +25,7 @@ import { acceptRawBodies, emptyBody, type RawBody } from '../raw-body.ts'
 
 const makers: Record<System, (settings: AdapterSettings) => Adapter> = {
   supabase: supabaseAdapter,
+  kratos: kratosAdapter,
 }
 
 /** The key of the tokens that adapters write: it opens nothing but what this process has signed a moment ago. */
