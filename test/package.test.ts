@@ -62,7 +62,7 @@ test('works from CommonJS by a dynamic import', async () => {
   expect(await runFile('use.cjs', source)).toBe('unreachable 1 3 200\n')
 })
 
-test('the client loads nothing of ours but itself, and no package but jsonwebtoken', async () => {
+test('the client loads nothing of ours but itself, and no package', async () => {
   const source = `
 import { registerHooks } from 'node:module'
 const loaded = []
@@ -73,20 +73,8 @@ console.log(JSON.stringify(loaded))`
   const files = loaded
     .filter((url) => url.startsWith('file:'))
     .map((url) => url.split('/node_modules/').at(-1)!)
-  const ours = files.filter((file) => file.startsWith('jwt-mailer/'))
-  expect(ours.filter((file) => !file.startsWith('jwt-mailer/dist/client/src/'))).toEqual([])
-  const packages = new Set(files.filter((file) => !ours.includes(file)).map((file) => file.split('/')[0]))
-  const signing = new Set([
-    'jsonwebtoken',
-    'jws',
-    'jwa',
-    'ms',
-    'ecdsa-sig-formatter',
-    'safe-buffer',
-    'semver',
-  ])
-  expect([...packages].filter((name) => !signing.has(name!) && !name!.startsWith('lodash'))).toEqual([])
-  expect(packages).toContain('jsonwebtoken')
+  expect(files.filter((file) => !file.startsWith('jwt-mailer/dist/client/src/'))).toEqual([])
+  expect(files).toContain('jwt-mailer/dist/client/src/mailer.js')
 })
 
 test('brings the command line along, compiled', async () => {

@@ -1,4 +1,6 @@
 /** Owns what comes back from the service: bounded, checked, and turned into a value. */
+import { parseObject } from './sign.ts'
+
 /** The service has the same list in src/errors.ts, and a test holds them together: this package imports nothing of it. */
 export const serviceFailureCodes = [
   'token_malformed',
@@ -108,15 +110,6 @@ async function readBounded({ body }: Response): Promise<string> {
     if (text.length > maxAnswerBytes) return ''
   }
   return text
-}
-
-function parseObject(text: string): Record<string, unknown> | undefined {
-  try {
-    const value: unknown = JSON.parse(text)
-    return typeof value === 'object' && value !== null && !Array.isArray(value) ? { ...value } : undefined
-  } catch {
-    return undefined
-  }
 }
 
 function isServiceCode(code: unknown): code is ServiceFailureCode {

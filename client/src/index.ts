@@ -1,6 +1,6 @@
 /**
- * `jwt-mailer/client`: what an application needs to send confirmation mails and to take their links back. Depends on
- * jsonwebtoken only; Node 20 or newer.
+ * `jwt-mailer-client`: what an application needs to send confirmation mails and to take their links back. It depends on
+ * nothing but what Node 20, Deno, Bun and edge runtimes have in common.
  */
 export type { ClientFailure, ClientFailureCode } from './answer.ts'
 export { confirmationPage, type ConfirmationPageOptions, type Page } from './confirmation-page.ts'
@@ -21,4 +21,12 @@ export {
   type MailerOptions,
   type Status,
 } from './mailer.ts'
-export { mintToken, type Link, type MailContent, type MintOptions, type Recipient } from './mint.ts'
+export {
+  mailClaims,
+  mintToken,
+  type Link,
+  type MailContent,
+  type MintOptions,
+  type Recipient,
+} from './mint.ts'
+export type { PrivateKey } from './sign.ts'

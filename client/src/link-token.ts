@@ -3,9 +3,8 @@
  *
  * The mailer never verifies it and must not be able to make one: use a secret that it does not have.
  */
-import { randomUUID } from 'node:crypto'
-import jwt from 'jsonwebtoken'
-import { signingKey } from './mint.ts'
+import { lifetime } from './mint.ts'
+import { checkSecret, readSigned, signer } from './sign.ts'
 
 /** One secret, or several while they are rotated: the first signs, each verifies. */
 export type Secrets = string | readonly string[]
@@ -52,24 +51,28 @@ export interface BadLink {
 
 const maxLength = 4096
 
-function sign({ purpose, subject, secret, expiresInS, data }: LinkTokenOptions): string {
+/** What the token of a link says, before it is signed. */
+export function linkClaims({ purpose, subject, expiresInS, data }: Omit<LinkTokenOptions, 'secret'>): object {
   if (!(expiresInS > 0)) throw new TypeError('expiresInS must be above 0')
   if (purpose === '' || subject === '') throw new TypeError('purpose and subject must say something')
-  const token = jwt.sign(data === undefined ? {} : { data }, signingKey(listOf(secret)[0] ?? ''), {
-    algorithm: 'HS256',
-    audience: purpose,
-    subject,
-    jwtid: randomUUID(),
-    expiresIn: Math.ceil(expiresInS),
-  })
+  return { data, aud: purpose, sub: subject, jti: crypto.randomUUID(), ...lifetime(expiresInS) }
+}
+
+/** Throws a `TypeError` on what is too long for an address. */
+export function checkLength(token: string): string {
   if (token.length > maxLength) throw new TypeError(`a link token has at most ${maxLength} characters`)
   return token
+}
+
+async function sign({ secret, ...options }: LinkTokenOptions): Promise<string> {
+  const [first = ''] = secretsOf(secret)
+  return checkLength(await signer(first)(linkClaims(options)))
 }
 
 async function verify(token: string, options: VerifyOptions): Promise<GoodLink | BadLink> {
   const { purpose, secret, use } = options
   if (typeof token !== 'string' || token.length > maxLength) return { ok: false, reason: 'malformed' }
-  const signed = readSigned(token, listOf(secret))
+  const signed = await readSigned(token, secretsOf(secret))
   if (typeof signed === 'string') return { ok: false, reason: signed }
   const { aud, sub: subject, jti: id, exp } = signed
   const data: unknown = signed['data']
@@ -82,23 +85,9 @@ async function verify(token: string, options: VerifyOptions): Promise<GoodLink |
   return { ok: true, subject, id, expires, data: typeof data === 'object' ? { ...data } : {} }
 }
 
-/** The claims, whatever their time, when one of the secrets signed them. */
-function readSigned(token: string, secrets: readonly string[]): jwt.JwtPayload | 'malformed' | 'forged' {
-  let reason: 'malformed' | 'forged' = 'malformed'
-  for (const key of secrets.map(signingKey)) {
-    try {
-      const claims = jwt.verify(token, key, { algorithms: ['HS256'], ignoreExpiration: true })
-      return typeof claims === 'string' ? 'malformed' : claims
-    } catch (error) {
-      const unsigned = ['invalid signature', 'invalid algorithm', 'jwt signature is required']
-      reason = error instanceof Error && unsigned.includes(error.message) ? 'forged' : 'malformed'
-    }
-  }
-  return reason
-}
-
-function listOf(secret: Secrets): readonly string[] {
+export function secretsOf(secret: Secrets): readonly string[] {
   const secrets = typeof secret === 'string' ? [secret] : secret
+  for (const each of secrets) checkSecret(each)
   if (secrets.length === 0) throw new TypeError('the secret is empty')
   return secrets
 }

@@ -1,14 +1,15 @@
 /** Owns the calls to the service: one mail, or what became of it, tried again where that is safe. */
-import { setTimeout as pause } from 'node:timers/promises'
-import jwt from 'jsonwebtoken'
 import { type ClientFailure, failure, readAnswer } from './answer.ts'
-import { type MailContent, mintToken, type Recipient, signingKey } from './mint.ts'
+import { lifetime, mailClaims, type MailContent, type Recipient } from './mint.ts'
+import { type PrivateKey, signer } from './sign.ts'
 
 export interface MailerOptions {
   /** Where the service listens: `https://mailer.example.com`. */
   readonly url: string
-  /** The secret you share with it, or the app's own. */
-  readonly secret: string
+  /** The secret you share with it, or the app's own; or a private key whose public half it has. */
+  readonly secret: string | PrivateKey
+  /** What the service calls itself, where it wants to be named (`JWT_MAILER_AUDIENCE`). */
+  readonly audience?: string | undefined
   /** The folder of mails this mailer sends, `default` without. */
   readonly app?: string | undefined
   /** How long one try may take, in ms. The service answers within 25 s, so 30 s without. */
@@ -70,9 +71,9 @@ const states = ['sending', 'queued', 'sent', 'dead'] as const
 export function createMailer<K extends Record<keyof K, MailContent> = Kinds>(
   options: MailerOptions,
 ): Mailer<K> {
-  const { secret, app = 'default', timeoutMs = 30_000, retries = 3, expiresInS } = options
+  const { audience, app = 'default', timeoutMs = 30_000, retries = 3, expiresInS } = options
   const base = baseUrl(options.url)
-  const key = signingKey(secret)
+  const sign = signer(options.secret)
   // a timer of Node holds no more, and ends at once with more
   if (!(timeoutMs > 0 && timeoutMs < 2 ** 31))
     throw new TypeError('timeoutMs must be above 0, and below 2^31')
@@ -84,7 +85,7 @@ export function createMailer<K extends Record<keyof K, MailContent> = Kinds>(
     mail: Recipient & MailContent,
     { signal }: CallOptions = {},
   ): Promise<Accepted | ClientFailure> {
-    const token = mintToken({ ...mail, secret, expiresInS })
+    const token = await sign(mailClaims({ ...mail, audience, expiresInS }))
     const answer = await ask(signal, `${base}/${route}/${encodeURIComponent(kind)}`, {
       method: 'POST',
       headers: { 'content-type': 'application/json' },
@@ -97,7 +98,7 @@ export function createMailer<K extends Record<keyof K, MailContent> = Kinds>(
   }
 
   async function status(id: string, { signal }: CallOptions = {}): Promise<Status | ClientFailure> {
-    const token = jwt.sign({}, key, { algorithm: 'HS256', expiresIn: statusTokenS })
+    const token = await sign({ ...(audience !== undefined && { aud: audience }), ...lifetime(statusTokenS) })
     const answer = await ask(signal, `${base}/deliveries/${encodeURIComponent(id)}`, {
       headers: { authorization: `Bearer ${token}` },
     })
@@ -125,7 +126,7 @@ export function createMailer<K extends Record<keyof K, MailContent> = Kinds>(
       const askedMs = (answer.retryAfterS ?? 0) * 1000
       if (askedMs > maxWaitMs) return answer
       try {
-        await pause(Math.max(askedMs, backoffMs(tried)), undefined, { signal })
+        await pause(Math.max(askedMs, backoffMs(tried)), signal)
       } catch {
         return failure('aborted')
       }
@@ -145,6 +146,23 @@ export function createMailer<K extends Record<keyof K, MailContent> = Kinds>(
   }
 
   return { send, status }
+}
+
+/** Rejects as soon as the signal says so. */
+function pause(ms: number, signal: AbortSignal | undefined): Promise<void> {
+  return new Promise((done, stop) => {
+    const timer = setTimeout(end, ms)
+    signal?.addEventListener('abort', cancel)
+    if (signal?.aborted) cancel()
+    function end() {
+      signal?.removeEventListener('abort', cancel)
+      done()
+    }
+    function cancel() {
+      clearTimeout(timer)
+      stop(new Error('aborted'))
+    }
+  })
 }
 
 /** Doubles, and is spread over its second half, so that callers do not come back all at once. */

@@ -1,6 +1,5 @@
 /** Owns the wrapping token: what a caller says about a mail → the claims of the contract, signed. */
-import { createSecretKey, randomUUID } from 'node:crypto'
-import jwt from 'jsonwebtoken'
+import { type PrivateKey, signer } from './sign.ts'
 
 /** A link in two halves, one after the other, byte for byte. */
 export interface Link {
@@ -38,8 +37,10 @@ export interface Recipient {
 }
 
 export interface MintOptions extends MailContent, Recipient {
-  /** The secret you share with the mailer. */
-  readonly secret: string
+  /** The secret you share with the mailer, or a private key of your own. */
+  readonly secret: string | PrivateKey
+  /** What the service calls itself, where it wants to be named (`JWT_MAILER_AUDIENCE`). */
+  readonly audience?: string | undefined
   /** Seconds the token lives, a day without. A repeat within that time is the same mail. */
   readonly expiresInS?: number | undefined
 }
@@ -48,21 +49,29 @@ const dayS = 86_400
 const maxKey = 200
 
 /**
- * The token for one mail: HS256, with `jti`, `iat` and `exp`. Throws a `TypeError` when `to` or `secret` is empty or
- * the idempotency key is too long; everything else is for the service to judge.
+ * The token for one mail, with `jti`, `iat` and `exp`. A `TypeError` when `to` or `secret` is empty or the idempotency
+ * key is too long; everything else is for the service to judge.
  */
-export function mintToken({ secret, expiresInS = dayS, ...mail }: MintOptions): string {
-  return jwt.sign(claimsOf(mail), signingKey(secret), { algorithm: 'HS256', expiresIn: expiresInS })
+export async function mintToken({ secret, ...mail }: MintOptions): Promise<string> {
+  return signer(secret)(mailClaims(mail))
 }
 
-/** Throws a `TypeError` on an empty secret: it would verify anybody's token. */
-export function signingKey(secret: string): ReturnType<typeof createSecretKey> {
-  if (typeof secret !== 'string' || secret === '') throw new TypeError('the secret is empty')
-  return createSecretKey(secret, 'utf8')
+/** What the token says, for a signer of your own, such as a key service. */
+export function mailClaims({
+  expiresInS,
+  audience,
+  ...mail
+}: Omit<MintOptions, 'secret'>): Record<string, unknown> {
+  return { ...claimsOf(mail), ...(audience !== undefined && { aud: audience }), ...lifetime(expiresInS) }
+}
+
+export function lifetime(seconds = dayS): { iat: number; exp: number } {
+  const iat = Math.floor(Date.now() / 1000)
+  return { iat, exp: iat + Math.ceil(seconds) }
 }
 
 function claimsOf(mail: MailContent & Recipient): Record<string, unknown> {
-  const { to, idempotencyKey = randomUUID(), link, linkExpires, accessKey, name, locale, data } = mail
+  const { to, idempotencyKey = crypto.randomUUID(), link, linkExpires, accessKey, name, locale, data } = mail
   if (typeof to !== 'string' || to === '') throw new TypeError('`to` is empty')
   if (idempotencyKey === '' || idempotencyKey.length > maxKey)
     throw new TypeError(`the idempotency key has 1 to ${maxKey} characters`)

@@ -39,7 +39,7 @@ export const addToken: AddCommand = (program, io) => {
 async function printToken(flags: TokenFlags, { terminal, env }: CommandIo): Promise<void> {
   const mail = await mailFromFlags(flags, env)
   const { mintToken } = await import('../../client/src/mint.ts')
-  const token = mintToken(mail)
+  const token = await mintToken(mail)
   const url = routeOf(flags.url, flags)
   // through a pipe, because the list of processes shows the arguments of curl
   const curl = `printf '%s' '${JSON.stringify({ token })}' | curl -H 'Content-Type: application/json' --data-binary @- ${url}`

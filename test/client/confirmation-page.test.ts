@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import { confirmationPage } from '../../client/src/index.ts'
+import { confirmationPage } from '../../client/src/node.ts'
 
 const texts = { title: 'Confirm your address', text: 'One click.', button: 'Confirm' }
 

@@ -1,6 +1,6 @@
 import jwt from 'jsonwebtoken'
 import { describe, expect, test, vi } from 'vitest'
-import { linkToken } from '../../client/src/index.ts'
+import { linkToken } from '../../client/src/node.ts'
 import { forgeToken } from '../support/tokens.ts'
 
 const secret = 'a secret that the mailer does not have'
