@@ -53,7 +53,7 @@ export interface ServiceParts {
   /** Without them: the mail routes, the deliveries, the health and the description of the API. */
   readonly routes?: Pick<
     AppParts,
-    'inbox' | 'docs' | 'preview' | 'metrics' | 'redirectHttp' | 'trustedProxies'
+    'inbox' | 'docs' | 'preview' | 'metrics' | 'devHost' | 'redirectHttp' | 'trustedProxies'
   > & { readonly adapters?: readonly AdapterSettings[] | undefined }
 }
 
@@ -161,6 +161,7 @@ export async function start(config: Config, log: Log, timings: Timings = {}): Pr
       routes: {
         adapters: config.adapters,
         docs: !config.production,
+        devHost: config.production ? undefined : config.host,
         preview: config.preview ? { catalogue, buildMime, adminToken } : undefined,
         metrics: metrics && { metrics, adminToken },
         redirectHttp: config.heroku,

@@ -17,6 +17,7 @@ import { readSecrets, type Secrets } from './secrets.ts'
 
 export interface Config {
   readonly production: boolean
+  /** In development this machine only: the inbox is full of links that sign somebody in. */
   readonly host: string
   readonly port: number
   /** Heroku's router ends TLS and tells us so in X-Forwarded-Proto. */
@@ -72,7 +73,7 @@ function readVariables(env: NodeJS.ProcessEnv, altered: readonly ConfigProblem[]
   if (!relays || !sender || !secrets || !adapters || problems.length > 0) throw new ConfigError(...problems)
   return Object.freeze({
     production,
-    host: values.HOST,
+    host: values.HOST ?? (production ? '0.0.0.0' : '127.0.0.1'),
     port: values.PORT,
     heroku: values.DYNO !== undefined,
     trustedProxies: values.TRUST_PROXY ?? (values.DYNO === undefined ? 0 : 1),

@@ -48,7 +48,7 @@ const logLevels = ['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent']
 /** `JWT_MAILER_SECRET_<APP>` is read beside it. */
 export const environmentSchema = z.object({
   PORT: emptyIsUnset(wholeNumber(0, 65_535).default(8080)),
-  HOST: emptyIsUnset(hostName.default('0.0.0.0')),
+  HOST: emptyIsUnset(hostName.optional()),
   // an empty secret is refused: taken for unset, one would be made up
   JWT_MAILER_SECRET: z.string().optional(),
   JWT_MAILER_SECRET_PREVIOUS: text,

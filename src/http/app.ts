@@ -9,6 +9,7 @@ import { failureAnswer } from '../contract.ts'
 import type { Deliver } from '../delivery/deliver.ts'
 import { MailerError } from '../errors.ts'
 import { bodyReader } from './bodies.ts'
+import { refuseForeignNames, refuseOtherSites } from './dev-gate.ts'
 import { answerFailure, logFailure } from './failure.ts'
 import type { Log } from '../log.ts'
 import { METHODS } from './node-http.ts'
@@ -39,6 +40,8 @@ export interface AppParts {
   readonly preview?: PreviewRoutesOptions | undefined
   /** `/metrics`, and every answer is counted. */
   readonly metrics?: MetricsRoutesOptions | undefined
+  /** In development, where the service listens: its pages answer to names of this machine only, and to no other site. */
+  readonly devHost?: string | undefined
   /** Behind Heroku's router: plain http is sent on to https. */
   readonly redirectHttp?: boolean
   readonly trustedProxies?: number
@@ -98,15 +101,26 @@ export async function buildApp(parts: AppParts): Promise<FastifyInstance> {
     await served.register(emailserviceRoutes, parts)
     await served.register(healthRoutes, parts)
     await served.register(deliveriesRoutes, parts)
-    await served.register(openApiRoutes, { withPage: parts.docs ?? false })
     if (parts.adapters) await served.register(adaptersRoutes, parts.adapters)
-    if (parts.inbox) await served.register(inboxRoutes, parts.inbox)
-    if (parts.preview) await served.register(previewRoutes, parts.preview)
-    if (parts.metrics) await served.register(metricsRoutes, parts.metrics)
+    await served.register(async (pages) => {
+      if (parts.devHost !== undefined) guardPages(pages, parts.devHost)
+      await pages.register(openApiRoutes, { withPage: parts.docs ?? false })
+      if (parts.inbox) await pages.register(inboxRoutes, parts.inbox)
+      if (parts.preview) await pages.register(previewRoutes, parts.preview)
+      if (parts.metrics) await pages.register(metricsRoutes, parts.metrics)
+    })
   })
   // outside of `served`, which notes no route of these
   for (const path of paths.values()) refuseOtherMethods(app, path)
   return app
+}
+
+function guardPages(app: FastifyInstance, devHost: string): void {
+  app.addHook('onRequest', (request, _reply, done) => {
+    refuseForeignNames(request, devHost)
+    refuseOtherSites(request)
+    done()
+  })
 }
 
 /** A path and the methods of its routes. */

@@ -10,7 +10,7 @@
  *   POST /preview/mails/:app/:kind/:locale/send  {claims} sends it to the inbox
  */
 import { randomBytes } from 'node:crypto'
-import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
+import type { FastifyInstance, FastifyReply } from 'fastify'
 import { z } from 'zod'
 import { MailerError } from '../../errors.ts'
 import type { Catalogue, MailTemplate } from '../../mails/catalogue.ts'
@@ -21,6 +21,7 @@ import { sampleClaims } from '../../mails/sample.ts'
 import { joinBody, type Message, type Receipt } from '../../message.ts'
 import { adminGate } from '../admin-gate.ts'
 import { acceptJson, acceptText } from '../bodies.ts'
+import { refuseOtherSites } from '../dev-gate.ts'
 import { loadPage } from '../../html-page.ts'
 import { foreignFrame, openLinksOutside, pageHeaders, sendPage, servedPage } from '../page.ts'
 
@@ -62,7 +63,7 @@ export async function previewRoutes(app: FastifyInstance, options: PreviewRoutes
   app.addHook('onRequest', async (request, reply) => {
     // with `no-referrer`, browsers send `Origin: null` where the check below needs the real one
     reply.headers({ ...pageHeaders, 'referrer-policy': 'same-origin' })
-    if (request.method === 'POST') refuseForeign(request)
+    if (request.method === 'POST') refuseOtherSites(request)
   })
   if (adminToken !== undefined) await guard(app, adminToken, now)
 
@@ -173,20 +174,6 @@ function galleryCache(now: () => number) {
     }
     return { revision: `${started}-${count}`, mails }
   }
-}
-
-/**
- * Another site can make a browser post to us, with our cookie under old rules, but neither from our origin nor, without
- * a preflight that the service does not answer, as JSON. Programs send neither header.
- */
-function refuseForeign({ headers }: FastifyRequest): void {
-  const site = headers['sec-fetch-site']
-  const { origin } = headers
-  const foreign =
-    site === undefined
-      ? origin !== undefined && URL.parse(origin)?.host !== headers.host
-      : site !== 'same-origin'
-  if (foreign) throw new MailerError('bad_request', { reason: 'origin' })
 }
 
 function readBody<T>(schema: z.ZodType<T>, body: unknown): T {
