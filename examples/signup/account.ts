@@ -1,4 +1,5 @@
 /** Owns the home page, and the change of an address: confirmed at the new one, announced to the old one. */
+import type { FastifyReply } from 'fastify'
 import { addressIn, field, mayAsk, type Routes, sessionOf, tooOften } from './request.ts'
 import { explain, showButton, targetOf } from './links.ts'
 import { addressField, form, html, page, passwordField } from './pages.ts'
@@ -72,6 +73,10 @@ export const accountRoutes: Routes = (app, site) => {
   showButton(app, site, 'change', texts)
 
   app.post<{ Params: { token: string } }>('/change/:token', async (request, reply) => {
+    const known = await targetOf(site, 'change', request.params.token, 'look')
+    if (typeof known === 'string') return explain(reply, known, again)
+    // else somebody could put a stranger's address on an account of their own, and the stranger would confirm it
+    if (accounts.userOf(sessionOf(request))?.id !== known.user.id) return signInFirst(reply)
     const target = await targetOf(site, 'change', request.params.token, 'take')
     if (typeof target === 'string') return explain(reply, target, again)
     const { user, version, address } = target
@@ -83,4 +88,10 @@ export const accountRoutes: Routes = (app, site) => {
       links: [['Home', '/']],
     })
   })
+}
+
+function signInFirst(reply: FastifyReply): FastifyReply {
+  const told =
+    'Sign in with the account whose address you are changing, then open the link once more. You have none, or did not ask for this? Then do nothing.'
+  return reply.code(401).send(page({ title: 'Sign in first', told, links: [['Sign in', '/login']] }))
 }

@@ -1,16 +1,11 @@
 /** Owns how somebody gets an account: register, confirm the address, ask for that mail again. */
 import { addressIn, field, mayAsk, type Routes, tooOften } from './request.ts'
-import { explain, showButton, targetOf } from './links.ts'
+import { explain, targetOf } from './links.ts'
 import { addressField, form, html, page, passwordField } from './pages.ts'
-import { hashPassword, isPassword } from './passwords.ts'
+import { hashPassword, isPassword, verifyPassword } from './passwords.ts'
 
 const again = ['Send me a new one', '/confirm-again'] as const
-const texts = {
-  title: 'Confirm your address',
-  text: 'ADDRESS is yours? Then your account is ready.',
-  button: 'Yes, confirm',
-  again,
-}
+const quarterMs = 15 * 60_000
 
 export const registerRoutes: Routes = (app, site) => {
   const { accounts, mails } = site
@@ -45,10 +40,42 @@ export const registerRoutes: Routes = (app, site) => {
     return checkYourMail(address)
   })
 
-  showButton(app, site, 'confirm', texts)
+  /**
+   * Who reads the mail must also know the password: else whoever registers somebody else's address first, with a
+   * password of their own, is let into the account that its owner confirms.
+   */
+  const confirmPage = (token: string, address: string, csrf: string, told?: string) =>
+    page({
+      title: 'Confirm your address',
+      told,
+      body: html`<p>${address} is yours, and you have just registered? Then your password makes the account ready.</p>
+${form(`/confirm/${token}`, csrf, passwordField('The password you have chosen', 'current-password'), 'Yes, confirm')}`,
+      links: [
+        ['It was not me who registered: choose another password', '/reset'],
+        ['Sign in', '/login'],
+      ],
+    })
+
+  app.get<{ Params: { token: string } }>('/confirm/:token', async (request, reply) => {
+    const { token } = request.params
+    const target = await targetOf(site, 'confirm', token, 'look')
+    if (typeof target === 'string') return explain(reply, target, again)
+    return reply
+      .header('x-robots-tag', 'noindex')
+      .send(confirmPage(token, target.address, reply.generateCsrf()))
+  })
 
   app.post<{ Params: { token: string } }>('/confirm/:token', async (request, reply) => {
-    const target = await targetOf(site, 'confirm', request.params.token, 'take')
+    const { token } = request.params
+    // before the link is burned
+    const known = await targetOf(site, 'confirm', token, 'look')
+    if (typeof known === 'string') return explain(reply, known, again)
+    if (!accounts.mayGoOn(`confirm for ${known.address}`, 10, quarterMs)) return tooOften(reply)
+    if (!(await verifyPassword(field(request, 'password'), known.user.password))) {
+      const told = 'That is not the password with which this address was registered.'
+      return reply.code(401).send(confirmPage(token, known.address, reply.generateCsrf(), told))
+    }
+    const target = await targetOf(site, 'confirm', token, 'take')
     if (typeof target === 'string') return explain(reply, target, again)
     if (!accounts.confirm(target.user.id, target.version)) return explain(reply, 'used', again)
     return page({

@@ -127,7 +127,7 @@ async function member() {
   const address = newAddress()
   const person = visitor()
   await person.post('/register', { address, password })
-  await person.post(linkIn(await mailTo(address)))
+  await person.post(linkIn(await mailTo(address)), { password })
   const { status } = await person.post('/login', { address, password })
   expect(status).toBe(303)
   return { address, person }
@@ -178,12 +178,14 @@ describe('in a browser', () => {
       for (const method of ['HEAD', 'GET']) expect((await fetch(link, { method })).status).toBe(200)
       await page.goto(link)
       expect(await title(page)).toBe('Confirm your address')
-      await page.getByRole('button', { name: 'Yes, confirm' }).click()
+      await fillIn(page, { 'The password you have chosen': 'of somebody else' }, 'Yes, confirm')
+      expect(await told(page)).toContain('not the password')
+      await fillIn(page, { 'The password you have chosen': password }, 'Yes, confirm')
       expect(await title(page)).toBe('Your address is confirmed')
 
       // opened a second time
       await page.goto(link)
-      await page.getByRole('button', { name: 'Yes, confirm' }).click()
+      await fillIn(page, { 'The password you have chosen': password }, 'Yes, confirm')
       expect(await title(page)).toBe('This link has done its work')
 
       await page.getByRole('link', { name: 'Sign in' }).click()
@@ -296,6 +298,37 @@ describe('whether an address has an account is told to nobody but its owner', ()
   })
 })
 
+describe("somebody else's address", () => {
+  const evil = 'of the attacker'
+
+  test('registered first is not opened by who reads its mail and presses the button', async () => {
+    const victim = newAddress()
+    await visitor().post('/register', { address: victim, password: evil })
+    const link = linkIn(await mailTo(victim))
+    for (const given of [{}, { password: '' }, { password }])
+      expect((await visitor().post(link, given)).status).toBe(401)
+    expect((await visitor().post('/login', { address: victim, password: evil })).status).toBe(401)
+    // its owner makes it theirs, and the attacker is out for good
+    await visitor().post('/reset', { address: victim, by: 'link' })
+    expect((await visitor().post(linkIn(await mailTo(victim, 2)), { password })).status).toBe(200)
+    expect((await visitor().post('/login', { address: victim, password: evil })).status).toBe(401)
+    expect((await visitor().post('/login', { address: victim, password })).status).toBe(303)
+    expect((await visitor().ask(link)).status).toBe(410)
+  })
+
+  test('given as the new one of an account is not confirmed by who reads its mail', async () => {
+    const { address, person } = await member()
+    const victim = newAddress()
+    await person.post('/address', { address: victim, password })
+    const link = linkIn(await mailTo(victim))
+    const other = await member()
+    for (const reader of [visitor(), other.person]) expect((await reader.post(link)).status).toBe(401)
+    expect((await visitor().post('/login', { address: victim, password })).status).toBe(401)
+    expect((await person.post(link)).status).toBe(200)
+    expect((await visitor().post('/login', { address, password })).status).toBe(401)
+  })
+})
+
 describe('a form', () => {
   test.each(['/register', '/login', '/logout', '/reset', '/reset-code', '/confirm-again', '/address'])(
     'from another site is refused: %s',
@@ -333,7 +366,8 @@ describe('a link', () => {
     const address = newAddress()
     await visitor().post('/register', { address, password })
     const link = linkIn(await mailTo(address))
-    const answers = await Promise.all([visitor().post(link), visitor().post(link)])
+    const press = () => visitor().post(link, { password })
+    const answers = await Promise.all([press(), press()])
     expect(answers.map(({ status }) => status).toSorted()).toEqual([200, 410])
   })
 
@@ -354,7 +388,8 @@ describe('a link', () => {
     await visitor().post('/register', { address, password })
     const late = linkIn(await mailTo(address, 2))
     expect((await visitor().ask(early)).status).toBe(410)
-    expect((await visitor().post(late)).status).toBe(200)
+    expect((await visitor().post(late, { password: 'of an early bird' })).status).toBe(401)
+    expect((await visitor().post(late, { password })).status).toBe(200)
     expect((await visitor().post('/login', { address, password: 'of an early bird' })).status).toBe(401)
     expect((await visitor().post('/login', { address, password })).status).toBe(303)
   })
