@@ -1,4 +1,5 @@
 /** Owns what a transport has to know of its relay: where it is, how to log in, and what it can take. */
+import type { AwsCredentials } from './aws-signature.ts'
 import type { Rate } from './rate.ts'
 
 /** Where one SMTP relay is, how to log in, and what it can take. */
@@ -17,12 +18,44 @@ export interface SmtpRelayConfig {
   readonly from: string | undefined
 }
 
-export interface SendgridRelayConfig {
-  readonly kind: 'sendgrid'
-  readonly name: 'sendgrid'
+/** What all relays by HTTPS have: their address without a slash at its end, and how much of them we use. */
+interface ApiRelayConfig<Name extends string> {
+  readonly kind: Name
+  readonly name: Name
   readonly baseUrl: string
-  readonly apiKey: string
   readonly connections: number
 }
 
-export type RelayConfig = SmtpRelayConfig | SendgridRelayConfig
+interface KeyRelayConfig<Name extends string> extends ApiRelayConfig<Name> {
+  readonly apiKey: string
+}
+
+export type SendgridRelayConfig = KeyRelayConfig<'sendgrid'>
+export type ResendRelayConfig = KeyRelayConfig<'resend'>
+export type BrevoRelayConfig = KeyRelayConfig<'brevo'>
+
+export interface SesRelayConfig extends ApiRelayConfig<'ses'> {
+  readonly region: string
+  readonly credentials: AwsCredentials
+  readonly configurationSet: string | undefined
+}
+
+export interface PostmarkRelayConfig extends ApiRelayConfig<'postmark'> {
+  readonly serverToken: string
+  readonly messageStream: string
+}
+
+export interface MailgunRelayConfig extends KeyRelayConfig<'mailgun'> {
+  readonly domain: string
+}
+
+/** The relays that we reach by HTTPS. */
+export type HttpsRelayConfig =
+  | SendgridRelayConfig
+  | SesRelayConfig
+  | PostmarkRelayConfig
+  | MailgunRelayConfig
+  | ResendRelayConfig
+  | BrevoRelayConfig
+
+export type RelayConfig = SmtpRelayConfig | HttpsRelayConfig

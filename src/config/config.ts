@@ -102,7 +102,7 @@ function readNeededRelays(values: Environment, production: boolean): ReturnType<
   throw new ConfigError({
     variable: 'SMTP_URL',
     says: 'no relay is configured',
-    todo: 'Add the MailerToGo add-on (it sets MAILERTOGO_SMTP_HOST, _USER, _PASSWORD), or set SMTP_URL=smtp://user:password@host:587, or SENDGRID_API_KEY.',
+    todo: 'Add the MailerToGo add-on (it sets MAILERTOGO_SMTP_HOST, _USER, _PASSWORD), or set SMTP_URL=smtp://user:password@host:587, or the key of an API: SENDGRID_API_KEY, SES_REGION, POSTMARK_SERVER_TOKEN, MAILGUN_API_KEY, RESEND_API_KEY or BREVO_API_KEY.',
   })
 }
 

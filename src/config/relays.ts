@@ -2,7 +2,16 @@
 import { isIPv4 } from 'node:net'
 import { checkAddress } from '../address.ts'
 import { parseRate, type Rate } from '../rate.ts'
-import type { RelayConfig, SendgridRelayConfig, SmtpRelayConfig } from '../relay-config.ts'
+import type { RelayConfig, SmtpRelayConfig } from '../relay-config.ts'
+import {
+  type ApiVariables,
+  readBrevo,
+  readMailgun,
+  readPostmark,
+  readResend,
+  readSendgrid,
+  readSes,
+} from './api-relays.ts'
 import { ConfigError, type ConfigProblem, problemCollector } from './config-error.ts'
 import type { Environment } from './environment.ts'
 
@@ -13,11 +22,9 @@ type RelayVariables = Pick<
   | 'MAILERTOGO_SMTP_USER'
   | 'MAILERTOGO_SMTP_PASSWORD'
   | SmtpUrlVariable
-  | 'SENDGRID_API_KEY'
-  | 'SENDGRID_API_URL'
-  | 'RELAY_CONNECTIONS'
   | 'RELAYS'
->
+> &
+  ApiVariables
 type SmtpUrlVariable = 'SMTP_URL' | 'SMTP_URL_2' | 'SMTP_URL_3'
 
 interface KnownRelay {
@@ -34,6 +41,11 @@ const known: Record<string, KnownRelay> = {
   smtp2: { setBy: 'SMTP_URL_2', read: (values) => readSmtpUrl('smtp2', 'SMTP_URL_2', values) },
   smtp3: { setBy: 'SMTP_URL_3', read: (values) => readSmtpUrl('smtp3', 'SMTP_URL_3', values) },
   sendgrid: { setBy: 'SENDGRID_API_KEY', read: readSendgrid },
+  ses: { setBy: 'SES_REGION', read: readSes },
+  postmark: { setBy: 'POSTMARK_SERVER_TOKEN', read: readPostmark },
+  mailgun: { setBy: 'MAILGUN_API_KEY', read: readMailgun },
+  resend: { setBy: 'RESEND_API_KEY', read: readResend },
+  brevo: { setBy: 'BREVO_API_KEY', read: readBrevo },
 }
 const names = Object.keys(known)
 
@@ -228,32 +240,4 @@ function fromIn({ searchParams }: URL, wrong: Wrong): string | undefined {
   } catch {
     throw wrong('from must be one plain address such as from=noreply@example.com')
   }
-}
-
-function readSendgrid(values: RelayVariables): SendgridRelayConfig | undefined {
-  const { SENDGRID_API_KEY: apiKey, SENDGRID_API_URL: address = 'https://api.sendgrid.com' } = values
-  if (apiKey === undefined) {
-    if (values.SENDGRID_API_URL === undefined) return undefined
-    throw new ConfigError({
-      variable: 'SENDGRID_API_KEY',
-      says: 'is missing, and SENDGRID_API_URL is set',
-      todo: 'Set both, or none.',
-    })
-  }
-  if (!/^[\x21-\x7e]{1,500}$/.test(apiKey)) {
-    throw new ConfigError({
-      variable: 'SENDGRID_API_KEY',
-      says: 'must be the key alone, without spaces or quotes around it',
-    })
-  }
-  const url = URL.parse(address)
-  const plain = url && url.username === '' && url.password === '' && url.search === '' && url.hash === ''
-  if (url?.protocol !== 'https:' || !plain) {
-    throw new ConfigError({
-      variable: 'SENDGRID_API_URL',
-      says: 'must look like https://api.sendgrid.com, always https',
-    })
-  }
-  const baseUrl = url.href.replace(/\/+$/, '')
-  return { kind: 'sendgrid', name: 'sendgrid', baseUrl, apiKey, connections: values.RELAY_CONNECTIONS }
 }

@@ -63,6 +63,12 @@ function wordsOf(body: unknown): string {
     .replace(/[^\s"<>:]+@[^\s"<>:]+/g, '')
 }
 
+/** The field of a JSON object. */
+export function fieldOf(body: unknown, name: string): string | number | undefined {
+  const value: unknown = typeof body === 'object' && body !== null ? Reflect.get(body, name) : undefined
+  return typeof value === 'string' || typeof value === 'number' ? value : undefined
+}
+
 /** Read to its end, so that the connection can be kept. Resolves with `undefined` for what is not JSON of our size. */
 export async function readBody(answer: IncomingMessage): Promise<unknown> {
   const chunks: Buffer[] = []

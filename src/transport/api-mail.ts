@@ -21,3 +21,9 @@ export function recipientName({ to }: Message): string {
 export function namedMailbox({ name, address }: Mailbox): { email: string; name?: string } {
   return name === '' ? { email: address } : { email: address, name: oneLine(name) }
 }
+
+/** `"Name" <address>`, as Postmark and Resend write one. */
+export function quotedMailbox({ name, address }: Mailbox): string {
+  const quoted = oneLine(name).replace(/["\\<>]/g, '')
+  return quoted === '' ? address : `"${quoted}" <${address}>`
+}

@@ -2,7 +2,12 @@
 import type { RelayConfig } from '../relay-config.ts'
 import type { BuildMime } from '../mime/mime.ts'
 import type { Transport } from '../message.ts'
+import { brevoTransport } from './brevo.ts'
+import { mailgunTransport } from './mailgun.ts'
+import { postmarkTransport } from './postmark.ts'
+import { resendTransport } from './resend.ts'
 import { sendgridTransport } from './sendgrid.ts'
+import { sesTransport } from './ses.ts'
 import { type SmtpOptions, smtpTransport } from './smtp.ts'
 
 export interface RelayParts {
@@ -15,6 +20,11 @@ export interface RelayParts {
 /** The way to one relay; nothing is opened before the first mail. */
 export function relayTransport(config: RelayConfig, { buildMime, sender, smtp }: RelayParts): Transport {
   if (config.kind === 'sendgrid') return sendgridTransport(config)
+  if (config.kind === 'ses') return sesTransport({ ...config, buildMime })
+  if (config.kind === 'postmark') return postmarkTransport(config)
+  if (config.kind === 'mailgun') return mailgunTransport({ ...config, buildMime })
+  if (config.kind === 'resend') return resendTransport(config)
+  if (config.kind === 'brevo') return brevoTransport(config)
   const { from = sender } = config
   // the sender's domain, so that no local host name leaks
   return smtpTransport({ ...config, ehloName: from.slice(from.indexOf('@') + 1), buildMime, ...smtp })

@@ -7,6 +7,7 @@ import { verifyToken } from '../../src/token.ts'
 import { sampleClaims, secret, signToken } from '../support/tokens.ts'
 
 const relay = { SMTP_URL: 'smtp://user:pa%24s@smtp.example.com:587', MAIL_FROM: 'noreply@example.com' }
+const aws = { AWS_ACCESS_KEY_ID: 'AKIDEXAMPLE', AWS_SECRET_ACCESS_KEY: 'secret/key+=' }
 const production = { NODE_ENV: 'production', JWT_MAILER_SECRET: secret, ...relay }
 
 /** The lines a start with this environment ends with. */
@@ -145,7 +146,14 @@ describe('a start in production', () => {
     [{ SMTP_URL: `${relay.SMTP_URL}?connections=0` }, /^SMTP_URL: connections must be .* from 1 to 100/],
     [{ SMTP_URL: `${relay.SMTP_URL}?connections=ten` }, /^SMTP_URL: connections must be/],
     [{ SMTP_URL: `${relay.SMTP_URL}?from=a@b.example,c@d.example` }, /^SMTP_URL: from must be one plain/],
-    [{ RELAYS: 'smtp,postmark' }, /^RELAYS: does not know "postmark"\. There are mailertogo, smtp, smtp2, /],
+    [
+      { RELAYS: 'smtp,sparkpost' },
+      /^RELAYS: does not know "sparkpost"\. There are mailertogo, .*, resend, brevo/,
+    ],
+    [
+      { RELAYS: 'smtp,postmark' },
+      /^RELAYS: names "postmark", which is not configured\. Set POSTMARK_SERVER_TOKEN/,
+    ],
     [{ RELAYS: 'constructor' }, /^RELAYS: does not know "constructor"/],
     [{ RELAYS: 'smtp2' }, /^RELAYS: names "smtp2", which is not configured. Set SMTP_URL_2/],
     [{ RELAYS: 'smtp,smtp' }, /^RELAYS: names "smtp" twice/],
@@ -153,6 +161,39 @@ describe('a start in production', () => {
     [{ SENDGRID_API_KEY: 'SG.x', SENDGRID_API_URL: 'http://127.0.0.1' }, /^SENDGRID_API_URL: .*always https/],
     [{ SENDGRID_API_KEY: 'SG.x', SENDGRID_API_URL: 'api.sendgrid.com' }, /^SENDGRID_API_URL: must look like/],
     [{ SENDGRID_API_URL: 'https://api.eu.sendgrid.com' }, /^SENDGRID_API_KEY: is missing/],
+    [{ SES_REGION: 'eu-central-1' }, /^AWS_ACCESS_KEY_ID: is missing, and SES_REGION is set/],
+    [
+      { SES_REGION: 'eu-central-1', AWS_ACCESS_KEY_ID: 'AK' },
+      /^AWS_SECRET_ACCESS_KEY: is missing, and SES_REGION/,
+    ],
+    [{ SES_REGION: 'Frankfurt', ...aws }, /^SES_REGION: must be a region such as eu-central-1/],
+    [{ SES_REGION: 'x.example.com/', ...aws }, /^SES_REGION: must be a region/],
+    [
+      { SES_REGION: 'eu-central-1', ...aws, SES_CONFIGURATION_SET: 'my set' },
+      /^SES_CONFIGURATION_SET: must be/,
+    ],
+    [{ SES_CONFIGURATION_SET: 'mails' }, /^SES_REGION: is missing, and SES_CONFIGURATION_SET is set/],
+    [
+      { POSTMARK_MESSAGE_STREAM: 'outbound' },
+      /^POSTMARK_SERVER_TOKEN: is missing, and POSTMARK_MESSAGE_STREAM/,
+    ],
+    [{ POSTMARK_SERVER_TOKEN: 'to ken' }, /^POSTMARK_SERVER_TOKEN: must be the key alone/],
+    [
+      { POSTMARK_SERVER_TOKEN: 'x', POSTMARK_MESSAGE_STREAM: 'a/b' },
+      /^POSTMARK_MESSAGE_STREAM: must be the id/,
+    ],
+    [{ MAILGUN_API_KEY: 'key' }, /^MAILGUN_DOMAIN: is missing, and MAILGUN_API_KEY is set/],
+    [{ MAILGUN_API_KEY: 'key', MAILGUN_DOMAIN: 'a.example/../b' }, /^MAILGUN_DOMAIN: must be a domain/],
+    [{ MAILGUN_DOMAIN: 'mg.example.com' }, /^MAILGUN_API_KEY: is missing, and MAILGUN_DOMAIN is set/],
+    [{ RESEND_API_KEY: 're', RESEND_API_URL: 'http://localhost' }, /^RESEND_API_URL: .*always https/],
+    [
+      { BREVO_API_KEY: 'x', BREVO_API_URL: 'https://api.brevo.com/v3' },
+      /^BREVO_API_URL: must look like https/,
+    ],
+    [
+      { BREVO_API_URL: 'https://user:secret@api.brevo.com', BREVO_API_KEY: 'x' },
+      /^BREVO_API_URL: must look like/,
+    ],
     [
       { MAILERTOGO_SMTP_HOST: 'smtp.mailertogo.net' },
       /^MAILERTOGO_SMTP_HOST: belongs together with MAILERTOGO_SMTP_USER/,
@@ -356,6 +397,50 @@ describe('several relays', () => {
       { rate: undefined, from: undefined },
       { kind: 'sendgrid', baseUrl: 'https://api.sendgrid.com', apiKey: 'SG.key', connections: 20 },
     ])
+  })
+
+  it('may all be APIs, in any order, each at its usual place unless told otherwise', () => {
+    const apis = {
+      SES_REGION: 'eu-central-1',
+      ...aws,
+      POSTMARK_SERVER_TOKEN: 'token',
+      MAILGUN_API_KEY: 'key',
+      MAILGUN_DOMAIN: 'mg.example.com',
+      MAILGUN_API_URL: 'https://api.eu.mailgun.net/',
+      RESEND_API_KEY: 're_key',
+      BREVO_API_KEY: 'xkeysib',
+    }
+    expect(namesIn({ ...all, ...apis })).toEqual([
+      ...namesIn(all),
+      'ses',
+      'postmark',
+      'mailgun',
+      'resend',
+      'brevo',
+    ])
+    const { relays } = readConfig({ ...all, ...apis, RELAYS: 'brevo,resend,ses,mailgun,postmark' })
+    expect(relays).toMatchObject([
+      { kind: 'brevo', baseUrl: 'https://api.brevo.com', apiKey: 'xkeysib', connections: 20 },
+      { kind: 'resend', baseUrl: 'https://api.resend.com', apiKey: 're_key' },
+      {
+        kind: 'ses',
+        baseUrl: 'https://email.eu-central-1.amazonaws.com',
+        region: 'eu-central-1',
+        credentials: { accessKeyId: 'AKIDEXAMPLE', secretAccessKey: 'secret/key+=', sessionToken: undefined },
+        configurationSet: undefined,
+      },
+      { kind: 'mailgun', baseUrl: 'https://api.eu.mailgun.net', apiKey: 'key', domain: 'mg.example.com' },
+      {
+        kind: 'postmark',
+        baseUrl: 'https://api.postmarkapp.com',
+        serverToken: 'token',
+        messageStream: 'outbound',
+      },
+    ])
+  })
+
+  it('do not begin to use SES because AWS is configured for something else', () => {
+    expect(namesIn({ ...all, ...aws, AWS_SESSION_TOKEN: 'token' })).not.toContain('ses')
   })
 
   it('may be SendGrid alone, in Europe', () => {

@@ -22,11 +22,13 @@ export interface Reply {
 /** What to answer, or to do instead of answering. */
 export type ApiAct = 'close' | 'reset' | 'hang' | 'drip' | Reply
 type ApiScriptAct = (count: number) => ApiAct | undefined | Promise<ApiAct | undefined>
+/** `take`: the mail is taken, and the connection cut in the place of the answer. */
+type BodyAct = ApiAct | 'take' | undefined
 /** `connect`: before TLS. `headers`: the body has not been read. `body`: it has. Called with its count, from 1. */
 export interface ApiScript {
   readonly connect?: (count: number) => 'close' | 'reset' | 'hang' | undefined
   readonly headers?: ApiScriptAct
-  readonly body?: ApiScriptAct
+  readonly body?: (count: number) => BodyAct | Promise<BodyAct>
   /** A request that is no mail. */
   readonly question?: ApiScriptAct
 }
@@ -124,10 +126,10 @@ export async function apiServer<Mail>(
     }
     requests.push({ ...request, at: performance.now() })
     const act = await script.body?.(++counts.body)
-    if (act) return perform(act, response)
+    if (act && act !== 'take') return perform(act, response)
     const { mail, ...reply } = api.take(request)
     if (mail !== undefined) mails.push(mail)
-    perform(reply, response)
+    perform(act === 'take' ? 'reset' : reply, response)
   }
 
   await new Promise<void>((resolve) => server.listen(options.port ?? 0, '127.0.0.1', resolve))

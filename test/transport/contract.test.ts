@@ -4,12 +4,22 @@
 import { beforeAll, describe, expect, it, onTestFinished } from 'vitest'
 import { type BuildMime, mimeBuilder } from '../../src/mime/mime.ts'
 import type { Transport } from '../../src/message.ts'
+import { brevoTransport } from '../../src/transport/brevo.ts'
+import { mailgunTransport } from '../../src/transport/mailgun.ts'
+import { postmarkTransport } from '../../src/transport/postmark.ts'
+import { resendTransport } from '../../src/transport/resend.ts'
 import { sendgridTransport } from '../../src/transport/sendgrid.ts'
+import { sesTransport } from '../../src/transport/ses.ts'
 import { smtpTransport } from '../../src/transport/smtp.ts'
 import { sampleMessage } from '../support/messages.ts'
 import { freePort } from '../support/port.ts'
 import { type Act, type Script, scriptedRelay } from '../support/relay.ts'
 import { type ApiAct, type ApiScript, type ApiServer, trustStandIns } from '../support/https-api.ts'
+import { brevoServer } from '../support/brevo.ts'
+import { mailgunServer } from '../support/mailgun.ts'
+import { postmarkServer } from '../support/postmark.ts'
+import { resendServer } from '../support/resend.ts'
+import { sesCredentials, sesRegion, sesServer } from '../support/ses.ts'
 import { sendgridServer } from '../support/sendgrid.ts'
 
 let buildMime: BuildMime
@@ -87,7 +97,7 @@ const kinds: Record<string, Kind> = {
       return {
         ...relay,
         heard: () => heard,
-        taken: () => relay.mails.map(({ source }) => /^Message-ID: (.*)$/m.exec(source)?.[1]?.trim() ?? ''),
+        taken: () => relay.mails.map(({ source }) => messageIdIn(source) ?? ''),
       }
     },
     transport: (port, options) =>
@@ -106,7 +116,60 @@ const kinds: Record<string, Kind> = {
     standIn: (options) => apiStandIn(sendgridServer, options, ({ headers }) => headers['Message-ID']),
     transport: (port, options) => sendgridTransport({ ...placeOf(port), apiKey: 'SG.test-key', ...options }),
   },
+  ses: {
+    standIn: (options) => apiStandIn(sesServer, options, ({ source }) => messageIdIn(source)),
+    transport: (port, options) =>
+      sesTransport({
+        ...placeOf(port),
+        region: sesRegion,
+        credentials: sesCredentials,
+        configurationSet: undefined,
+        buildMime,
+        ...options,
+      }),
+  },
+  postmark: {
+    standIn: (options) =>
+      apiStandIn(
+        postmarkServer,
+        options,
+        ({ Headers }) => Headers.find(({ Name }) => Name === 'Message-ID')?.Value,
+      ),
+    transport: (port, options) =>
+      postmarkTransport({
+        ...placeOf(port),
+        serverToken: 'server-token',
+        messageStream: 'outbound',
+        ...options,
+      }),
+  },
+  mailgun: {
+    standIn: (options) => apiStandIn(mailgunServer, options, ({ source }) => messageIdIn(source)),
+    transport: (port, options) =>
+      mailgunTransport({
+        ...placeOf(port),
+        apiKey: 'key-test',
+        domain: 'mg.example.com',
+        buildMime,
+        ...options,
+      }),
+  },
+  resend: {
+    // a mail that ends unknown is repeated at once, so the trouble has to last
+    standIn: ({ times = 1, ...options }) =>
+      apiStandIn(
+        resendServer,
+        { ...options, times: options.trouble === 'cut after' ? 2 * times : times },
+        ({ headers }) => headers['Message-ID'],
+      ),
+    transport: (port, options) => resendTransport({ ...placeOf(port), apiKey: 're_test', ...options }),
+  },
+  brevo: {
+    standIn: (options) => apiStandIn(brevoServer, options, ({ headers }) => headers['Message-ID']),
+    transport: (port, options) => brevoTransport({ ...placeOf(port), apiKey: 'xkeysib-test', ...options }),
+  },
 }
+const messageIdIn = (source: string) => /^Message-ID: (.*)$/m.exec(source)?.[1]?.trim()
 const placeOf = (port: number) => ({ name: 'relay', baseUrl: `https://localhost:${port}` })
 
 /** The troubles as an API has them. `idOf`: the Message-ID of a mail that it took. */

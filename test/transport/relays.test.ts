@@ -2,6 +2,9 @@
 import { resolve } from 'node:path'
 import { describe, expect, it, onTestFinished } from 'vitest'
 import { type Script, scriptedRelay } from '../support/relay.ts'
+import { brevoError, brevoServer } from '../support/brevo.ts'
+import { postmarkServer } from '../support/postmark.ts'
+import { sesCredentials, sesRegion, sesServer } from '../support/ses.ts'
 import { sendgridServer } from '../support/sendgrid.ts'
 import { freePort } from '../support/port.ts'
 import { startService } from '../support/service.ts'
@@ -41,6 +44,12 @@ async function sendgrid() {
 const urlOf = ({ port }: { port: number }, options = '') =>
   `smtp://user:password@127.0.0.1:${port}?tls=off${options}`
 
+const refusalsIn = (log: string) =>
+  log
+    .split('\n')
+    .filter((line) => line.includes('relay did not take it'))
+    .map((line) => JSON.parse(line) as unknown)
+
 describe('several relays', () => {
   it('stand in for each other: nobody at the first, "later" from the second, SendGrid behind a private CA', async () => {
     const later = await relayWith({ RCPT: () => '451 later' })
@@ -60,18 +69,45 @@ describe('several relays', () => {
       relays: { smtp: 'connect', smtp2: 'ok', sendgrid: 'ok' },
       breakers: { smtp: 'closed', smtp2: 'closed', sendgrid: 'closed' },
     })
-    const refusals = () =>
-      service
-        .output()
-        .split('\n')
-        .filter((line) => line.includes('relay did not take it'))
-        .map((line) => JSON.parse(line) as unknown)
     // the log is written a moment later
-    await expect.poll(refusals).toMatchObject([
-      { relay: 'smtp', outcome: 'unsent', reason: 'connect' },
-      { relay: 'smtp2', outcome: 'deferred', reason: 'recipient', reply: 451 },
-    ])
+    await expect
+      .poll(() => refusalsIn(service.output()))
+      .toMatchObject([
+        { relay: 'smtp', outcome: 'unsent', reason: 'connect' },
+        { relay: 'smtp2', outcome: 'deferred', reason: 'recipient', reply: 451 },
+      ])
     expect(service.output()).not.toContain('SG.test-key')
+  })
+
+  it('may all be APIs: what Brevo and Postmark do not take, SES signs and takes', async () => {
+    const [first, second, third] = await Promise.all([
+      brevoServer({ body: () => brevoError(402, 'not_enough_credits') }),
+      postmarkServer({}, { senders: ['other.example'] }),
+      sesServer(),
+    ])
+    for (const server of [first, second, third]) onTestFinished(() => server.close())
+    const { send, ready, service } = await serviceWith({
+      RELAYS: 'brevo,postmark,ses',
+      BREVO_API_KEY: 'xkeysib-test',
+      BREVO_API_URL: first.url,
+      POSTMARK_SERVER_TOKEN: 'server-token',
+      POSTMARK_API_URL: second.url,
+      SES_REGION: sesRegion,
+      SES_API_URL: third.url,
+      AWS_ACCESS_KEY_ID: sesCredentials.accessKeyId,
+      AWS_SECRET_ACCESS_KEY: sesCredentials.secretAccessKey,
+      NODE_EXTRA_CA_CERTS: ca,
+    })
+    expect(await send()).toMatchObject({ code: 'sent' })
+    expect([first, second, third].map(({ mails }) => mails.length)).toEqual([0, 0, 1])
+    expect(await ready()).toMatchObject({ relays: { brevo: 'ok', postmark: 'ok', ses: 'ok' } })
+    await expect
+      .poll(() => refusalsIn(service.output()))
+      .toMatchObject([
+        { relay: 'brevo', outcome: 'deferred', reason: 'quota', reply: 402 },
+        { relay: 'postmark', outcome: 'refused', reason: 'sender', reply: 422 },
+      ])
+    expect(service.output()).not.toMatch(/xkeysib-test|server-token|wJalr|ada@/)
   })
 
   it('follow RELAYS, each with its own sender', async () => {

@@ -4,10 +4,20 @@ import type { SmtpRelayConfig } from '../../relay-config.ts'
 /** What the doctor has to know of an SMTP relay. */
 export type SmtpRelay = Pick<SmtpRelayConfig, 'name' | 'host' | 'port' | 'tls' | 'auth'>
 
+const apiVariables: Readonly<Record<string, string>> = {
+  sendgrid: 'SENDGRID_API_KEY and SENDGRID_API_URL',
+  ses: 'SES_REGION, AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and SES_API_URL',
+  postmark: 'POSTMARK_SERVER_TOKEN and POSTMARK_API_URL',
+  mailgun: 'MAILGUN_API_KEY, MAILGUN_DOMAIN and MAILGUN_API_URL',
+  resend: 'RESEND_API_KEY and RESEND_API_URL',
+  brevo: 'BREVO_API_KEY and BREVO_API_URL',
+}
+
 /** The variables that configure a relay. */
 export function variableOf({ name }: Pick<SmtpRelay, 'name'>): string {
   if (name === 'mailertogo') return 'MAILERTOGO_SMTP_HOST, _PORT, _USER and _PASSWORD'
-  if (name === 'sendgrid') return 'SENDGRID_API_KEY and SENDGRID_API_URL'
+  const ofApi = apiVariables[name]
+  if (ofApi !== undefined) return ofApi
   return name.replace(/^smtp(\d*)$/, (_, number: string) => (number ? `SMTP_URL_${number}` : 'SMTP_URL'))
 }
 
