@@ -105,6 +105,10 @@ export const answerSchema = z.object({
   msg: z.string().describe('a fixed sentence for people'),
   code: z.enum(['sent', 'queued', ...failureCodes]).describe('what programs decide by'),
   id: z.string().optional().describe('when a mail exists: its name under `/deliveries`'),
+  repeated: z
+    .literal(true)
+    .optional()
+    .describe('the answer is that of an earlier request: this one sent nothing'),
   claim: z.string().optional().describe('with `claims_invalid`: the claim that is missing or wrong'),
   reason: z.enum(claimReasons).optional().describe('with `claims_invalid`: what is wrong with it'),
   claims: z

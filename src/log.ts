@@ -58,7 +58,13 @@ function bufferedOutput(): DestinationStream {
 async function prettyStream(): Promise<DestinationStream | undefined> {
   if (!isBesidePino('pino-pretty')) return undefined
   const module = await import('pino-pretty')
-  return module.default({ colorize: true, ignore: 'pid,hostname', translateTime: 'SYS:HH:MM:ss' })
+  return module.default({
+    colorize: true,
+    translateTime: 'SYS:HH:MM:ss',
+    // one line for each event, with its fields behind the words
+    hideObject: true,
+    messageFormat: (line, key) => `${typeof line[key] === 'string' ? line[key] : ''}${fieldsOf(line, key)}`,
+  })
 }
 
 /** A package that is missing would be looked for in every folder above ours, also in one that everybody may write. */
@@ -70,6 +76,15 @@ function isBesidePino(name: string): boolean {
   } catch {
     return false
   }
+}
+
+const lineNames = new Set(['level', 'time', 'pid', 'hostname'])
+
+function fieldsOf(line: Record<string, unknown>, messageKey: string): string {
+  const shown = Object.entries(line).filter(([name]) => name !== messageKey && !lineNames.has(name))
+  return shown
+    .map(([name, value]) => `  ${name}=${typeof value === 'string' ? value : JSON.stringify(value)}`)
+    .join('')
 }
 
 /** An error as it may stand in a log: its message may quote anything, its frames only our own files. */

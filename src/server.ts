@@ -32,6 +32,7 @@ import type { Inbox } from './dev/inbox-server.ts'
 import { relayTransport } from './transport/relays.ts'
 import type { SmtpOptions } from './transport/smtp.ts'
 import { banner, localUrl, sampleCommand } from './dev/banner.ts'
+import { firstMail, sampleClaims } from './mails/sample.ts'
 
 /** Other times than the service's own, for tests. */
 export interface Timings {
@@ -87,6 +88,7 @@ export async function composeService(parts: ServiceParts, timings: Timings = {})
   const story = { draft: meter.timing('render', draftMail), catalogue, outbox, transport, log, now }
   const deliver = deliverer({
     ...story,
+    onRepeat: (id) => routes?.inbox?.inbox.noteRepeat(id),
     verify: meter.timing('verify', (app, token) => verifyToken(token, keysOf(app), now())),
     ...timings.deliver,
   })
@@ -124,7 +126,8 @@ export async function start(config: Config, log: Log, timings: Timings = {}): Pr
   const opening = openOutbox({
     engine: await engineOf(config),
     secrets: config.sealSecrets,
-    limits: config.limits,
+    // in development one reads one's own mails: their recipient is always the same
+    limits: config.relays.length > 0 ? config.limits : { ...config.limits, recipient: undefined },
     log,
     clock: timings.clock ?? Date.now,
   })
@@ -143,8 +146,8 @@ export async function start(config: Config, log: Log, timings: Timings = {}): Pr
   const relays = inbox ? [inboxRelay(inbox.port)] : config.relays
   const metrics = config.metrics ? await openMetrics() : undefined
   const outbox = await opening
-  const [key] = keysOf('default')
   let url = localUrl(config.host, config.port)
+  const firstCommand = () => commandFor(url, catalogue, keysOf)
   const {
     app,
     transport,
@@ -166,7 +169,7 @@ export async function start(config: Config, log: Log, timings: Timings = {}): Pr
         metrics: metrics && { metrics, adminToken },
         redirectHttp: config.heroku,
         trustedProxies: config.trustedProxies,
-        inbox: inbox && key && { inbox, hint: () => sampleCommand(url, key) },
+        inbox: inbox && { inbox, hint: firstCommand },
       },
     },
     timings,
@@ -178,8 +181,19 @@ export async function start(config: Config, log: Log, timings: Timings = {}): Pr
   await app.listen({ host, port: config.port })
   const port = portOf(app.server)
   url = localUrl(config.host, port)
-  if (inbox && key) console.log(banner(url, key))
+  if (inbox) console.log(banner(url, firstCommand()))
   else log.info({ port, relay: transport.name, mails: catalogue.mails.length }, 'listening')
+}
+
+/** Where a link of this mail may lead to this machine, its link shows in the inbox that it works. */
+function commandFor(url: string, catalogue: Catalogue, keysOf: Config['keysOf']): string {
+  const mail = firstMail(catalogue)
+  const [key] = mail ? keysOf(mail.app) : []
+  if (!mail || !key) return ''
+  const claims = sampleClaims(mail, Date.now())
+  if (mail.showsLink && mail.linkRules.origins === undefined)
+    claims.email_link_url = `${url}/inbox?confirmed=`
+  return sampleCommand(url, { app: mail.app, kind: mail.kind, claims, key })
 }
 
 async function openOwnInbox(): Promise<Inbox> {

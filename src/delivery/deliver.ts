@@ -29,6 +29,8 @@ export interface DeliverParts {
   readonly outbox: Outbox
   readonly transport: Transport
   readonly log: Log
+  /** Told of each request that is answered with the mail of an earlier one. */
+  readonly onRepeat?: ((id: string) => void) | undefined
   /** How long a caller waits for the relay; then the answer is `queued` while the same try goes on. */
   readonly inlineMs?: number
   readonly now?: () => number
@@ -37,7 +39,7 @@ export interface DeliverParts {
 const dayMs = 24 * 3_600_000
 
 export function deliverer(parts: DeliverParts): Deliver {
-  const { verify, catalogue, draft, outbox, inlineMs = 8_000, now = Date.now } = parts
+  const { verify, catalogue, draft, outbox, onRepeat, inlineMs = 8_000, now = Date.now } = parts
   const sendFirst = firstTry(parts)
 
   return async function deliver({ app, kind, token }, line) {
@@ -83,7 +85,8 @@ export function deliverer(parts: DeliverParts): Deliver {
 
   async function answerRepeat(earlier: StoredMail, line: LogLine): Promise<AcceptedAnswer> {
     line.add({ repeated: true })
-    return answerOf(await outbox.waitFor(earlier, inlineMs), earlier.id)
+    onRepeat?.(earlier.id)
+    return { ...answerOf(await outbox.waitFor(earlier, inlineMs), earlier.id), repeated: true }
   }
 }
 

@@ -8,23 +8,24 @@ export function localUrl(host: string, port: number): string {
   return `http://${name.includes(':') ? `[${name}]` : name}:${port}`
 }
 
-/** A command that sends one sample mail, with a token signed now; `jti` makes each a mail of its own. */
-export function sampleCommand(url: string, key: KeyObject, now = Date.now()): string {
-  const claims = {
-    user_email: 'ada@example.com',
-    user_name: 'Ada',
-    user_aut_key: '7hK2pQ',
-    email_link_url: `${url}/inbox?confirmed=`,
-    email_link_token: jwt.sign({ uid: 7 }, key, { noTimestamp: true }),
-    jti: now.toString(36),
-  }
-  return `curl ${url}/emailservice/${jwt.sign(claims, key)}`
+/** A mail of the catalogue at hand, and the key its token is signed with. */
+export interface FirstMail {
+  readonly app: string
+  readonly kind: string
+  readonly claims: Readonly<Record<string, unknown>>
+  readonly key: KeyObject
 }
 
-export function banner(url: string, key: KeyObject): string {
+/** A command that sends this mail, with a token signed now; `jti` makes each a mail of its own. */
+export function sampleCommand(url: string, { app, kind, claims, key }: FirstMail, now = Date.now()): string {
+  const route = `${url}/emailservice${app === 'default' ? '' : `-${app}`}/${kind}`
+  return `curl ${route}/${jwt.sign({ ...claims, jti: now.toString(36) }, key)}`
+}
+
+export function banner(url: string, command: string): string {
   return [
     `jwt-mailer listens on ${url}`,
-    `Send a first mail:  ${sampleCommand(url, key)}`,
+    ...(command === '' ? [] : [`Send a first mail:  ${command}`]),
     `and read it here:   ${url}/inbox  (all mails: ${url}/preview)`,
   ].join('\n')
 }

@@ -7,7 +7,7 @@ import { portOf } from '../port.ts'
 import type { SMTPServer, SMTPServerEnvelope } from 'smtp-server'
 
 export interface InboxMail {
-  /** Ten hexadecimal digits. */
+  /** Of a mail of this service: the `id` of the answer to its caller. Of any other: ten hexadecimal digits. */
   readonly id: string
   readonly receivedAt: Date
   /** What MAIL FROM and RCPT TO said, whatever the headers claim. An empty `from` is the null sender. */
@@ -34,7 +34,14 @@ export interface Inbox {
   /** Newest first. */
   list(): InboxMail[]
   find(id: string): InboxMail | undefined
+  remove(id: string): void
   clear(): void
+  /** One more request was answered with this mail. */
+  noteRepeat(id: string): void
+  /** How many requests after the first were. */
+  repeatsOf(id: string): number
+  /** Calls back after each mail that comes in, until the returned function is called. */
+  onMail: (listener: () => void) => () => void
   close(): Promise<void>
 }
 
@@ -44,6 +51,7 @@ const mebibyte = 1024 * 1024
 export async function openInbox(options: InboxOptions = {}): Promise<Inbox> {
   const { maxBytes = mebibyte, host = '127.0.0.1', port = 0, now = () => new Date() } = options
   const mails = boundedMails(options.max ?? 200, options.maxTotalBytes ?? 32 * mebibyte)
+  const listeners = new Set<() => void>()
   // Loaded here and not above: it takes some 70 ms, which a service with a relay of its own never has to pay.
   const smtp = await import('smtp-server')
   const server = new smtp.SMTPServer({
@@ -67,42 +75,63 @@ export async function openInbox(options: InboxOptions = {}): Promise<Inbox> {
       })
       stream.on('end', () => {
         if (stream.sizeExceeded) return done()
-        const id = randomBytes(5).toString('hex')
-        const { envelope } = session
-        mails.keep({ id, receivedAt: now(), envelope: addressesOf(envelope), source: Buffer.concat(chunks) })
+        const source = Buffer.concat(chunks)
+        const id = answerIdOf(source) ?? randomBytes(5).toString('hex')
+        mails.keep({ id, receivedAt: now(), envelope: addressesOf(session.envelope), source })
+        for (const listener of listeners) listener()
         return done(null, `Kept as ${id}`)
       })
     },
   })
   return {
     port: await listen(server, port, host),
-    list: mails.list,
-    find: mails.find,
-    clear: mails.clear,
+    ...mails,
+    onMail(listener) {
+      listeners.add(listener)
+      return () => void listeners.delete(listener)
+    },
     close: () => new Promise((resolve) => server.close(resolve)),
   }
 }
 
 function boundedMails(max: number, maxTotalBytes: number) {
   const mails = new Map<string, InboxMail>()
+  const repeats = new Map<string, number>()
   let totalBytes = 0
+  const remove = (id: string) => {
+    totalBytes -= mails.get(id)?.source.length ?? 0
+    mails.delete(id)
+    repeats.delete(id)
+  }
   return {
     list: () => [...mails.values()].toReversed(),
     find: (id: string) => mails.get(id),
-    clear: () => {
-      mails.clear()
-      totalBytes = 0
-    },
+    remove,
+    clear: () => [...mails.keys()].forEach(remove),
+    noteRepeat: (id: string) => void (mails.has(id) && repeats.set(id, (repeats.get(id) ?? 0) + 1)),
+    repeatsOf: (id: string) => repeats.get(id) ?? 0,
     keep: (mail: InboxMail) => {
+      // the same mail once more takes the place of the earlier one
+      remove(mail.id)
       mails.set(mail.id, mail)
       totalBytes += mail.source.length
       for (const oldest of mails.values()) {
         if (oldest === mail || (mails.size <= max && totalBytes <= maxTotalBytes)) break
-        mails.delete(oldest.id)
-        totalBytes -= oldest.source.length
+        remove(oldest.id)
       }
     },
   }
+}
+
+const headerBytes = 64 * 1024
+/** The Message-ID of a mail of this service: the id of the answer and when the mail began, or that of a preview. */
+const ownMessageId = /^Message-ID:\s*<(?:([\w-]{32})-[0-9a-z]+|(preview-[0-9a-f]{16}))@/im
+
+function answerIdOf(source: Buffer): string | undefined {
+  const end = source.indexOf('\r\n\r\n')
+  const head = source.subarray(0, end === -1 ? headerBytes : Math.min(end, headerBytes)).toString('latin1')
+  const [, id, preview] = ownMessageId.exec(head) ?? []
+  return id ?? preview
 }
 
 function addressesOf({ mailFrom, rcptTo }: SMTPServerEnvelope): InboxMail['envelope'] {

@@ -1,6 +1,6 @@
 /** Owns the sample claims of a mail, for previews, tests and documentation. */
 import type { Claims } from '../contract.ts'
-import type { MailTemplate } from './catalogue.ts'
+import type { Catalogue, MailTemplate } from './catalogue.ts'
 import type { ClaimRule } from './claims.ts'
 
 const dayS = 86_400
@@ -17,6 +17,14 @@ export function sampleClaims(mail: MailTemplate, now: number): Claims {
   }
   if (!mail.showsLink && showsExpiry(mail)) claims.email_link_exp = Math.floor(now / 1000) + quarterS
   return claims
+}
+
+/** The mail with which somebody begins: the default one of `default` or of the first app, in its own language. */
+export function firstMail(catalogue: Catalogue): MailTemplate | undefined {
+  const { mails } = catalogue
+  const apps = ['default', ...mails.map(({ app }) => app)]
+  const app = apps.find((name) => mails.some((mail) => mail.app === name))
+  return app === undefined ? undefined : catalogue.find(app, undefined, undefined)
 }
 
 function showsExpiry({ program }: MailTemplate): boolean {

@@ -86,7 +86,7 @@ describe.each(engines)('with an outbox on $engine', ({ missing, startStores }) =
         const response = await fetch(`${processes[n % 3]!.url}/emailservice/${signToken()}`)
         return `${response.status} ${await response.text()}`
       })
-      expect([...new Set(answers)]).toHaveLength(1)
+      expectOneAnswer(answers)
       expect(answers[0]).toMatch(/^200 .*"sent"/)
       expect(relay.mails).toHaveLength(1)
     })
@@ -122,7 +122,7 @@ describe.each(engines)('with an outbox on $engine', ({ missing, startStores }) =
         ),
       )
       const answers = [...gets, ...posts].map(({ statusCode, body }) => `${statusCode} ${body}`)
-      expect([...new Set(answers)]).toHaveLength(1)
+      expectOneAnswer(answers)
       expect(answers[0]).toMatch(/^200/)
       expect(relay.mails).toHaveLength(1)
     })
@@ -649,4 +649,11 @@ function encoded(text: string): string[] {
   return [bytes.toString('hex'), bytes.toString('base64').slice(0, -4), ...hashes].filter(
     ({ length }) => length > 6,
   )
+}
+
+/** All are the same, but that every one except the first says that it repeats. */
+function expectOneAnswer(answers: readonly string[]): void {
+  const repeated = ',"repeated":true'
+  expect([...new Set(answers.map((answer) => answer.replace(repeated, '')))]).toHaveLength(1)
+  expect(answers.filter((answer) => !answer.includes(repeated))).toHaveLength(1)
 }

@@ -17,6 +17,11 @@ export interface MailSummary {
   readonly size: number
 }
 
+/** A line of the list: the summary, and how many later requests were answered with this mail. */
+export interface MailRow extends MailSummary {
+  readonly repeats: number
+}
+
 export interface MailDetail extends MailSummary {
   readonly envelope: InboxMail['envelope']
   /** In the order of the mail, unfolded, encoded words decoded. */
@@ -25,6 +30,10 @@ export interface MailDetail extends MailSummary {
   readonly html: string | null
   /** http and https only, in the order of the HTML part, then what only the text part has. At most 50. */
   readonly links: readonly string[]
+  /** The first of them: the one behind the button. */
+  readonly link: string | null
+  /** The access key or one-time code, which stands alone on its line. */
+  readonly code: string | null
 }
 
 const headerBytes = 64 * 1024
@@ -45,6 +54,7 @@ export async function readMail(mail: InboxMail): Promise<MailDetail> {
   const email = await parse(mail.source).catch(() => parse(headerBlock(mail)))
   const text = partOf(email.text)
   const html = partOf(email.html)
+  const links = findLinks(html ?? '', text ?? '')
   return {
     ...summaryOf(mail, email),
     envelope: mail.envelope,
@@ -54,8 +64,16 @@ export async function readMail(mail: InboxMail): Promise<MailDetail> {
     })),
     text,
     html,
-    links: findLinks(html ?? '', text ?? ''),
+    links,
+    link: links[0] ?? null,
+    code: findCode(text ?? ''),
   }
+}
+
+/** The indented line of our own mails, else a line of digits alone. */
+function findCode(text: string): string | null {
+  const line = /^ {4}(\S{1,256})$/m.exec(text) ?? /^(\d{4,8})$/m.exec(text)
+  return line?.[1] ?? null
 }
 
 async function parse(source: Buffer): Promise<Email> {

@@ -20,6 +20,7 @@ test('the list gives sender, recipient, subject, date and size of each mail, new
     subject: 'Zweite Prüfung ✓',
     date: inbox.find(id)?.receivedAt.toISOString(),
     size: inbox.find(id)?.source.length,
+    repeats: 0,
   })
   expect(older.subject).toBe('First')
   expect(rest).toEqual([])
@@ -193,4 +194,101 @@ test('the hint stands on the page as text, made anew for each page when it is a 
     '<code id="hint">curl &#39;&lt;b&gt;$&amp;&#39; # 1</code>',
   )
   expect((await app.inject('/inbox')).body).toContain('# 2</code>')
+})
+
+const answerId = 'Q'.repeat(32)
+
+test('a mail of the service has the id of its answer, and counts the requests that it answered', async () => {
+  const { app, inbox, send } = await inboxApp()
+  const id = await send({ messageId: `<${answerId}-mwy5r80e@example.com>` })
+  expect(id).toBe(answerId)
+  inbox.noteRepeat(answerId)
+  inbox.noteRepeat('unknown')
+  const [row] = (await app.inject('/inbox/messages')).json()
+  expect(row).toMatchObject({ id: answerId, repeats: 1 })
+  expect(await send({ messageId: '<preview-0123456789abcdef@example.com>' })).toBe('preview-0123456789abcdef')
+})
+
+test.each(['<short-1@example.com>', `<${answerId}@example.com>`, `<${answerId}-../x@example.com>`])(
+  'a mail whose Message-ID is %s has an id of its own',
+  async (messageId) => {
+    const { send } = await inboxApp()
+    expect(await send({ messageId, text: `Message-ID: <${answerId}-1@example.com>` })).toMatch(
+      /^[0-9a-f]{10}$/,
+    )
+  },
+)
+
+test('the same mail once more takes the place of the earlier one', async () => {
+  const { inbox, send } = await inboxApp()
+  const messageId = `<${answerId}-1@example.com>`
+  await send({ messageId, subject: 'One' })
+  await send({ subject: 'Other' })
+  await send({ messageId, subject: 'Two' })
+  expect(inbox.list().map(({ source }) => /Subject: (\w+)/.exec(source.toString())![1])).toEqual([
+    'Two',
+    'Other',
+  ])
+})
+
+test('a test of your own asks by the recipient of the envelope, and gets link, code and parts', async () => {
+  const { app, send } = await inboxApp()
+  await send({ to: 'bob@example.org' })
+  const text = `Confirm:\n${confirmUrl}\n\nUse this key:\n\n    7hK2pQ\n`
+  const id = await send({ text, html: `<a href="${confirmUrl}">Confirm</a>` })
+  const mails = (await app.inject('/inbox/messages?to=Ada@example.org')).json()
+  expect(mails).toMatchObject([{ id, link: confirmUrl, code: '7hK2pQ', text, links: [confirmUrl] }])
+  expect((await app.inject('/inbox/messages?to=nobody@example.org')).json()).toEqual([])
+})
+
+test('it waits until the mail is there', async () => {
+  const { app, send } = await inboxApp()
+  const waiting = app.inject('/inbox/messages?to=ada@example.org&wait=30s')
+  await send({ to: 'bob@example.org' })
+  const id = await send({ text: 'Your code\n\n493027\n' })
+  expect((await waiting).json()).toMatchObject([{ id, code: '493027' }])
+})
+
+test('it waits no longer than it was asked to', async () => {
+  const { app } = await inboxApp()
+  expect((await app.inject('/inbox/messages?to=ada@example.org&wait=1s')).json()).toEqual([])
+})
+
+test('it waits no longer than the service lives', async () => {
+  const { app, inbox } = await inboxApp()
+  const listen = inbox.onMail
+  const listening = new Promise<void>((resolve) => {
+    inbox.onMail = (listener) => {
+      resolve()
+      return listen(listener)
+    }
+  })
+  const url = await app.listen({ port: 0, host: '127.0.0.1' })
+  const waiting = fetch(`${url}/inbox/messages?to=ada@example.org&wait=60s`)
+  await listening
+  await app.close()
+  expect(await (await waiting).json()).toEqual([])
+})
+
+test.each(['wait=1h', 'wait=-1', 'wait=100', 'to=', 'from=x'])('?%s is refused', async (query) => {
+  const { app } = await inboxApp()
+  expect((await app.inject(`/inbox/messages?${query}`)).statusCode).toBe(400)
+})
+
+test('one mail can be deleted', async () => {
+  const { app, send } = await inboxApp()
+  const first = await send({ subject: 'First' })
+  const second = await send({ subject: 'Second' })
+  expect((await app.inject({ method: 'DELETE', url: `/inbox/messages/${first}` })).statusCode).toBe(204)
+  expect((await app.inject('/inbox/messages')).json()).toMatchObject([{ id: second }])
+  expect((await app.inject({ method: 'DELETE', url: `/inbox/messages/${first}` })).statusCode).toBe(404)
+})
+
+test('the root of a development service leads to the inbox', async () => {
+  const { app } = await inboxApp()
+  const answer = await app.inject('/')
+  expect({ status: answer.statusCode, location: answer.headers.location }).toEqual({
+    status: 302,
+    location: 'inbox',
+  })
 })
