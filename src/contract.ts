@@ -92,6 +92,12 @@ export const failures = {
     meaning: 'the service is stopping or has too much to do, and has not stored the mail',
   },
   store_unavailable: { status: 503, ...notSent, meaning: 'the outbox could not be used' },
+  store_unknown: {
+    status: 503,
+    error: 2,
+    msg: 'May still be sent',
+    meaning: 'the answer of the outbox was lost; repeat the same token, which cannot double the mail',
+  },
   internal: { status: 500, ...notSent, meaning: 'a bug of ours' },
 } as const satisfies Record<FailureCode, Failure>
 

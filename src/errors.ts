@@ -17,6 +17,7 @@ export type FailureCode =
   | 'expired'
   | 'relay_unavailable'
   | 'store_unavailable'
+  | 'store_unknown'
   | 'internal'
 
 /** What can be wrong with one claim, on the wire and in the log. */

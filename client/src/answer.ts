@@ -18,6 +18,7 @@ export const serviceFailureCodes = [
   'expired',
   'relay_unavailable',
   'store_unavailable',
+  'store_unknown',
   'internal',
 ] as const
 export type ServiceFailureCode = (typeof serviceFailureCodes)[number]
@@ -70,6 +71,7 @@ const passing = new Set<ClientFailureCode>([
   'rate_limited',
   'relay_unavailable',
   'store_unavailable',
+  'store_unknown',
   'internal',
 ])
 export function failure(code: ClientFailureCode): ClientFailure {

@@ -7,7 +7,7 @@ import jwt
 import requests
 
 log = logging.getLogger(__name__)
-PASSING = {"unreachable", "store_unavailable", "relay_unavailable", "internal"}
+PASSING = {"unreachable", "store_unavailable", "store_unknown", "relay_unavailable", "internal"}
 
 
 class Mailer:

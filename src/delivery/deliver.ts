@@ -91,7 +91,7 @@ export function deliverer(parts: DeliverParts): Deliver {
 }
 
 function answerOf({ state, detail }: MailStatus, id: string): AcceptedAnswer {
-  // the request that stored the mail was told that the store failed, and the mail is no longer there
+  // the mail is no longer there
   if (detail === 'undone') throw new MailerError('store_unavailable', { reason: detail })
   if (state === 'dead')
     throw new MailerError(detail === 'expired' ? 'expired' : 'refused', {

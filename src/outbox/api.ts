@@ -109,7 +109,8 @@ export interface Outbox {
   /**
    * Stores a mail before it is sent, or answers with the mail that has its id already. A dead mail, and a sent one whose
    * window is over, are replaced by the new one; limits count new mails only. When it throws
-   * `MailerError('store_unavailable')`, the mail will not be sent.
+   * `MailerError('store_unavailable')`, the mail will not be sent; after `store_unknown` it may, and the same mail may be
+   * accepted again.
    */
   accept(mail: NewMail): Promise<Accepted>
   /**
@@ -122,7 +123,7 @@ export interface Outbox {
   handBack(lease: Lease): Promise<MailStatus>
   /**
    * Waits while another request or replica sends this mail. Answers `sending` after `timeoutMs`, and `dead` with
-   * `undone` when the mail was deleted because its caller was told that the store failed. Never rejects.
+   * `undone` when the mail was deleted in the meantime. Never rejects.
    */
   waitFor(mail: StoredMail, timeoutMs: number): Promise<MailStatus>
   /** Leases up to `limit` mails that are due; those past their `expires` become dead instead. */

@@ -3,10 +3,9 @@
  * Composes store, queues, seal and limits into the verbs that requests, the pump and operators need.
  */
 import { randomInt } from 'node:crypto'
-import { type Detail, MailerError } from '../errors.ts'
+import { MailerError } from '../errors.ts'
 import type { Log } from '../log.ts'
-import type { StoreReason } from '../message.ts'
-import { within } from '../timers.ts'
+import { pause, within } from '../timers.ts'
 import {
   type Accepted,
   type Lease,
@@ -23,11 +22,11 @@ import {
 import { operationQueues } from './operation-queues.ts'
 import { operatorVerbs } from './operator-verbs.ts'
 import { pendingWrites } from './pending-writes.ts'
-import { isUnavailable, reconnectingStore } from './reconnect.ts'
+import { isUnknown, reconnectingStore } from './reconnect.ts'
 import { sealWith } from './seal.ts'
 import { deadKeptMs, settleOperation } from './settlement.ts'
 import type { Engine } from './store/engine.ts'
-import type { Operation } from './store/operation.ts'
+import type { Operation, OperationResult } from './store/operation.ts'
 import { type Limits, quotasFor } from './store/quotas.ts'
 import type { SqlRow } from './store/statement.ts'
 import { waiters } from './waiters.ts'
@@ -37,6 +36,9 @@ const secondMs = 1000
 const leaseMs = 60 * secondMs
 const closeMs = 5 * secondMs
 const maxAcceptTurns = 2
+/** A caller is answered within 25 s. */
+const answeredMs = 22 * secondMs
+const findOutPauseMs = 50
 
 export interface OutboxOptions {
   readonly engine: Engine
@@ -47,6 +49,8 @@ export interface OutboxOptions {
   readonly clock?: () => number
   /** 0 to 1, for the jitter of the backoff. */
   readonly random?: () => number
+  /** How long after its call an accept may go on finding out whether its commit succeeded. */
+  readonly findOutMs?: number
 }
 
 /**
@@ -54,7 +58,7 @@ export interface OutboxOptions {
  * sentence for the operator, only when a newer program has changed the schema.
  */
 export async function openOutbox(options: OutboxOptions): Promise<Outbox> {
-  const { engine, limits, log, clock = Date.now, random = Math.random } = options
+  const { engine, limits, log, clock = Date.now, random = Math.random, findOutMs = answeredMs } = options
   const seal = sealWith(options.secrets)
   const store = await reconnectingStore(engine, log)
   const { run, rowsOf, idle } = operationQueues(store, engine.parallel)
@@ -72,6 +76,7 @@ export async function openOutbox(options: OutboxOptions): Promise<Outbox> {
   /** `undefined` when the mail with this id was deleted between two statements, so that another try can store this one. */
   async function tryToAccept(mail: NewMail): Promise<Accepted | undefined> {
     const { id, app, kind, expires } = mail
+    const started = performance.now()
     const now = clock()
     const recipient = seal.hide(mail.recipient)
     const leaseId = randomInt(1, 2 ** 47)
@@ -94,16 +99,34 @@ export async function openOutbox(options: OutboxOptions): Promise<Outbox> {
       rows,
       until = now,
     } = await run(operation).catch((error: unknown) => {
-      // The commit may have succeeded and only its answer be lost. The caller is told that the mail will not be sent.
-      if (isUnavailable(error) && !neverReachedStore.has(error.reason))
-        void write({ op: 'undo', id, leaseId })
+      if (isUnknown(error)) return findOut(operation, started + findOutMs)
       throw error
     })
-    if (outcome === 'owner')
+    // The lease is ours when the first answer to this accept was lost.
+    if (outcome === 'owner' || (outcome === 'existing' && rows[0]?.['lease'] === leaseId))
       return { state: 'owner', lease: { id, app, kind, created: now, expires, attempts: 1, leaseId } }
     if (outcome === 'existing') return { state: 'existing', mail: storedMailSchema.parse(rows[0]) }
     if (outcome === 'gone') return undefined
     return { state: 'limited', retryAfterS: Math.max(1, Math.ceil((until - now) / secondMs)) }
+  }
+
+  /**
+   * Repeats an accept whose commit may have succeeded, on new connections. Its insert waits for the first one where that
+   * still runs, and then one of both stands, under the same lease. Never undone: whoever undoes can be killed before.
+   */
+  async function findOut(operation: Operation, deadline: number): Promise<OperationResult> {
+    for (;;) {
+      const leftMs = deadline - performance.now()
+      if (leftMs <= 0 || store.trouble() === 'closed')
+        throw new MailerError('store_unknown', { reason: 'timeout' })
+      const again = store.restored().then(() => run(operation))
+      const result = await within(
+        leftMs,
+        again.catch(() => undefined),
+      )
+      if (result !== undefined) return result
+      await pause(findOutPauseMs)
+    }
   }
 
   function settle(lease: Lease, settlement: Settlement): Promise<MailStatus> {
@@ -190,9 +213,6 @@ export async function openOutbox(options: OutboxOptions): Promise<Outbox> {
   }
 }
 
-/** Reasons of a refusal that never reached the store. */
-const neverReachedStore = new Set<Detail | undefined>(['busy', 'down'] satisfies StoreReason[])
-
-/** A mail that vanishes while a request waits for it was deleted because its caller was told that the store failed. */
+/** A mail that vanishes while a request waits for it was deleted by another hand. */
 const statusOf = (mail: StoredMail | undefined): MailStatus =>
   mail === undefined ? { state: 'dead', detail: 'undone' } : { state: mail.state, detail: mail.detail }

@@ -1,7 +1,7 @@
 /** Owns the tries that no request waits for: mails that are due are leased, tried and settled. */
-import { MailerError } from '../errors.ts'
 import type { Log } from '../log.ts'
 import { pause, within } from '../timers.ts'
+import { isUnavailable } from './reconnect.ts'
 import type { Due, Outbox, Settlement } from './api.ts'
 
 const purgeEveryMs = 60_000
@@ -86,8 +86,7 @@ export function startPump(options: PumpOptions): Pump {
 
   function report(error: unknown): false {
     // The outbox has logged that its store is unavailable.
-    if (!(error instanceof MailerError && error.code === 'store_unavailable'))
-      log.error({ reason: 'internal' }, 'the pump could not lease or purge')
+    if (!isUnavailable(error)) log.error({ reason: 'internal' }, 'the pump could not lease or purge')
     return false
   }
 

@@ -143,7 +143,10 @@ export async function reconnectingStore(
 
 /** Is the store at fault, and not the operation? */
 export const isUnavailable = (error: unknown): error is MailerError =>
-  error instanceof MailerError && error.code === 'store_unavailable'
+  error instanceof MailerError && (error.code === 'store_unavailable' || isUnknown(error))
+
+/** May the operation have been carried out all the same? */
+export const isUnknown = (error: unknown) => error instanceof MailerError && error.code === 'store_unknown'
 
 const reasonOf = (error: unknown): Detail =>
   (error instanceof MailerError ? error.reason : undefined) ?? 'unknown'

@@ -307,24 +307,27 @@ describe('an answer that is none', () => {
     expect(await mailer.send('confirmation', mail)).toEqual({ ok: false, code, retryable })
   })
 
-  test('what may pass is tried again, and the token stays the same', async () => {
-    const tokens = new Set<string>()
-    const { url, asked } = await impostor(async (request, response) => {
-      let body = ''
-      for await (const chunk of request) body += String(chunk)
-      tokens.add((JSON.parse(body) as { token: string }).token)
-      if (asked() < 3)
-        response.writeHead(503).end('{"error":2,"msg":"Could not send","code":"store_unavailable"}')
-      else response.end('{"error":0,"msg":"Ok","code":"sent","id":"abc"}')
-    })
-    expect(await createMailer({ url, secret }).send('confirmation', mail)).toEqual({
-      ok: true,
-      id: 'abc',
-      state: 'sent',
-    })
-    expect(asked()).toBe(3)
-    expect(tokens.size).toBe(1)
-  })
+  test.each(['store_unavailable', 'store_unknown'])(
+    'what may pass is tried again, and the token stays the same: %s',
+    async (code) => {
+      const tokens = new Set<string>()
+      const { url, asked } = await impostor(async (request, response) => {
+        let body = ''
+        for await (const chunk of request) body += String(chunk)
+        tokens.add((JSON.parse(body) as { token: string }).token)
+        if (asked() < 3)
+          response.writeHead(503).end(JSON.stringify({ error: 2, msg: 'Could not send', code }))
+        else response.end('{"error":0,"msg":"Ok","code":"sent","id":"abc"}')
+      })
+      expect(await createMailer({ url, secret }).send('confirmation', mail)).toEqual({
+        ok: true,
+        id: 'abc',
+        state: 'sent',
+      })
+      expect(asked()).toBe(3)
+      expect(tokens.size).toBe(1)
+    },
+  )
 
   test('a short Retry-After is waited for', async () => {
     const { url, asked } = await impostor((request, response) =>

@@ -214,23 +214,26 @@ print(sent)`
     expect(await send(`http://127.0.0.1:${await freePort()}`, once)).toBe("('unreachable', None)")
   })
 
-  test('the module tries again what may pass, with the same token', async () => {
-    const bodies: string[] = []
-    const busy = createServer(async (request, response) => {
-      let body = ''
-      for await (const chunk of request) body += String(chunk)
-      bodies.push(body)
-      response.end(`{"error":2,"msg":"Could not send","code":"store_unavailable"}`)
-    }).listen(0, '127.0.0.1')
-    await new Promise((done) => busy.once('listening', done))
-    const { port } = busy.address() as AddressInfo
-    const lines = `from jwt_mailer import Mailer\nprint(Mailer('http://127.0.0.1:${port}', 's').send('reset', 'a@example.com')[0])`
-    expect(await say(lines)).toBe('store_unavailable')
-    expect(bodies).toHaveLength(3)
-    expect(new Set(bodies).size).toBe(1)
-    busy.closeAllConnections()
-    busy.close()
-  })
+  test.each(['store_unavailable', 'store_unknown'])(
+    'the module tries again what may pass, with the same token: %s',
+    async (code) => {
+      const bodies: string[] = []
+      const busy = createServer(async (request, response) => {
+        let body = ''
+        for await (const chunk of request) body += String(chunk)
+        bodies.push(body)
+        response.end(`{"error":2,"msg":"Could not send","code":"${code}"}`)
+      }).listen(0, '127.0.0.1')
+      await new Promise((done) => busy.once('listening', done))
+      const { port } = busy.address() as AddressInfo
+      const lines = `from jwt_mailer import Mailer\nprint(Mailer('http://127.0.0.1:${port}', 's').send('reset', 'a@example.com')[0])`
+      expect(await say(lines)).toBe(code)
+      expect(bodies).toHaveLength(3)
+      expect(new Set(bodies).size).toBe(1)
+      busy.closeAllConnections()
+      busy.close()
+    },
+  )
 
   test.each([
     ["verify_link(sign_link('confirm', 7, 's'), 'confirm', 's')['sub']", '7'],

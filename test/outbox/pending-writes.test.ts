@@ -3,7 +3,7 @@ import { MailerError } from '../../src/errors.ts'
 import type { StoreReason } from '../../src/message.ts'
 import { pendingWrites } from '../../src/outbox/pending-writes.ts'
 
-const undo = { op: 'undo', id: 'a', leaseId: 1 } as const
+const requeue = { op: 'requeue', id: 'a', expires: 2, limit: 1, now: 1 } as const
 const rows = [{ id: 'a' }]
 
 /** Pending writes over a store that fails with each of `failures` and then works. */
@@ -23,14 +23,14 @@ const unavailable = () => new MailerError('store_unavailable', { reason: 'down' 
 
 test('a write that succeeds at once is not delayed', async () => {
   let delays = 0
-  expect(await writesOver([]).write(undo, () => (delays += 1))).toEqual(rows)
+  expect(await writesOver([]).write(requeue, () => (delays += 1))).toEqual(rows)
   expect(delays).toBe(0)
 })
 
 test('a write is tried until the store takes it, and drained waits for that', async () => {
   let delays = 0
   const { write, drained } = writesOver([unavailable(), unavailable()])
-  const writing = write(undo, () => (delays += 1))
+  const writing = write(requeue, () => (delays += 1))
   await new Promise(setImmediate)
   expect(delays).toBe(1)
   await drained()
@@ -43,6 +43,6 @@ test.each<[string, Error[], StoreReason | undefined, string]>([
   ['the store is closed', [unavailable()], 'closed', 'closed'],
 ])('a write is given up when %s, with a line in the log', async (_, failures, trouble, reason) => {
   const { write, reasons } = writesOver(failures, trouble)
-  expect(await write(undo)).toBeUndefined()
-  expect(reasons).toEqual([{ op: 'undo', reason }])
+  expect(await write(requeue)).toBeUndefined()
+  expect(reasons).toEqual([{ op: 'requeue', reason }])
 })

@@ -264,4 +264,74 @@ describe.skipIf(missing !== undefined)(titled('Postgres', missing), () => {
       await own(outbox, mail('a'))
     })
   })
+
+  describe('a commit whose answer was lost', () => {
+    const leases = (id: string) =>
+      query(url, `select state, lease, attempts from outbox_mail where id = '${id}'`)
+
+    test.each([
+      ['that happened', true],
+      ['that did not happen', false],
+    ])('%s is found out over a new connection: the mail is accepted, once', async (_, reaches) => {
+      proxy = await postgresProxy(url)
+      const outbox = await openAt(proxy.url)
+      const lost = proxy.silenceAt(';commit', reaches)
+      const accepting = own(outbox, mail('doubtful'))
+      await lost
+      const lease = await accepting
+      expect(await leases('doubtful')).toEqual([
+        { state: 'sending', lease: String(lease.leaseId), attempts: 1 },
+      ])
+      expect(await outbox.settle(lease, sent)).toMatchObject({ state: 'sent' })
+      await expect.poll(() => outbox.find('doubtful'), soon).toMatchObject({ state: 'sent' })
+    })
+
+    test('counts once against a limit', async () => {
+      proxy = await postgresProxy(url)
+      const through = proxy.url
+      const limits = { recipient: { max: 2, windowMs: 86_400_000 } }
+      const outbox = await open({ engine: () => engineAt(through) }, { log, limits })
+      outboxes.push(outbox)
+      const lost = proxy.silenceAt(';commit', true)
+      const accepting = own(outbox, mail('doubtful'))
+      await lost
+      await accepting
+      await own(outbox, mail('second'))
+      expect(await outbox.accept(mail('third'))).toMatchObject({ state: 'limited' })
+    })
+
+    test('and cannot be found out is said as what it is, and the same mail again is the same mail', async () => {
+      proxy = await postgresProxy(url)
+      const through = proxy.url
+      const outbox = await open({ engine: () => engineAt(through) }, { log, findOutMs: 7000 })
+      outboxes.push(outbox)
+      const lost = proxy.silenceAt(';commit', true)
+      const refused = outcomeOf(outbox.accept(mail('ghost')))
+      await lost
+      proxy.refuse(true)
+      expect(await refused).toBe('store_unknown')
+      // from now on nothing is in doubt any more: nothing of these is stored
+      expect(await outcomeOf(outbox.accept(mail('later')))).toBe('store_unavailable')
+      expect(await leases('ghost')).toMatchObject([{ state: 'sending' }])
+      const other = await openAt(url)
+      expect(await other.accept(mail('ghost'))).toMatchObject({
+        state: 'existing',
+        mail: { state: 'sending' },
+      })
+      proxy.refuse(false)
+      await expect.poll(() => outbox.trouble(), soon).toBeUndefined()
+      // nobody takes it back: the caller was told that it may be sent
+      expect(await leases('ghost')).toMatchObject([{ state: 'sending' }])
+      expect(await leases('later')).toEqual([])
+    })
+
+    test('of a question is no doubt about a mail', async () => {
+      proxy = await postgresProxy(url)
+      const outbox = await openAt(proxy.url)
+      const lost = proxy.silenceAt(';commit', true)
+      const asking = outcomeOf(outbox.find('none'))
+      await lost
+      expect(await asking).toBe('store_unavailable')
+    })
+  })
 })

@@ -86,6 +86,7 @@ export interface OpenOptions {
   readonly secrets?: readonly string[]
   readonly clock?: () => number
   readonly random?: () => number
+  readonly findOutMs?: number
 }
 
 /** An outbox with limits off unless told. */

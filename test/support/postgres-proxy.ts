@@ -10,8 +10,8 @@ export interface PostgresProxy {
   leadTo(address: string): void
   /** Nothing passes any more on the connections that exist, and neither side is told. Answers how many they are. */
   silence(): number
-  /** What the client sent reaches the server, and nothing comes back: from the next packet on that holds `word`. */
-  silenceAfter(word: string): Promise<void>
+  /** From the next packet on that holds `word`, nothing comes back; that packet still reaches the server, or it does not. */
+  silenceAt(word: string, reaches: boolean): Promise<void>
   /** New connections are refused. */
   refuse(refusing: boolean): void
   close(): void
@@ -26,7 +26,7 @@ interface Pair {
 export async function postgresProxy(address: string): Promise<PostgresProxy> {
   let target = new URL(address)
   let refusing = false
-  let trap: { word: string; sprung: () => void } | undefined
+  let trap: { word: string; reaches: boolean; sprung: () => void } | undefined
   const pairs = new Set<Pair>()
 
   const proxy = createServer((client) => {
@@ -39,8 +39,9 @@ export async function postgresProxy(address: string): Promise<PostgresProxy> {
     pairs.add(pair)
     client.on('data', (bytes: Buffer) => {
       if (pair.silent) return
-      server.write(bytes)
-      if (trap === undefined || !bytes.includes(trap.word)) return
+      const springs = trap !== undefined && bytes.includes(trap.word)
+      if (!springs || trap?.reaches) server.write(bytes)
+      if (!springs || trap === undefined) return
       pair.silent = true
       trap.sprung()
       trap = undefined
@@ -71,7 +72,7 @@ export async function postgresProxy(address: string): Promise<PostgresProxy> {
       for (const pair of pairs) pair.silent = true
       return pairs.size
     },
-    silenceAfter: (word) => new Promise((sprung) => (trap = { word, sprung })),
+    silenceAt: (word, reaches) => new Promise((sprung) => (trap = { word, reaches, sprung })),
     refuse: (refuses) => (refusing = refuses),
     close() {
       proxy.close()

@@ -17,7 +17,8 @@ export interface Engine {
   probe(): Promise<void>
   /**
    * One transaction, all or nothing, results in the order of the operations.
-   * Throws `MailerError('store_unavailable')` when the database is at fault: a commit may have succeeded all the same.
+   * Throws `MailerError('store_unavailable')` when the database is at fault and has provably changed nothing, and
+   * `MailerError('store_unknown')` when the answer to a commit was lost.
    * Throws any other error when one of the operations is at fault.
    */
   run(operations: readonly Operation[]): Promise<OperationResult[]>

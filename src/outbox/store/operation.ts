@@ -49,7 +49,6 @@ export interface FindOperation {
 export type Operation =
   | AcceptOperation
   | SettleOperation
-  | { readonly op: 'undo'; readonly id: string; readonly leaseId: number }
   | {
       readonly op: 'lease'
       readonly leaseId: number

@@ -10,6 +10,7 @@ import type { SqlRow, SqlValue, Steps } from './statement.ts'
 import type { Engine } from './engine.ts'
 import { transact } from './transaction.ts'
 import { installSchema, isInstalled } from './schema.ts'
+import { readsOnly } from './operation.ts'
 import { isRefusalOfRights, refusalQuery, setupError } from './setup.ts'
 import { writeProbe } from './probe.ts'
 import { postgresDialect, postgresSql } from './sql.ts'
@@ -92,7 +93,7 @@ export function postgresEngine({
     former.end().catch(() => undefined)
   }
 
-  async function transaction<T>(makeSteps: () => Steps<T>, timeoutMs: number): Promise<T> {
+  async function transaction<T>(makeSteps: () => Steps<T>, timeoutMs: number, changes = false): Promise<T> {
     const deadline = performance.now() + connectTimeoutMs + timeoutMs
     const within = () => Math.min(timeoutMs, deadline - performance.now())
     for (let tried = 1; ; tried += 1) {
@@ -101,7 +102,7 @@ export function postgresEngine({
         return await once(pool, makeSteps(), Math.max(1, within()), progress)
       } catch (error) {
         const repeats = hasLost(error) ? maxTries : wasCutOff(error, progress) ? maxConnections + 1 : 0
-        if (tried >= repeats || within() <= 0) throw isBadValue(error) ? error : unavailable(error)
+        if (tried >= repeats || within() <= 0) throw failureOf(error, changes && isUndecided(error, progress))
         if (hasLost(error)) await pause(Math.random() * lostPauseMs)
       }
     }
@@ -129,7 +130,8 @@ export function postgresEngine({
       await probe()
     },
     probe,
-    run: (operations) => transaction(() => transact(operations, postgresSql), answerMs),
+    run: (operations) =>
+      transaction(() => transact(operations, postgresSql), answerMs, !operations.every(readsOnly)),
     close: () => pool.end(),
   }
 }
@@ -206,10 +208,19 @@ function wasCutOff(error: unknown, { at }: Progress): boolean {
   return at === 'working' && lost && !(error instanceof MailerError)
 }
 
-function unavailable(cause: unknown): MailerError {
-  if (cause instanceof MailerError) return cause
+/**
+ * Was the commit sent and not answered? Only an error of the server itself is an answer, and none of those with which it
+ * ends a connection, or gives up on a commit that it may have written (57, 58, 08, XX, 40003).
+ */
+function isUndecided(error: unknown, { at }: Progress): boolean {
+  const state = stateOf(error)
+  return at === 'committing' && (state === '' || /^(08|57|58|XX|40003)/.test(state))
+}
+
+function failureOf(cause: unknown, undecided: boolean): unknown {
+  if (cause instanceof MailerError || isBadValue(cause)) return cause
   const code = cause instanceof Error && 'code' in cause ? String(cause.code) : ''
-  return new MailerError('store_unavailable', {
+  return new MailerError(undecided ? 'store_unknown' : 'store_unavailable', {
     reason: isSystemCode(code) ? code : 'unreachable',
     cause,
   })

@@ -26,7 +26,7 @@ export const postgresDialect: Dialect = {
   installLock: 'select pg_advisory_xact_lock(7823901156)',
 }
 
-const columns = 'id, app, kind, state, attempts, due, expires, created, done, detail, relay'
+const columns = 'id, app, kind, state, lease, attempts, due, expires, created, done, detail, relay'
 
 const text = (name: string) => `value ->> '${name}'`
 const whole = (name: string) => `cast(value ->> '${name}' as bigint)`
@@ -93,11 +93,9 @@ function settleSql({ each }: Dialect) {
     from (select ${text('id')} as mail, ${text('detail')} as detail, ${text('relay')} as relay, ${whole('now')} as now
       from ${each}) as s
     where outbox_mail.id = s.mail and outbox_mail.state <> 'sent'`
-  const undo = `delete from outbox_mail where id = $1 and lease = $2 returning id`
   return {
     settle: (list: readonly SettleOperation[]) => statement(settle, json(list.toSorted(byId))),
     settleSent: (list: readonly SettleOperation[]) => statement(settleSent, json(list.toSorted(byId))),
-    undo: (id: string, leaseId: number) => statement(undo, id, leaseId),
   }
 }
 
@@ -112,7 +110,7 @@ function leaseSql({ skipLocked }: Dialect) {
       detail = case when expires <= $2 then 'expired' else detail end,
       done = case when expires <= $2 then $2 end,
       lease = case when expires <= $2 then 0 else cast($6 as bigint) end
-    where id in (select id from mine) returning ${columns}, lease, body, stay_until`
+    where id in (select id from mine) returning ${columns}, body, stay_until`
   return {
     lease: ({ now, limit, due, forgetAt, leaseId }: LeaseOperation, state: MailState) =>
       statement(lease, state, now, limit, due, forgetAt, leaseId),

@@ -5,9 +5,10 @@
 import { chmodSync, closeSync, mkdirSync, openSync } from 'node:fs'
 import { dirname } from 'node:path'
 import { DatabaseSync, type StatementSync } from 'node:sqlite'
-import { parentPort } from 'node:worker_threads'
+import { parentPort, workerData } from 'node:worker_threads'
 import { type Detail, MailerError } from '../../errors.ts'
 import { isSystemCode } from '../../message.ts'
+import { cancelledAt, committingAt } from './sqlite-marks.ts'
 import type { SqlRow, Statement, Steps } from './statement.ts'
 import { readsOnly, type Operation, type OperationResult } from './operation.ts'
 import { transact } from './transaction.ts'
@@ -31,6 +32,8 @@ export interface Reply {
 interface Failure {
   /** The database is at fault, not an operation. */
   readonly gone: boolean
+  /** The commit may be in the file all the same. */
+  readonly undecided?: boolean
   /** Only the operator can mend it, and the sentence says how. */
   readonly setup?: boolean
   readonly reason: Detail
@@ -45,6 +48,10 @@ const cacheKiB = 4 * 1024
 const pageBytes = 1024
 /** How large the write-ahead log grows before SQLite copies it into the file. */
 const logBytes = 8 * 1024 * 1024
+
+const marks = workerData instanceof Int32Array ? workerData : new Int32Array(2)
+/** The request that is being answered. */
+let current = 0
 
 let database: DatabaseSync | undefined
 const prepared = new Map<string, StatementSync>()
@@ -98,11 +105,26 @@ function transaction<T>(db: DatabaseSync, begin: string, steps: Steps<T>): T {
   try {
     let step = steps.next()
     while (!step.done) step = steps.next(step.value.map((statement) => query(db, statement)))
-    db.exec('commit')
+    commit(db)
     return step.value
   } catch (error) {
     if (db.isTransaction) db.exec('rollback')
     throw error
+  }
+}
+
+/** The request number may have begun anew at the other end of the numbers. */
+const isCancelled = () => ((Atomics.load(marks, cancelledAt) - current) | 0) >= 0
+
+function commit(db: DatabaseSync): void {
+  Atomics.store(marks, committingAt, current)
+  if (isCancelled()) throw new MailerError('store_unavailable', { reason: 'timeout' })
+  try {
+    db.exec('commit')
+  } catch (error) {
+    // What the disk has of it may come to light when the file is opened again.
+    if (primaryCode(error) !== sqliteIoError) throw error
+    throw new MailerError('store_unknown', { reason: `sqlite_${sqliteIoError}`, cause: error })
   }
 }
 
@@ -113,6 +135,7 @@ function query(db: DatabaseSync, { sql, params }: Statement): SqlRow[] {
 }
 
 const sqliteBusy = 5
+const sqliteIoError = 10
 /** `Atomics.wait` on it is the only way to sleep in a synchronous thread. */
 const neverNotified = new Int32Array(new SharedArrayBuffer(4))
 
@@ -141,7 +164,8 @@ function failureOf(error: unknown): Failure {
   if (error instanceof MailerError) {
     const sentence = error.cause instanceof Error ? error.cause.message : error.code
     const setup = error.cause instanceof SetupError
-    return { gone: true, setup, reason: error.reason ?? 'unknown', sentence }
+    const undecided = error.code === 'store_unknown'
+    return { gone: true, setup, undecided, reason: error.reason ?? 'unknown', sentence }
   }
   const sentence = error instanceof Error ? error.message : 'unknown'
   const primary = primaryCode(error)
@@ -159,6 +183,7 @@ function failureOf(error: unknown): Failure {
 
 function answer(request: Request): Reply {
   const { id } = request
+  current = id
   try {
     if ('open' in request) open(request.open)
     else if ('run' in request) return { id, results: run(request.run) }

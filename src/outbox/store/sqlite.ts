@@ -5,9 +5,10 @@ import { Worker } from 'node:worker_threads'
 import { MailerError } from '../../errors.ts'
 import { within } from '../../timers.ts'
 import type { Engine } from './engine.ts'
-import type { OperationResult } from './operation.ts'
+import { type Operation, type OperationResult, readsOnly } from './operation.ts'
 import { SetupError } from './setup.ts'
 import type { Reply, Request } from './sqlite-thread.ts'
+import { cancelledAt, committingAt } from './sqlite-marks.ts'
 
 /** Has the extension of this file: `.ts`, or `.js` once compiled. */
 const threadFile = new URL(`./sqlite-thread${extname(import.meta.url)}`, import.meta.url)
@@ -37,12 +38,14 @@ export interface SqliteOptions {
 
 export function sqliteEngine({ path, answerMs = answerTimeoutMs }: SqliteOptions): Engine {
   const pending = new Map<number, PendingRequest>()
+  const marks = new Int32Array(new SharedArrayBuffer(8))
   let worker: Worker | undefined
   let lastId = 0
 
   function startWorker(): Worker {
     const started = new Worker(threadStart, {
       eval: true,
+      workerData: marks,
       resourceLimits: { maxYoungGenerationSizeMb: 2 },
       execArgv: [],
     })
@@ -57,10 +60,10 @@ export function sqliteEngine({ path, answerMs = answerTimeoutMs }: SqliteOptions
     pending.delete(id)
     if (pending.size === 0) worker?.unref()
     if (failure === undefined) return request?.resolve(results)
-    const cause = new (failure.setup ? SetupError : Error)(failure.sentence)
-    request?.reject(
-      failure.gone ? new MailerError('store_unavailable', { reason: failure.reason, cause }) : cause,
-    )
+    const { gone, undecided, reason, setup, sentence } = failure
+    const cause = new (setup ? SetupError : Error)(sentence)
+    const code = undecided ? 'store_unknown' : 'store_unavailable'
+    request?.reject(gone ? new MailerError(code, { reason, cause }) : cause)
   }
 
   function fail(lost: Worker, cause: unknown): void {
@@ -73,7 +76,7 @@ export function sqliteEngine({ path, answerMs = answerTimeoutMs }: SqliteOptions
 
   function ask(request: (id: number) => Request): Promise<readonly OperationResult[]> {
     const thread = (worker ??= startWorker())
-    const id = (lastId += 1)
+    const id = (lastId = (lastId + 1) | 0)
     return new Promise((resolve, reject) => {
       pending.set(id, { resolve, reject })
       // The thread keeps the process alive only while a request is pending.
@@ -83,10 +86,25 @@ export function sqliteEngine({ path, answerMs = answerTimeoutMs }: SqliteOptions
   }
 
   async function askInTime(request: (id: number) => Request): Promise<readonly OperationResult[]> {
-    const results = await within(answerMs, ask(request))
-    // The thread may still carry it out, as after a commit whose answer was lost, but before any later request.
-    if (results === undefined) throw new MailerError('store_unavailable', { reason: 'timeout' })
-    return results
+    const answer = ask(request)
+    const id = lastId
+    const results = await within(answerMs, answer)
+    if (results !== undefined) return results
+    Atomics.store(marks, cancelledAt, id)
+    const undecided = Atomics.load(marks, committingAt) === id
+    throw new MailerError(undecided ? 'store_unknown' : 'store_unavailable', { reason: 'timeout' })
+  }
+
+  async function run(operations: readonly Operation[]): Promise<OperationResult[]> {
+    try {
+      return [...(await askInTime((id) => ({ id, run: operations })))]
+    } catch (error) {
+      const isLost =
+        error instanceof MailerError && (error.code === 'store_unknown' || error.reason === 'thread')
+      if (!isLost) throw error
+      const code = operations.every(readsOnly) ? 'store_unavailable' : 'store_unknown'
+      throw new MailerError(code, { ...(error.reason && { reason: error.reason }), cause: error.cause })
+    }
   }
 
   return {
@@ -98,9 +116,7 @@ export function sqliteEngine({ path, answerMs = answerTimeoutMs }: SqliteOptions
     async probe() {
       await askInTime((id) => ({ id, probe: true }))
     },
-    async run(operations) {
-      return [...(await askInTime((id) => ({ id, run: operations })))]
-    },
+    run,
     async close() {
       const closing = worker
       if (closing === undefined) return

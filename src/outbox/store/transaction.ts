@@ -164,8 +164,6 @@ function* single(operation: Operation, sql: Sql): Steps<Answer[]> {
 
 function* rowsOf(operation: Operation, sql: Sql): Steps<SqlRow[]> {
   switch (operation.op) {
-    case 'undo':
-      return (yield [sql.undo(operation.id, operation.leaseId)]).flat()
     case 'lease': {
       const [queued = []] = yield [sql.lease(operation, 'queued')]
       const limit = operation.limit - queued.length

@@ -49,7 +49,6 @@ function statements(sql: Sql): Record<string, Statement> {
     settleSent: sql.settleSent([settle]),
     leaseQueued: sql.lease(leasing, 'queued'),
     leaseSending: sql.lease(leasing, 'sending'),
-    undo: sql.undo('7', 1),
     list: sql.list('dead', 50),
     stats: sql.stats(),
     requeue: sql.requeue({ op: 'requeue', id: '7', expires: now, limit: 500, now }),
