@@ -1,4 +1,5 @@
 /** Owns the start on any Node: refuses one that is too old, reads `.env`, then starts the service. Plain JavaScript, because an old Node cannot read TypeScript. */
+import { existsSync } from 'node:fs'
 import { enableOwnCompileCache, loadOwnEnvFile } from './own-files.js'
 
 const [major] = process.versions.node.split('.').map(Number)
