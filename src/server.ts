@@ -10,6 +10,7 @@ import { ConfigError, problemLine } from './config/config-error.ts'
 import type { RelayConfig } from './relay-config.ts'
 import { type Config, readConfig } from './config/config.ts'
 import { type DeliverParts, deliverer } from './delivery/deliver.ts'
+import { strangeAppSecrets } from './config/secrets.ts'
 import { shutDownInOrder } from './shutdown.ts'
 import { describeError, type Log, openLog } from './log.ts'
 import { type Catalogue, catalogueOptions, loadCatalogue } from './mails/catalogue.ts'
@@ -136,6 +137,10 @@ export async function start(config: Config, log: Log, timings: Timings = {}): Pr
   const readCatalogue = config.production ? loadCatalogue : liveCatalogue
   const catalogue = readCatalogue(catalogueOptions(config))
   const apps = [...new Set(catalogue.mails.map(({ app }) => app))]
+  const strange = strangeAppSecrets(config.appVariables, apps)
+  // a developer may be about to write the app's first mail
+  if (config.production && strange.length > 0) throw new ConfigError(...strange)
+  for (const warning of strange) log.warn(problemLine(warning))
   checkLinkOrigins(
     config.adapters,
     apps,

@@ -86,6 +86,23 @@ describe('a start that cannot work ends at once with a sentence', () => {
     expect(stderr).not.toMatch(/^\s+at /m)
   })
 
+  it('in production with the secret of an app that does not exist', () => {
+    const { status, stderr } = run({
+      NODE_ENV: 'production',
+      PORT: '0',
+      HOST: '127.0.0.1',
+      DATA_DIR: mkdtempSync(join(tmpdir(), 'jwt-mailer-strange-')),
+      JWT_MAILER_SECRET: secret,
+      JWT_MAILER_SECRET_SHOPP: secret,
+      MAIL_FROM: 'noreply@example.com',
+      SMTP_URL: 'smtp://user:password@127.0.0.1:9?tls=off',
+    })
+    expect(status).toBe(1)
+    expect(stderr).toContain(
+      'JWT_MAILER_SECRET_SHOPP: belongs to no app of the mails, so it opens nothing. There are: JWT_MAILER_SECRET_DEFAULT.',
+    )
+  })
+
   it('with a folder of mails that is not there', () => {
     const { status, stderr } = run({ MAILS_DIR: '/nowhere/mails', PORT: '0' })
     expect(status).toBe(1)
@@ -129,8 +146,9 @@ describe('a start that cannot work ends at once with a sentence', () => {
     )
     const bare = mkdtempSync(join(tmpdir(), 'jwt-mailer-bare-'))
     onTestFinished(() => rmSync(bare, { recursive: true }))
-    cpSync(start, join(bare, 'src', 'start.mjs'))
-    const production = spawnSync(old ?? '', [join(bare, 'src', 'start.mjs')], {
+    for (const file of ['package.json', 'src/start.js', 'src/own-files.js'])
+      cpSync(join(project, file), join(bare, file))
+    const production = spawnSync(old ?? '', [join(bare, 'src/start.js')], {
       env: plainEnv,
       encoding: 'utf8',
     })

@@ -12,6 +12,7 @@ import { alteredValues } from './altered-values.ts'
 import { readAdapters } from './adapters.ts'
 import { ConfigError, type ConfigProblem, problemCollector } from './config-error.ts'
 import { type Environment, readEnvironment } from './environment.ts'
+import { weaknessOf } from './key-strength.ts'
 import { readRelays } from './relays.ts'
 import { readSecrets, type Secrets } from './secrets.ts'
 
@@ -26,6 +27,7 @@ export interface Config {
   readonly logLevel: string
   readonly keysOf: Secrets['keysOf']
   readonly sealSecrets: Secrets['sealSecrets']
+  readonly appVariables: Secrets['appVariables']
   /** Postgres, when several replicas share one outbox; else a file in `dataDir`. */
   readonly databaseUrl: string | undefined
   readonly dataDir: string
@@ -64,13 +66,14 @@ function readVariables(env: NodeJS.ProcessEnv, altered: readonly ConfigProblem[]
   const { problems, collect } = problemCollector()
   const relays = collect(() => readNeededRelays(values, production))
   const sender = collect(() => readSender(values, production || relays?.relays.length !== 0))
-  const adminToken = collect(() => readAdminToken(values, production))
+  const admin = collect(() => readAdmin(values, production))
   const secrets = collect(() => readSecrets(env, values, production))
   const allowHttpLinks = values.ALLOW_HTTP_LINKS ?? !production
   const adapters = collect(() =>
     readAdapters(env, { localeKey: values.SUPABASE_LOCALE_KEY, allowHttp: allowHttpLinks }),
   )
-  if (!relays || !sender || !secrets || !adapters || problems.length > 0) throw new ConfigError(...problems)
+  if (!relays || !sender || !admin || !secrets || !adapters || problems.length > 0)
+    throw new ConfigError(...problems)
   return Object.freeze({
     production,
     host: values.HOST ?? (production ? '0.0.0.0' : '127.0.0.1'),
@@ -80,6 +83,7 @@ function readVariables(env: NodeJS.ProcessEnv, altered: readonly ConfigProblem[]
     logLevel: values.LOG_LEVEL,
     keysOf: secrets.keysOf,
     sealSecrets: secrets.sealSecrets,
+    appVariables: secrets.appVariables,
     databaseUrl: values.DATABASE_URL,
     dataDir: values.DATA_DIR,
     limits: { recipient: values.LIMIT_PER_RECIPIENT, app: values.LIMIT_PER_APP },
@@ -89,10 +93,16 @@ function readVariables(env: NodeJS.ProcessEnv, altered: readonly ConfigProblem[]
     adapters,
     mailsDir: values.MAILS_DIR,
     preview: values.PREVIEW ?? !production,
-    adminToken,
+    adminToken: admin.token,
     metrics: values.METRICS ?? !production,
     relays: relays.relays,
-    warnings: [...altered, ...secrets.warnings, ...relays.warnings, ...dataWarnings(values)],
+    warnings: [
+      ...altered,
+      ...secrets.warnings,
+      ...admin.warnings,
+      ...relays.warnings,
+      ...dataWarnings(values),
+    ],
   })
 }
 
@@ -132,28 +142,35 @@ function readSender(values: Environment, required: boolean): Mailbox {
   })
 }
 
-const leastAdminToken = 16
+const newAdminToken = 'A new one: openssl rand -hex 16'
 
-function readAdminToken(
-  { ADMIN_TOKEN: token, PREVIEW }: Environment,
+/** The token, and what is to be said of it. */
+function readAdmin(
+  values: Environment,
   production: boolean,
-): string | undefined {
+): { token: string | undefined; warnings: ConfigProblem[] } {
+  const { ADMIN_TOKEN: token, PREVIEW, METRICS } = values
   const variable = 'ADMIN_TOKEN'
-  if (token === undefined && production && PREVIEW === true) {
-    throw new ConfigError({
-      variable,
-      says: 'is missing, and PREVIEW=on shows every mail',
-      todo: 'Set the token that opens the previews; a new one: openssl rand -hex 16',
-    })
+  if (token === undefined) {
+    if (!production) return { token, warnings: [] }
+    if (PREVIEW === true) {
+      throw new ConfigError({
+        variable,
+        says: 'is missing, and PREVIEW=on shows every mail',
+        todo: 'Set the token that opens the previews; a new one: openssl rand -hex 16',
+      })
+    }
+    return { token, warnings: METRICS === true ? [openMetrics] : [] }
   }
-  if (token !== undefined && token.length < leastAdminToken) {
-    throw new ConfigError({
-      variable,
-      says: `must be at least ${leastAdminToken} characters long`,
-      todo: 'A new one: openssl rand -hex 16',
-    })
-  }
-  return token
+  const weakness = weaknessOf(token)
+  if (weakness?.isGuessable) throw new ConfigError({ variable, says: weakness.says, todo: newAdminToken })
+  return { token, warnings: weakness ? [{ variable, says: weakness.says, todo: newAdminToken }] : [] }
+}
+
+const openMetrics: ConfigProblem = {
+  variable: 'METRICS',
+  says: 'is on without ADMIN_TOKEN, so everybody who reaches this port can read the numbers',
+  todo: 'Set ADMIN_TOKEN, and let Prometheus send it as Authorization: Bearer.',
 }
 
 function dataWarnings({ DYNO, DATABASE_URL }: Environment): ConfigProblem[] {

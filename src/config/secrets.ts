@@ -3,6 +3,7 @@ import { type KeyObject, randomBytes } from 'node:crypto'
 import { tokenKey } from '../token.ts'
 import { ConfigError, type ConfigProblem } from './config-error.ts'
 import type { Environment } from './environment.ts'
+import { weaknessOf } from './key-strength.ts'
 import { appInVariable, secretOfApp } from './secret-names.ts'
 
 export interface Secrets {
@@ -10,15 +11,16 @@ export interface Secrets {
   readonly keysOf: (app?: string) => readonly KeyObject[]
   /** What seals the outbox, the current one first. */
   readonly sealSecrets: readonly string[]
+  /** The apps that have a secret of their own, by the name of its variable. */
+  readonly appVariables: readonly string[]
   readonly warnings: readonly ConfigProblem[]
 }
 
 type SharedSecrets = Pick<Environment, 'JWT_MAILER_SECRET' | 'JWT_MAILER_SECRET_PREVIOUS'>
 
 const newSecret = 'openssl rand -base64 32'
+const makeNew = `A new one: ${newSecret}`
 const setIt = `Set it to what your apps sign with; a new one: ${newSecret}`
-/** Below it HS256 is weaker than its hash (RFC 7518 3.2). */
-const leastBytes = 32
 
 /** Throws a `ConfigError` with the first thing that is wrong. */
 export function readSecrets(env: NodeJS.ProcessEnv, shared: SharedSecrets, production: boolean): Secrets {
@@ -29,7 +31,11 @@ export function readSecrets(env: NodeJS.ProcessEnv, shared: SharedSecrets, produ
   const keyOf = (variable: string, secret: string) => {
     if (secret.trim() === '')
       throw new ConfigError({ variable, says: 'is empty, so anybody could sign', todo: setIt })
-    if (Buffer.byteLength(secret) < leastBytes) warnings.push(tooShort(variable))
+    const weakness = weaknessOf(secret)
+    // a weak one can only be replaced while it is still accepted as the previous one
+    if (weakness?.isGuessable && production && !variable.endsWith('_PREVIOUS'))
+      throw new ConfigError({ variable, says: weakness.says, todo: makeNew })
+    if (weakness) warnings.push({ variable, says: weakness.says, todo: makeNew })
     return tokenKey(secret)
   }
   const sharedKeys = [keyOf('JWT_MAILER_SECRET', current)]
@@ -42,19 +48,27 @@ export function readSecrets(env: NodeJS.ProcessEnv, shared: SharedSecrets, produ
   return {
     keysOf: (app) => (app === undefined ? all : (keysOfApps.get(appInVariable(app)) ?? sharedKeys)),
     sealSecrets: previous === undefined ? [current] : [current, previous],
+    appVariables: [...keysOfApps.keys()].map(secretOfApp),
     warnings,
   }
+}
+
+/** A secret for an app that does not exist leaves the app that was meant open to the shared secret. */
+export function strangeAppSecrets(appVariables: readonly string[], apps: readonly string[]): ConfigProblem[] {
+  const known = new Set(apps.map(secretOfApp))
+  return appVariables
+    .filter((variable) => !known.has(variable))
+    .map((variable) => ({
+      variable,
+      says: 'belongs to no app of the mails, so it opens nothing',
+      todo: `There are: ${[...known].join(', ')}. Rename it, or remove it.`,
+    }))
 }
 
 const madeUp: ConfigProblem = {
   variable: 'JWT_MAILER_SECRET',
   says: 'is not set, so one was made up, good until the next start',
   todo: setIt,
-}
-
-function tooShort(variable: string): ConfigProblem {
-  const says = `is shorter than ${leastBytes} bytes and can be guessed`
-  return { variable, says, todo: `A new one: ${newSecret}` }
 }
 
 /** In development a secret is made up instead, but not when the previous one is set. */

@@ -4,14 +4,19 @@
  */
 import { createHmac, timingSafeEqual } from 'node:crypto'
 import type { FastifyReply, FastifyRequest } from 'fastify'
+import { MailerError } from '../errors.ts'
 
 const cookieName = 'jwt-mailer-admin'
 const sessionMs = 8 * 3_600_000
+/** Wrong tokens of one address in a minute. */
+const maxWrongTries = 10
+const wrongTriesMs = 60_000
+const maxAddresses = 10_000
 
 export interface AdminGate {
-  /** Does this request carry the token or a cookie that is still good? */
+  /** Does this request carry the token or a cookie that is still good? Throws `rate_limited` after too many wrong tokens. */
   isOpen(request: FastifyRequest): boolean
-  isToken(given: string): boolean
+  isToken(request: FastifyRequest, given: string): boolean
   /** Sets the cookie that opens everything under `path`. */
   signIn(request: FastifyRequest, reply: FastifyReply, path: string): void
   signOut(reply: FastifyReply, path: string): void
@@ -31,11 +36,20 @@ export function adminGate(adminToken: string, now: () => number = Date.now): Adm
   }
   const attributes = (path: string) => `Path=${path}; HttpOnly; SameSite=Strict`
 
+  const brake = wrongTries(now)
+  const isToken = ({ ip }: FastifyRequest, given: string) => {
+    brake.check(ip)
+    const isRight = same(given, adminToken)
+    if (!isRight) brake.count(ip)
+    return isRight
+  }
+
   return {
-    isToken: (given) => same(given, adminToken),
-    isOpen({ headers }) {
+    isToken,
+    isOpen(request) {
+      const { headers } = request
       const bearer = /^Bearer +(.+)$/i.exec(headers.authorization ?? '')?.[1]
-      if (bearer !== undefined) return same(bearer, adminToken)
+      if (bearer !== undefined) return isToken(request, bearer)
       return isCookie(cookieOf(headers.cookie ?? ''))
     },
     signIn(request, reply, path) {
@@ -49,6 +63,42 @@ export function adminGate(adminToken: string, now: () => number = Date.now): Adm
     signOut: (reply, path) =>
       void reply.header('set-cookie', `${cookieName}=; Max-Age=0; ${attributes(path)}`),
   }
+}
+
+/** Counts by address, so that a stranger's wrong tokens lock nobody else out. */
+function wrongTries(now: () => number) {
+  const tries = new Map<string, { count: number; readonly until: number }>()
+  const standing = (address: string) => {
+    const known = tries.get(address)
+    return known && known.until > now() ? known : undefined
+  }
+  return {
+    check(address: string): void {
+      const known = standing(networkOf(address))
+      if (!known || known.count < maxWrongTries) return
+      const retryAfterS = Math.ceil((known.until - now()) / 1000)
+      throw new MailerError('rate_limited', { reason: 'admin token', retryAfterS })
+    },
+    count(address: string): void {
+      const network = networkOf(address)
+      const known = standing(network)
+      if (known) return void known.count++
+      tries.delete(network)
+      tries.set(network, { count: 1, until: now() + wrongTriesMs })
+      const [oldest] = tries.keys()
+      if (tries.size > maxAddresses && oldest !== undefined) tries.delete(oldest)
+    },
+  }
+}
+
+/** Whoever has one IPv6 address has 2^64 of them. */
+function networkOf(address: string): string {
+  if (!address.includes(':') || address.includes('.')) return address
+  const [head = '', tail] = address.split('::')
+  const first = head === '' ? [] : head.split(':')
+  const last = tail === undefined || tail === '' ? [] : tail.split(':')
+  const zeros = Array<string>(tail === undefined ? 0 : 8 - first.length - last.length).fill('0')
+  return [...first, ...zeros, ...last].slice(0, 4).join(':')
 }
 
 function cookieOf(header: string): string {

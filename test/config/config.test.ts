@@ -210,7 +210,11 @@ describe('a start in production', () => {
     [{ RELAY_CONNECTIONS: '0' }, /^RELAY_CONNECTIONS: must be a whole number from 1 to 100/],
     [{ ALLOW_HTTP_LINKS: 'yes' }, /^ALLOW_HTTP_LINKS: must be "on" or "off"/],
     [{ LOG_LEVEL: 'loud' }, /^LOG_LEVEL: must be one of/],
-    [{ ADMIN_TOKEN: 'short' }, /^ADMIN_TOKEN: must be at least 16 characters long\. .*openssl rand/],
+    [{ ADMIN_TOKEN: 'short' }, /^ADMIN_TOKEN: is shorter than 16 bytes and can be guessed\. .*openssl rand/],
+    [{ ADMIN_TOKEN: 'a'.repeat(16) }, /^ADMIN_TOKEN: repeats the same few characters/],
+    [{ JWT_MAILER_SECRET: 'short' }, /^JWT_MAILER_SECRET: is shorter than 16 bytes and can be guessed\. /],
+    [{ JWT_MAILER_SECRET: 'ab'.repeat(20) }, /^JWT_MAILER_SECRET: repeats the same few characters/],
+    [{ JWT_MAILER_SECRET_SHOP: 'fifteen bytes !' }, /^JWT_MAILER_SECRET_SHOP: is shorter than 16 bytes/],
     [{ PREVIEW: 'on' }, /^ADMIN_TOKEN: is missing, and PREVIEW=on shows every mail\. .*openssl rand/],
   ])('is refused with %o, by a sentence that names the variable', (changes, sentence) => {
     expect(linesOf({ ...production, ...changes }).join('\n')).toMatch(sentence)
@@ -304,14 +308,30 @@ describe('a start in production', () => {
     expect(told).not.toContain('hunter2')
   })
 
-  it('warns of a secret that can be guessed', () => {
-    expect(readConfig({ ...production, JWT_MAILER_SECRET: 'short' }).warnings).toEqual([
-      {
-        variable: 'JWT_MAILER_SECRET',
-        says: 'is shorter than 32 bytes and can be guessed',
-        todo: 'A new one: openssl rand -base64 32',
-      },
-    ])
+  it.each([
+    [
+      { JWT_MAILER_SECRET: 'sixteen bytes !!' },
+      'JWT_MAILER_SECRET: is shorter than 32 bytes. A new one: openssl rand -base64 32',
+    ],
+    [
+      { JWT_MAILER_SECRET_PREVIOUS: 'short' },
+      'JWT_MAILER_SECRET_PREVIOUS: is shorter than 16 bytes and can be guessed. A new one: openssl rand -base64 32',
+    ],
+    [
+      { ADMIN_TOKEN: 'sixteen bytes !!' },
+      'ADMIN_TOKEN: is shorter than 32 bytes. A new one: openssl rand -hex 16',
+    ],
+    [
+      { METRICS: 'on' },
+      'METRICS: is on without ADMIN_TOKEN, so everybody who reaches this port can read the numbers. Set ADMIN_TOKEN, and let Prometheus send it as Authorization: Bearer.',
+    ],
+  ])('warns of what is weak: %o', (env, line) => {
+    expect(readConfig({ ...production, ...env }).warnings.map(problemLine)).toEqual([line])
+  })
+
+  it('takes what is strong without a word', () => {
+    const strong = { ADMIN_TOKEN: '0123456789abcdef0123456789abcdef', METRICS: 'on' }
+    expect(readConfig({ ...production, ...strong }).warnings).toEqual([])
   })
 })
 

@@ -149,7 +149,7 @@ async function guard(app: FastifyInstance, adminToken: string, now: () => number
 
   app.post('/preview/login', { bodyLimit: 4_096 }, async (request, reply) => {
     const { token } = readBody(loginSchema, request.body)
-    if (!gate.isToken(token)) throw new MailerError('token_signature', { reason: 'admin token' })
+    if (!gate.isToken(request, token)) throw new MailerError('token_signature', { reason: 'admin token' })
     gate.signIn(request, reply, '/preview')
     return reply.code(204).send()
   })
