@@ -55,7 +55,7 @@ function parseLink(text: string, { allowHttp, origins }: LinkRules, claim: strin
   const url = host === undefined ? null : URL.parse(text)
   const refuse = (advice: string) => invalidClaim(claim, 'link', advice)
   if (!url || !host || !isPlainHost(host, url)) throw refuse('it is no https:// URL with a plain host name')
-  if (!linkCharacters.test(text.replace(host, ''))) throw refuse(wrongCharacter)
+  if (!linkCharacters.test(isAscii(host) ? text : text.replace(host, ''))) throw refuse(wrongCharacter)
   if (!allowHttp && url.protocol !== 'https:') throw refuse('it must begin with https://')
   if (!allowHttp && !isMailDomain(url.hostname)) throw refuse('its host must be a public name')
   if (origins && !origins.includes(url.origin))
@@ -65,6 +65,7 @@ function parseLink(text: string, { allowHttp, origins }: LinkRules, claim: strin
 
 /** An international name passes where its A-labels say the same (address.ts), so that no look-alike is mapped to it. */
 function isPlainHost(host: string, url: URL): boolean {
-  const isAscii = /^[\x21-\x7e]+$/.test(host)
-  return isAscii ? /^(?:[A-Za-z0-9._-]+|\[.*\])$/.test(host) : asciiDomain(host) === url.hostname
+  return isAscii(host) ? /^(?:[A-Za-z0-9._-]+|\[.*\])$/.test(host) : asciiDomain(host) === url.hostname
 }
+
+const isAscii = (host: string) => /^[\x21-\x7e]+$/.test(host)

@@ -24,6 +24,7 @@ export {
 export {
   mailClaims,
   mintToken,
+  type ClaimValue,
   type Link,
   type MailContent,
   type MintOptions,

@@ -1,6 +1,9 @@
 /** Owns the wrapping token: what a caller says about a mail → the claims of the contract, signed. */
 import { type PrivateKey, signer } from './sign.ts'
 
+/** Texts, numbers, truth, and lists of texts or of objects that hold them; a date is a text. */
+export type ClaimValue = string | number | boolean | null | undefined | readonly unknown[]
+
 /** A link in two halves, one after the other, byte for byte. */
 export interface Link {
   /** `https://app.example.com/confirm/` or `https://app.example.com/confirm?token=`. */
@@ -22,7 +25,7 @@ export interface MailContent {
   /** The language, such as `it` or `it-IT`; without it, or when there is no such mail, the app's own. */
   readonly locale?: string | undefined
   /** Any further claims of the mail, by their names. */
-  readonly data?: Readonly<Record<string, string | number | null | undefined>> | undefined
+  readonly data?: Readonly<Record<string, ClaimValue>> | undefined
 }
 
 /** Whom a mail is for, and which one it is. */

@@ -1,8 +1,5 @@
 // Written by "jwt-mailer types": what each mail asks of its caller. Write it anew when a mail changes.
-interface Link {
-  readonly url: string
-  readonly token: string
-}
+type Link = string | { readonly url: string; readonly token: string }
 
 export interface Mails {
   default: {

@@ -124,8 +124,8 @@ export function routeOf(url: string, { app, kind }: Pick<MailFlags, 'app' | 'kin
   return `${url.replace(/\/+$/, '')}/${service}/${encodeURIComponent(kind)}`
 }
 
-const textOf = (value: string | number | null | undefined) =>
-  value === undefined || value === null ? undefined : String(value)
+const textOf = (value: unknown) =>
+  typeof value === 'string' || typeof value === 'number' ? String(value) : undefined
 
 /** A text that a number prints the same way becomes that number, which a text claim accepts too; `007` stays text. */
 function readClaim(text: string, before: MailFlags['claim']): MailFlags['claim'] {

@@ -61,5 +61,21 @@ function dataOf(claims: readonly ClaimRule[]): string[] {
 }
 
 const mark = ({ required }: ClaimRule) => (required ? '' : '?')
-const typeOf = ({ type }: ClaimRule) => (type === 'text' ? 'string | number' : 'number')
+const scalarTypes = {
+  text: 'string | number',
+  integer: 'number',
+  cents: 'number',
+  boolean: 'boolean',
+  date: 'string',
+}
+
+function typeOf({ type, fields = [] }: ClaimRule): string {
+  if (type !== 'list') return scalarTypes[type]
+  const isTexts = fields[0]?.name === ''
+  const item = isTexts
+    ? scalarTypes.text
+    : `{ ${fields.map((field) => `${name(field.name)}${mark(field)}: ${typeOf(field)}`).join('; ')} }`
+  return `readonly (${item})[]`
+}
+
 const name = (text: string) => (/^[a-z_]\w*$/i.test(text) ? text : JSON.stringify(text))

@@ -1,5 +1,6 @@
 /** Owns the settings of an `app.json`. */
 import { z } from 'zod'
+import { isTimeZone } from './formats.ts'
 import { isAddress } from './values.ts'
 
 // oxlint-disable-next-line no-control-regex -- header values are one line
@@ -37,6 +38,13 @@ export const appSchema = z.strictObject(
     mails_from: z.string({ error: 'must be the name of an app' }).optional(),
     /** Template of the name beside the recipient's address. Absent: the address alone. */
     to_name: z.string({ error: 'must be a text' }).max(200, 'is longer than 200 characters').default(''),
+    /** Of the days and times in the mails. */
+    time_zone: z
+      .string({ error: 'must be a time zone' })
+      .refine(isTimeZone, 'must be a time zone such as Europe/Rome')
+      .default('UTC'),
+    /** `plain`: `1234.56 EUR` in every language. */
+    money: z.enum(['local', 'plain'], { error: 'must be local or plain' }).default('local'),
     from: z.strictObject({ name: name.optional(), address: address.optional() }).default({}),
     reply_to: address.optional(),
     /** The only origins a link may lead to. Absent: any. */

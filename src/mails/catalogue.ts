@@ -1,12 +1,15 @@
 /** Owns the templates of all mails, by app, kind and locale: read and checked once (folder.ts, compile.ts), then only looked up. */
+import path from 'node:path'
 import { MailerError } from '../errors.ts'
 import type { LinkRules } from '../link.ts'
 import type { Mailbox } from '../message.ts'
 import { builtInMails } from './built-in.ts'
-import { contractOf, type ClaimRule } from './claims.ts'
+import type { ClaimRule } from './claims.ts'
+import { contractOf } from './declared.ts'
+import { formatsOf } from './formats.ts'
 import { compileMail, type Program } from './compile/compile.ts'
-import { readFolder, readText, type AppFolder, type MailFile } from './folder.ts'
-import { directionOf, localeCandidates, timeFormat } from './locale.ts'
+import { readFolder, readPartial, readText, type AppFolder, type MailFile } from './folder.ts'
+import { directionOf, localeCandidates } from './locale.ts'
 import { CatalogueError, problemList, type Problems } from './problem.ts'
 
 /** A mail of one app, kind and locale, compiled. */
@@ -106,7 +109,12 @@ function differentClaim(contract: readonly ClaimRule[], model: readonly ClaimRul
 }
 
 function demands(contract: readonly ClaimRule[]): Map<string, string> {
-  return new Map(contract.map(({ name, type, required, max }) => [name, `${type} ${required} ${max}`]))
+  return new Map(contract.map((rule) => [rule.name, demandOf(rule)]))
+}
+
+function demandOf({ type, required, max, fields = [] }: ClaimRule): string {
+  const inside = fields.map((field) => `${field.name} ${demandOf(field)}`).toSorted()
+  return [type, required, max, ...inside].join(' ')
 }
 
 function compileFile(
@@ -122,6 +130,7 @@ function compileFile(
     name: settings.from.name ?? options.senderName,
     address: settings.from.address ?? options.senderAddress,
   }
+  const formats = formatsOf({ locale, timeZone: settings.time_zone, money: settings.money })
   const appName = settings.name ?? (app === 'default' ? options.appName : undefined) ?? options.senderName
   const program = compileMail(
     source,
@@ -134,11 +143,15 @@ function compileFile(
       layout,
       locale,
       direction: directionOf(locale),
+      formats,
+      partial: (name) => readPartial(options.dir, [app, path.dirname(file)], name, locale, problems),
     },
     problems,
   )
   if (!program) return undefined
-  const shown = new Set(program.expressions.map((expression) => program.sources[expression.source]!.kind))
+  const shown = new Set(
+    program.expressions.flatMap(({ uses }) => uses.map((index) => program.sources[index]!.kind)),
+  )
   return {
     app,
     kind,
@@ -151,6 +164,6 @@ function compileFile(
     replyTo: settings.reply_to,
     linkRules: { allowHttp: options.allowHttpLinks, origins: settings.link_origins },
     program,
-    formatTime: timeFormat(locale),
+    formatTime: (time) => formats.moment(time),
   }
 }

@@ -1,12 +1,13 @@
-/** Owns the claim contract of a mail: the claims it needs, their types, and how a token's claims become its values. */
-import { z } from 'zod'
+/** Owns how the claims of a token become the values of a mail, each of the type that the mail declares. */
 import type { Claims } from '../contract.ts'
-import { invalidClaim } from '../errors.ts'
+import { type ClaimReason, invalidClaim } from '../errors.ts'
 import { checkLink, joinLink, type LinkRules } from '../link.ts'
 import { isFarAhead } from '../token.ts'
-import { cleanText } from './values.ts'
+import { parseDate } from './formats.ts'
+import { cleanText, type Row, type Value } from './values.ts'
 
-export type ClaimType = 'text' | 'integer' | 'cents'
+export const fieldTypes = ['text', 'integer', 'cents', 'boolean', 'date'] as const
+export type ClaimType = (typeof fieldTypes)[number] | 'list'
 
 /** One claim of the wrapping token, as a caller has to send it. */
 export interface ClaimRule {
@@ -15,9 +16,11 @@ export interface ClaimRule {
   readonly required: boolean
   /** The mail's value when the claim is absent. */
   readonly default: string | undefined
-  readonly sample: string | number | undefined
-  /** Characters of a text. */
+  readonly sample: unknown
+  /** Characters of a text, items of a list. */
   readonly max: number
+  /** Of each item of a list; a single one without a name when the items are texts. */
+  readonly fields?: readonly ClaimRule[]
 }
 
 /** A name of the placeholder language and the claim that fills it. */
@@ -30,149 +33,66 @@ export interface Source {
   readonly optional: boolean
 }
 
-/** Names that need no declaration because every mail has them. `app.name`, `sender_name` and `locale` are constants. */
-export const alwaysThere = ['user_email', 'link', 'access_key', 'expires_at'] as const
-export const constantNames = ['app.name', 'sender_name', 'locale'] as const
-
-export const claimName = /^[a-z][a-z0-9_]{0,63}$/
-const defaultMax = 4000
-const highestMax = 20_000
-const notDeclared = new Set<string>([
-  ...constantNames,
-  'user_email',
-  'expires_at',
-  'app',
-  'jti',
-  'exp',
-  'nbf',
-  'iat',
-])
-const otherNames: Record<string, string> = {
-  user_aut_key: 'access_key',
-  user_aut_key_or_otp: 'access_key',
-  email_link_url: 'link',
-  email_link_token: 'link',
-}
-
-const scalar = z.union([z.string(), z.number()], { error: 'must be a text or a number' })
-const claimSchema = z
-  .strictObject(
-    {
-      type: z.enum(['text', 'integer', 'cents'], { error: 'must be text, integer or cents' }).default('text'),
-      default: scalar.optional(),
-      sample: scalar.optional(),
-      max: z
-        .int({ error: `must be a whole number up to ${highestMax}` })
-        .min(1)
-        .max(highestMax)
-        .optional(),
-    },
-    { error: 'must look like { type: text, default: …, sample: … }' },
-  )
-  .superRefine((claim, context) => {
-    for (const field of ['default', 'sample'] as const) {
-      const wrong = claim.type !== 'text' && claim[field] !== undefined && !Number.isSafeInteger(claim[field])
-      if (wrong)
-        context.addIssue({ code: 'custom', path: [field], message: `must be a whole number, like the claim` })
-    }
-    if (claim.type !== 'text' && claim.max !== undefined)
-      context.addIssue({ code: 'custom', path: ['max'], message: 'is for texts only' })
-  })
-
-/** The `claims` of a front matter. */
-export const contractSchema = z
-  .record(z.string(), claimSchema, { error: 'must list claims by name' })
-  .superRefine((claims, context) => {
-    for (const [name, claim] of Object.entries(claims)) {
-      const message = wrongName(name) ?? wrongSpecialRule(name, claim)
-      if (message) context.addIssue({ code: 'custom', path: [name], message })
-    }
-  })
-export type Declared = z.infer<typeof contractSchema>
-
-function wrongName(name: string): string | undefined {
-  if (!claimName.test(name)) return 'a claim is named in lower case, with digits and underscores'
-  if (notDeclared.has(name)) return 'is always there and is not declared'
-  if (Object.hasOwn(otherNames, name)) return `is called \`${otherNames[name]}\` in mails`
-  return undefined
-}
-
-function wrongSpecialRule(name: string, claim: Declared[string]): string | undefined {
-  const isText = claim.type === 'text' && claim.max === undefined
-  if (name === 'access_key' && !(isText && (claim.default ?? '') === ''))
-    return 'takes a sample, and `default: ""` when it may be absent, nothing else'
-  if (name === 'link' && !(isText && claim.default === '' && claim.sample === undefined))
-    return 'takes `default: ""` when it may be absent, nothing else'
-  return undefined
-}
-
-/** The names a mail can use, in order of their index. */
-export function sourcesOf(declared: Declared): Source[] {
-  const key = ruleOf('user_aut_key_or_otp', declared['access_key'] ?? { type: 'text' })
-  const sources: Source[] = [
-    { name: 'user_email', kind: 'email', rule: undefined, optional: false },
-    { name: 'link', kind: 'link', rule: undefined, optional: declared['link'] !== undefined },
-    { name: 'access_key', kind: 'key', rule: key, optional: !key.required },
-    { name: 'expires_at', kind: 'expiry', rule: undefined, optional: true },
-  ]
-  for (const [name, claim] of Object.entries(declared)) {
-    if (name !== 'access_key' && name !== 'link')
-      sources.push({ name, kind: 'claim', rule: ruleOf(name, claim), optional: claim.default !== undefined })
-  }
-  return sources
-}
-
-function ruleOf(name: string, claim: Declared[string]): ClaimRule {
-  return {
-    name,
-    type: claim.type,
-    required: claim.default === undefined,
-    default: claim.default === undefined ? undefined : String(claim.default),
-    sample: claim.type === 'text' && claim.sample !== undefined ? String(claim.sample) : claim.sample,
-    max: name === 'user_aut_key_or_otp' ? 256 : (claim.max ?? defaultMax),
-  }
-}
-
-const email: ClaimRule = {
-  name: 'user_email',
-  type: 'text',
-  required: true,
-  default: undefined,
-  sample: 'ada@example.com',
-  max: 254,
-}
-const linkPart = { type: 'text', sample: undefined, max: 16_384 } as const
-
-function linkClaims(optional: boolean): ClaimRule[] {
-  const needed = { required: !optional, default: optional ? '' : undefined }
-  return ['email_link_url', 'email_link_token'].map((name) => ({ name, ...linkPart, ...needed }))
-}
-
-/** The claims that a caller has to send, in the order in which a reader expects them. */
-export function contractOf(sources: readonly Source[], shows: { link: boolean; key: boolean }): ClaimRule[] {
-  const rules = sources.flatMap(({ kind, rule }) => (rule && (kind === 'claim' || shows.key) ? [rule] : []))
-  const link = sources.find(({ kind }) => kind === 'link')
-  return [email, ...(shows.link && link ? linkClaims(link.optional) : []), ...rules]
-}
-
 /** The value of a declared claim. Throws `claims_invalid` naming the claim. */
-export function readClaim(rule: ClaimRule, claims: Claims): string {
-  const value = Object.hasOwn(claims, rule.name) ? claims[rule.name] : undefined
-  const text = value === undefined || value === null ? '' : claimText(rule, value)
-  if (text !== '') return text
-  if (rule.default === undefined) throw invalidClaim(rule.name, 'missing')
-  return rule.default
+export function readClaim(rule: ClaimRule, claims: Claims): Value {
+  return readNamed(rule, claims, rule.name)
 }
 
-function claimText(rule: ClaimRule, value: unknown): string {
-  // identifiers come as numbers or as texts, depending on the caller's database
-  if (Number.isSafeInteger(value)) return String(value)
+/** `path` names the value for the caller: `title`, or `lines[2].name`. */
+function readNamed(rule: ClaimRule, from: object, path: string): Value {
+  const value: unknown = Object.hasOwn(from, rule.name) ? Object(from)[rule.name] : undefined
+  const read = value === undefined || value === null ? '' : readValue(rule, value, path)
+  if (read !== '' && !(rule.type === 'list' && Array.isArray(read) && read.length === 0)) return read
+  if (rule.default === undefined) throw invalidClaim(path, 'missing')
+  if (rule.type === 'text' || rule.default === '') return rule.default
+  return rule.type === 'list' ? [] : readValue(rule, defaultValue(rule), path)
+}
+
+function defaultValue({ type, default: text = '' }: ClaimRule): unknown {
+  if (type === 'boolean') return text === 'true'
+  return type === 'date' ? text : Number(text)
+}
+
+export function readValue(rule: ClaimRule, value: unknown, path = rule.name): Value {
   if (value === '') return ''
-  if (rule.type !== 'text' || typeof value !== 'string') throw invalidClaim(rule.name, 'type')
-  if (value.length > rule.max) throw invalidClaim(rule.name, 'length')
-  const text = cleanText(value)
-  if (text === undefined) throw invalidClaim(rule.name, 'control')
-  return text
+  const wrong = (reason: ClaimReason, advice?: string) => invalidClaim(path, reason, advice)
+  switch (rule.type) {
+    case 'list':
+      return readList(rule, value, path)
+    case 'boolean':
+      if (typeof value === 'boolean') return value
+      throw wrong('type', 'it must be true or false')
+    case 'date': {
+      const date = typeof value === 'string' ? parseDate(value) : undefined
+      if (date) return date
+      throw wrong('type', `it must be a day such as 2026-11-26 or a time such as 2026-11-26T18:30:00Z`)
+    }
+    case 'text': {
+      // identifiers come as numbers or as texts, depending on the caller's database
+      if (Number.isSafeInteger(value)) return String(value)
+      if (typeof value !== 'string') throw wrong('type', 'it must be a text')
+      if (value.length > rule.max) throw wrong('length', `at most ${rule.max} characters`)
+      const text = cleanText(value)
+      if (text === undefined) throw wrong('control')
+      return text
+    }
+    default:
+      if (typeof value === 'number' && Number.isSafeInteger(value)) return value
+      throw wrong('type', 'it must be a whole number, and no text')
+  }
+}
+
+function readList({ max, fields = [] }: ClaimRule, value: unknown, path: string): Row[] {
+  if (!Array.isArray(value)) throw invalidClaim(path, 'type', 'it must be a list')
+  if (value.length > max) throw invalidClaim(path, 'length', `at most ${max} items`)
+  const isTexts = fields.length === 1 && fields[0]!.name === ''
+  return value.map((item: unknown, index) => {
+    const place = `${path}[${index}]`
+    if (isTexts) return [readNamed(fields[0]!, { '': item }, place)]
+    if (typeof item !== 'object' || item === null || Array.isArray(item))
+      throw invalidClaim(place, 'type', 'it must be an object')
+    return fields.map((field) => readNamed(field, item, `${place}.${field.name}`))
+  })
 }
 
 const keyPattern = /^[\x21-\x7e]{1,256}$/

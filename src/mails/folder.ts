@@ -5,6 +5,7 @@
  *   <app>/app.json               name, colour, sender, defaults
  *   <app>/layout.html            a frame of its own, when the app has one
  *   <app>/<kind>.<locale>.md     one mail
+ *   <app>/_<name>.<locale>.md    a partial, or _<name>.md in every language
  */
 import { appPattern } from '../contract.ts'
 import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs'
@@ -54,6 +55,20 @@ export function readText(dir: string, file: string, problems: Problems): string 
   }
 }
 
+/** The partial of the app, else of the folder of the mail, in the mail's language, else in any. */
+export function readPartial(
+  dir: string,
+  folders: readonly string[],
+  name: string,
+  locale: string,
+  problems: Problems,
+): { file: string; text: string } | undefined {
+  const files = folders.flatMap((folder) => [`${folder}/_${name}.${locale}.md`, `${folder}/_${name}.md`])
+  const file = files.find((each) => existsSync(path.resolve(dir, each)))
+  const text = file === undefined ? undefined : readText(dir, file, problems)
+  return file === undefined || text === undefined ? undefined : { file, text }
+}
+
 function readApp(dir: string, app: string, shared: Layout, problems: Problems): AppFolder | undefined {
   if (!appPattern.test(app)) {
     problems.add(app, 1, 'an app is named by small letters and digits, because it stands in the route')
@@ -88,7 +103,7 @@ function mailFiles(dir: string, app: string, settings: AppSettings, problems: Pr
 
 function listMails(dir: string, app: string, problems: Problems): MailFile[] {
   return listFolder(dir, app, problems)
-    .filter((name) => name.endsWith('.md'))
+    .filter((name) => name.endsWith('.md') && !name.startsWith('_'))
     .flatMap((name) => {
       const file = `${app}/${name}`
       const [, kind = '', locale = ''] = mailPattern.exec(name) ?? []

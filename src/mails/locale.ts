@@ -1,4 +1,4 @@
-/** Owns the facts about a locale: its spelling, its direction, its nearest relatives, its way to write a date. */
+/** Owns the facts about a locale: its spelling, its direction and its nearest relatives. */
 
 /** Is this tag spelled as BCP 47 wants it (`pt-BR`, not `pt-br`)? */
 export function isLocale(tag: string): boolean {
@@ -19,20 +19,4 @@ const rightToLeftScripts = new Set(['Arab', 'Hebr', 'Thaa', 'Syrc', 'Nkoo', 'Adl
 
 export function directionOf(locale: string): 'ltr' | 'rtl' {
   return rightToLeftScripts.has(new Intl.Locale(locale).maximize().script ?? '') ? 'rtl' : 'ltr'
-}
-
-const formats = new Map<string, Intl.DateTimeFormat>()
-
-/** Writes a point in time (epoch ms) in UTC, because the reader's time zone is unknown: `21 September 2026 at 14:13 UTC`. */
-export function timeFormat(locale: string): (time: number) => string {
-  // making a format takes a millisecond, and a catalogue holds many mails of few languages
-  const format = formats.get(locale) ?? makeFormat(locale)
-  formats.set(locale, format)
-  return (time) => `${format.format(time)} UTC`
-}
-
-function makeFormat(locale: string): Intl.DateTimeFormat {
-  // plain `en` would be American: with the day first and 24 hours no reader of English goes wrong
-  const tag = locale === 'en' ? 'en-GB' : locale
-  return new Intl.DateTimeFormat(tag, { dateStyle: 'long', timeStyle: 'short', timeZone: 'UTC' })
 }

@@ -28,7 +28,8 @@ export function firstMail(catalogue: Catalogue): MailTemplate | undefined {
 }
 
 function showsExpiry({ program }: MailTemplate): boolean {
-  return program.expressions.some(({ source }) => program.sources[source]!.kind === 'expiry')
+  const expiry = program.sources.findIndex(({ kind }) => kind === 'expiry')
+  return program.expressions.some(({ uses }) => uses.includes(expiry))
 }
 
 /** It looks like a caller's token, and no key has signed it. */
@@ -43,7 +44,23 @@ function base64url(value: object): string {
   return Buffer.from(JSON.stringify(value)).toString('base64url')
 }
 
-function placeholderOf(rule: ClaimRule): string | number {
-  if (rule.type !== 'text') return 1234
-  return rule.name === 'user_aut_key_or_otp' ? '7hK2pQ' : rule.default || rule.name
+function placeholderOf(rule: ClaimRule): unknown {
+  switch (rule.type) {
+    case 'text':
+      if (rule.name === 'user_aut_key_or_otp') return '7hK2pQ'
+      return rule.default || rule.name || 'text'
+    case 'boolean':
+      return true
+    case 'date':
+      return '2026-11-26'
+    case 'list':
+      return [placeholderItem(rule.fields ?? [])]
+    default:
+      return 1234
+  }
+}
+
+function placeholderItem(fields: readonly ClaimRule[]): unknown {
+  const values = fields.map((field) => [field.name, field.sample ?? placeholderOf(field)] as const)
+  return values[0]?.[0] === '' ? values[0][1] : Object.fromEntries(values)
 }

@@ -6,6 +6,23 @@
  */
 
 import { checkAddress } from '../address.ts'
+import type { DateValue } from './formats.ts'
+
+/** The value of a claim, of its declared type. What is absent is `''`, whatever its type. */
+export type Value = string | number | boolean | DateValue | readonly Row[]
+/** One item of a list: the values of its fields in their order, or a single text. */
+export type Row = readonly Value[]
+
+/** Whether there is anything to show. Zero is there, `false` is not. */
+export function isThere(value: Value): boolean {
+  return value !== '' && value !== false && !(Array.isArray(value) && value.length === 0)
+}
+
+/** A value as plain text; a date and a list only tell whether they are there. */
+export function writeValue(value: Value): string {
+  if (typeof value === 'object') return isThere(value) ? 'yes' : ''
+  return value === false ? '' : String(value)
+}
 
 /** C0 and C1 controls but tab and line breaks: no honest value holds them. */
 // oxlint-disable-next-line no-control-regex -- it finds control characters
@@ -80,13 +97,6 @@ export function isolate(value: string, direction: 'ltr' | 'rtl'): string {
     .split('\n')
     .map((line) => `\u2068${line}\u2069`)
     .join('\n')
-}
-
-/** `123456` and `EUR` make `1234.56 EUR`: two decimals, no grouping, as machines and people of any language read it. */
-export function formatMoney(cents: string, currency: string): string {
-  const sign = cents.startsWith('-') ? '-' : ''
-  const digits = cents.slice(sign.length).padStart(3, '0')
-  return `${sign}${digits.slice(0, -2)}.${digits.slice(-2)} ${currency}`.trim()
 }
 
 const segmenter = new Intl.Segmenter()

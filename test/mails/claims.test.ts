@@ -16,16 +16,16 @@ const shown = (claims: Record<string, unknown>) =>
     .trim()
 
 test.each<[string, Record<string, unknown>, string]>([
-  ['a claim that is absent says its default', {}, 'Title: 1 for 1.00 EUR'],
-  ['null is absent', { count: null, currency: null }, 'Title: 1 for 1.00 EUR'],
-  ['an empty text is absent', { count: '', currency: '' }, 'Title: 1 for 1.00 EUR'],
-  ['blanks are absent', { currency: ' \n ' }, 'Title: 1 for 1.00 EUR'],
-  ['zero is there', { count: 0, cents: 0 }, 'Title: 0 for 0.00 EUR'],
-  ['a text may come as a whole number', { title: 1042 }, '1042: 1 for 1.00 EUR'],
+  ['a claim that is absent says its default', {}, 'Title: 1 for €1.00'],
+  ['null is absent', { count: null, currency: null }, 'Title: 1 for €1.00'],
+  ['an empty text is absent', { count: '', currency: '' }, 'Title: 1 for €1.00'],
+  ['blanks are absent', { currency: ' \n ' }, 'Title: 1 for €1.00'],
+  ['zero is there', { count: 0, cents: 0 }, 'Title: 0 for €0.00'],
+  ['a text may come as a whole number', { title: 1042 }, '1042: 1 for €1.00'],
   [
     'claims nobody declared are ignored',
     { nonsense: { a: [] }, toString: 1, html: '<b>' },
-    'Title: 1 for 1.00 EUR',
+    'Title: 1 for €1.00',
   ],
 ])('%s', (_, claims, text) => {
   expect(shown(claims)).toBe(text)

@@ -4,13 +4,16 @@
  * Everything is decided once, at start; a request only fills slots (render.ts).
  */
 import { z } from 'zod'
-import type { Block, Inline } from './blocks.ts'
-import { contractSchema, sourcesOf, type Source } from '../claims.ts'
+import type { Block, Inline, ListItem } from './blocks.ts'
+import type { Source } from '../claims.ts'
+import { contractSchema, sourcesOf } from '../declared.ts'
+import type { Formats } from '../formats.ts'
 import { compileCard, compileFooter } from './html.ts'
 import { readBody, readLine } from './markdown.ts'
 import { fillLayout, type Layout } from './layout.ts'
 import { nameTable, type Expression } from './names.ts'
 import type { Palette } from './palette.ts'
+import { expandPartials, type Partial, splitLines } from './partials.ts'
 import { isLiteral, templateOf, type Part, type Slots } from './placeholders.ts'
 import type { Problems } from '../problem.ts'
 import { parseSettings, type ParsedSettings } from '../source.ts'
@@ -39,12 +42,16 @@ export interface MailSetting {
   readonly layout: Layout
   readonly locale: string
   readonly direction: 'ltr' | 'rtl'
+  readonly formats: Formats
+  readonly partial: (name: string) => Partial | undefined
 }
 
 /** The compiled mail, which a request fills. Slots are indexes of `expressions`. */
 export interface Program {
   readonly sources: readonly Source[]
   readonly expressions: readonly Expression[]
+  /** The source of each loop: its list. */
+  readonly loops: readonly number[]
   readonly subject: Slots
   readonly toName: Slots
   readonly html: Slots
@@ -60,10 +67,7 @@ export function compileMail(
   problems: Problems,
 ): Program | undefined {
   const before = problems.found.length
-  const lines = source
-    .replace(/^\uFEFF/, '')
-    .replace(/\r\n?/g, '\n')
-    .split('\n')
+  const lines = splitLines(source)
   // editors leave spaces behind it that nobody sees
   const isFence = (text: string | undefined) => text?.trimEnd() === '---'
   const end = lines.findIndex((text, index) => index > 0 && isFence(text))
@@ -87,16 +91,21 @@ function compileParts(
 ): Program {
   const { value } = front
   const lineOf = (...at: string[]) => front.lineOf(at)
-  const report = (at: number, message: string) => problems.add(file, at, message)
+  const own = body.map((text, index) => ({ text, line: bodyLine + index }))
+  const source = expandPartials(own, file, setting.partial, (at, message) => problems.add(file, at, message))
+  const report = (at: number, message: string) => {
+    const place = source.placeOf(at)
+    problems.add(place.file, place.line, message)
+  }
   const sources = sourcesOf(value.claims)
   const constants = { 'app.name': setting.appName, sender_name: setting.senderName, locale: setting.locale }
-  const names = nameTable(sources, constants, report)
+  const names = nameTable({ sources, constants, formats: setting.formats, report })
   const reader = { names, report, tags: [] }
 
   const subject = readLine(reader, value.subject, lineOf('subject'))
   const preheader = readLine(reader, value.preheader, lineOf('preheader'))
   const toName = readLine(reader, value.to_name ?? setting.toName, lineOf('to_name'))
-  const blocks = readBody(reader, body, bodyLine)
+  const blocks = readBody(reader, source.lines)
   checkBlocks(blocks, (message) => report(bodyLine, message))
   for (const name of Object.keys(value.claims)) {
     if (!names.isUsed(name)) report(lineOf('claims', name), `\`${name}\` is declared and never used`)
@@ -117,6 +126,7 @@ function compileParts(
   const program = {
     sources,
     expressions: names.expressions,
+    loops: names.loops,
     subject: templateOf(linePlain(subject)),
     toName: templateOf(linePlain(toName)),
     html: templateOf(html),
@@ -137,8 +147,9 @@ function checkBlocks(blocks: readonly Block[], report: (message: string) => void
   const count = (wanted: (block: Block) => boolean) => all.filter(wanted).length
   if (count((block) => block.kind === 'heading' && block.level === 1) !== 1)
     report('a mail has exactly one heading `# …`, which says what it is about')
-  if (count((block) => block.kind === 'button') > 1)
-    report('a mail has at most one button (a paragraph that is only a link)')
+  if (mostButtons(blocks) > 2) report('a mail has at most two buttons (paragraphs that are only a link)')
+  if (all.some((block) => block.kind === 'loop' && flatten(block.body).some(isSingle)))
+    report('a heading `# …`, a button and a line `---` cannot stand in a {% for %}')
   if (
     count((block) => block.kind === 'rule') > 1 ||
     all.some((block) => block.kind === 'rule' && !blocks.includes(block))
@@ -146,12 +157,28 @@ function checkBlocks(blocks: readonly Block[], report: (message: string) => void
     report('a mail has at most one line `---`, outside of everything: it parts the card from the small print')
 }
 
+const isSingle = ({ kind }: Block) => kind === 'button' || kind === 'rule'
+
+/** The most that one reader can see. */
+function mostButtons(blocks: readonly Block[]): number {
+  return blocks.reduce((sum, block) => {
+    if (block.kind === 'choice') return sum + Math.max(mostButtons(block.yes), mostButtons(block.no))
+    return sum + (block.kind === 'button' ? 1 : 0)
+  }, 0)
+}
+
 function flatten(blocks: readonly Block[]): Block[] {
   return blocks.flatMap((block) => {
     if (block.kind === 'choice') return [block, ...flatten(block.yes), ...flatten(block.no)]
+    if (block.kind === 'loop') return [block, ...flatten(block.body)]
     if (block.kind === 'quote') return [block, ...flatten(block.blocks)]
-    return block.kind === 'list' ? [block, ...flatten(block.items.flat())] : [block]
+    return block.kind === 'list' ? [block, ...flatten(block.items.flatMap(itemBlocks))] : [block]
   })
+}
+
+function itemBlocks(item: ListItem): readonly Block[] {
+  if ('loop' in item) return item.body.flatMap(itemBlocks)
+  return 'test' in item ? [...item.yes, ...item.no].flatMap(itemBlocks) : item
 }
 
 /** Lines hold words, slots and choices only. */
@@ -159,6 +186,7 @@ function linePlain(inner: readonly Inline[], encode: (literal: string) => string
   return inner.flatMap((part): Part[] => {
     if (typeof part === 'string') return [encode(part)]
     if (typeof part === 'number') return [part]
+    if ('loop' in part) return [{ loop: part.loop, body: linePlain(part.body, encode) }]
     return 'test' in part
       ? [{ test: part.test, yes: linePlain(part.yes, encode), no: linePlain(part.no, encode) }]
       : []
@@ -171,13 +199,15 @@ function lineHtml(inner: readonly Inline[]): Part[] {
 
 /** Whether an optional value stands only where a condition has asked for it: an empty button or box misleads. */
 function canDoWithout(name: string, program: Program, template: Slots): boolean {
-  const isIt = (slot: number) => {
-    const source = program.sources[program.expressions[slot]!.source]!
-    return source.name === name && source.optional
-  }
-  return template.every((part) => {
-    if (isLiteral(part)) return true
-    if (typeof part === 'number') return !isIt(part)
-    return (isIt(part.test) || canDoWithout(name, program, part.yes)) && canDoWithout(name, program, part.no)
-  })
+  const source = program.sources.findIndex((each) => each.name === name)
+  if (!program.sources[source]?.optional) return true
+  const { expressions } = program
+  const isSafe = (parts: Slots): boolean =>
+    parts.every((part) => {
+      if (typeof part === 'number') return !expressions[part]!.uses.includes(source)
+      if (isLiteral(part)) return true
+      if ('loop' in part) return isSafe(part.body)
+      return (expressions[part.test]!.proves.includes(source) || isSafe(part.yes)) && isSafe(part.no)
+    })
+  return isSafe(template)
 }

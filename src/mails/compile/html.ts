@@ -1,5 +1,5 @@
 /** Owns how the blocks of a mail become HTML. Styles stand inline; classes only serve the dark design of the layout. */
-import type { Block, Fact, Href, Inline } from './blocks.ts'
+import type { Align, Block, Href, Inline, ListItem, Row } from './blocks.ts'
 import { light, type Palette } from './palette.ts'
 import type { Part } from './placeholders.ts'
 import { escapeHtml } from '../../escape-html.ts'
@@ -61,7 +61,7 @@ function blockHtml(block: Block, style: HtmlStyle, gap: number, after: number): 
       return element(
         block.ordered ? 'ol' : 'ul',
         `margin:0 0 ${after}px;padding:0;padding-${start}:22px`,
-        block.items.flatMap((item) => element('li', 'margin:0 0 6px', itemHtml(item, style, gap))),
+        itemsHtml(block.items, style, gap),
       )
     case 'quote':
       return element(
@@ -70,8 +70,12 @@ function blockHtml(block: Block, style: HtmlStyle, gap: number, after: number): 
         column(block.blocks, style, gap),
         'class="s" ',
       )
-    case 'facts':
-      return factsHtml(block.rows, start, after)
+    case 'table':
+      return block.head
+        ? tableHtml(block.head, block.align, block.rows, start, after)
+        : factsHtml(block.rows, start, after)
+    case 'loop':
+      return [{ loop: block.loop, body: column(block.body, style, gap, after || gap) }]
     case 'choice':
       return [
         {
@@ -89,6 +93,15 @@ function element(tag: string, css: string, inner: readonly Part[], attributes = 
   return [`<${tag} ${attributes}style="${css}">`, ...inner, `</${tag}>\n`]
 }
 
+function itemsHtml(items: readonly ListItem[], style: HtmlStyle, gap: number): Part[] {
+  return items.flatMap((item): Part[] => {
+    if ('loop' in item) return [{ loop: item.loop, body: itemsHtml(item.body, style, gap) }]
+    if ('test' in item)
+      return [{ test: item.test, yes: itemsHtml(item.yes, style, gap), no: itemsHtml(item.no, style, gap) }]
+    return element('li', 'margin:0 0 6px', itemHtml(item, style, gap))
+  })
+}
+
 /** A paragraph with margins of its own would tear a list apart. */
 function itemHtml(item: readonly Block[], style: HtmlStyle, gap: number): Part[] {
   return item.flatMap((block, index): Part[] => {
@@ -101,7 +114,7 @@ function itemHtml(item: readonly Block[], style: HtmlStyle, gap: number): Part[]
 function buttonHtml(block: Block & { kind: 'button' }, { accent, label }: Palette): Part[] {
   return [
     `${table} style="margin:24px 0"><tr><td class="b" bgcolor="${accent}" style="background-color:${accent};border-radius:8px;mso-padding-alt:14px 28px"><a class="b" href="`,
-    address(block.href),
+    ...address(block.href),
     `" style="display:block;padding:14px 28px;border-radius:8px;font-size:17px;line-height:22px;font-weight:bold;color:${label};text-decoration:none">`,
     ...words(block.inner),
     '</a></td></tr></table>\n',
@@ -117,25 +130,64 @@ function codeBox(inner: readonly Inline[], after: number): Part[] {
 }
 
 /** Names in a narrow column, values beside them: real row headers, since this table holds data. */
-function factsHtml(rows: readonly Fact[], start: string, after: number): Part[] {
+function factsHtml(rows: readonly Row[], start: string, after: number): Part[] {
   const cell = `padding:9px 0;border-top:1px solid ${light.border};text-align:${start};vertical-align:top;${wrapWords}`
   return [
     `<table class="s" width="100%" cellpadding="0" cellspacing="0" border="0" style="margin:0 0 ${after}px;table-layout:fixed;font-size:16px;line-height:25px">`,
-    ...rows.flatMap(({ name, value, test }) =>
-      optional(test, [
-        `<tr><th scope="row" class="s" width="30%" style="${cell};font-weight:normal;font-size:14px;color:${light.soft}">`,
-        ...words(name),
-        `</th><td class="f" style="${cell};color:${light.text}">`,
-        ...words(value),
-        '</td></tr>\n',
-      ]),
-    ),
+    ...rowsHtml(rows, ([name = [], value = []]) => [
+      `<tr><th scope="row" class="s" width="30%" style="${cell};font-weight:normal;font-size:14px;color:${light.soft}">`,
+      ...words(name),
+      `</th><td class="f" style="${cell};color:${light.text}">`,
+      ...words(value),
+      '</td></tr>\n',
+    ]),
     '</table>\n',
   ]
 }
 
-function optional(test: number | undefined, parts: readonly Part[]): readonly Part[] {
-  return test === undefined ? parts : [{ test, yes: parts, no: [] }]
+/** Of any width. Columns are as wide as what they hold, and words break before the table leaves the card. */
+function tableHtml(
+  head: readonly (readonly Inline[])[],
+  align: readonly Align[],
+  rows: readonly Row[],
+  start: string,
+  after: number,
+): Part[] {
+  const end = start === 'left' ? 'right' : 'left'
+  const css = (index: number) => {
+    const side = { left: 'left', center: 'center', right: 'right', none: start }[align[index] ?? 'none']
+    const gap = index === head.length - 1 ? 'padding:9px 0' : `padding:9px 0;padding-${end}:12px`
+    return `${gap};border-top:1px solid ${light.border};text-align:${side};vertical-align:top;${wrapWords}`
+  }
+  const title = `border-top:0;font-weight:normal;font-size:14px;color:${light.soft}`
+  return [
+    `<table class="s" width="100%" cellpadding="0" cellspacing="0" border="0" style="margin:0 0 ${after}px;font-size:16px;line-height:25px">`,
+    '<tr>',
+    ...head.flatMap((cell, index): Part[] => [
+      `<th scope="col" class="s" style="${css(index)};${title}">`,
+      ...words(cell),
+      '</th>',
+    ]),
+    '</tr>\n',
+    ...rowsHtml(rows, (cells) => [
+      '<tr>',
+      ...head.flatMap((_, index): Part[] => [
+        `<td class="f" style="${css(index)};color:${light.text}">`,
+        ...words(cells[index] ?? []),
+        '</td>',
+      ]),
+      '</tr>\n',
+    ]),
+    '</table>\n',
+  ]
+}
+
+function rowsHtml(rows: readonly Row[], write: (cells: readonly (readonly Inline[])[]) => Part[]): Part[] {
+  return rows.flatMap((row): Part[] => {
+    if ('cells' in row) return write(row.cells)
+    if ('loop' in row) return [{ loop: row.loop, body: rowsHtml(row.body, write) }]
+    return [{ test: row.test, yes: rowsHtml(row.yes, write), no: rowsHtml(row.no, write) }]
+  })
 }
 
 function wholeAddresses(blocks: readonly Block[]): Part[] {
@@ -158,21 +210,22 @@ function bareLink(href: Href): Part[] {
   const shown = address(href)
   return [
     '<a class="s" dir="ltr" href="',
-    shown,
+    ...shown,
     `" style="color:${light.soft};text-decoration:underline;${breakAnywhere}">`,
-    shown,
+    ...shown,
     '</a>',
   ]
 }
 
-function address(href: Href): Part {
-  return typeof href === 'string' ? escapeHtml(href) : href
+function address(href: Href): Part[] {
+  return href.map((piece) => (typeof piece === 'string' ? escapeHtml(piece) : piece))
 }
 
 function words(inner: readonly Inline[]): Part[] {
   return inner.flatMap((part): Part[] => {
     if (typeof part === 'string') return [escapeHtml(part)]
     if (typeof part === 'number') return [part]
+    if ('loop' in part) return [{ loop: part.loop, body: words(part.body) }]
     if ('test' in part) return [{ test: part.test, yes: words(part.yes), no: words(part.no) }]
     switch (part.kind) {
       case 'break':
@@ -187,7 +240,7 @@ function words(inner: readonly Inline[]): Part[] {
           ? bareLink(part.href)
           : [
               '<a href="',
-              address(part.href),
+              ...address(part.href),
               '" style="color:inherit;text-decoration:underline">',
               ...words(part.inner),
               '</a>',

@@ -1,8 +1,9 @@
 /** Owns reading the words inside a block: text, emphasis, code, links, and the placeholders and conditions among them. */
 import type { MarkedToken, Token, Tokens } from 'marked'
-import type { Inline } from './blocks.ts'
+import type { Href, Inline } from './blocks.ts'
 import type { Names, Report } from './names.ts'
-import { marks, type Tag, tagAt, treeWriter, type Writer } from './placeholders.ts'
+import { treeWriter, type Writer } from './placeholders.ts'
+import { type BlockTag, marks, type Tag, tagAt } from './tags.ts'
 
 /** What reading one file needs, from its front matter to its last line. */
 export interface MarkdownReader {
@@ -22,12 +23,19 @@ export function readInline(
   lineOf: LineOf,
   whole = false,
 ): Inline[] {
-  const out = treeWriter<Inline>((branch) => branch)
+  const out = inlineWriter()
   const raw = tokens.map((token) => token.raw).join('')
   // one value and nothing else: the place where its line breaks mean something
   const alone = whole && raw.trim().length === 1 && marks.test(raw)
   for (const token of markedTokens(tokens)) writeInline(reader, token, out, lineOf, alone)
   return closeBranches(reader, out)
+}
+
+export function inlineWriter(): Writer<Inline> {
+  return treeWriter<Inline>(
+    (branch) => branch,
+    (loop) => loop,
+  )
 }
 
 function writeInline(
@@ -69,23 +77,38 @@ function reportEntity({ report }: MarkdownReader, raw: string, lineOf: LineOf): 
 }
 
 function readCode(reader: MarkdownReader, text: string): Inline[] {
-  const out = treeWriter<Inline>((branch) => branch)
+  const out = inlineWriter()
   writeWords(reader, text, out, false)
   return closeBranches(reader, out)
 }
 
 function readLink(reader: MarkdownReader, token: Tokens.Link, lineOf: LineOf): Inline {
-  const { names, report, tags } = reader
-  const tag = token.href.length === 1 ? tagAt(token.href, tags) : undefined
-  const isLink = tag?.kind === 'value' && tag.name === 'link'
-  if (!isLink && (marks.test(token.href) || !/^(https:\/\/|mailto:)[^\s<>"]+$/.test(token.href)))
-    report(
-      lineOf(token.raw),
-      'a link leads to {{ link }}, or to a fixed address that begins with https:// or mailto:',
-    )
-  const href = isLink ? names.slot('link', undefined, false, tag.line) : token.href
+  const href = readHref(reader, token.href, lineOf(token.raw))
   const inner = readInline(reader, token.tokens, lineOf)
   return { kind: 'link', href, bare: token.text === token.href, hint: token.title ?? '', inner }
+}
+
+/** The origin is fixed before the first value, so that no value decides where a link leads. */
+const fixedStart = /^https:\/\/[a-z0-9.-]+(?::\d+)?[/?#]/i
+
+function readHref({ names, report, tags }: MarkdownReader, text: string, line: number): Href {
+  const pieces = text.split(/([\uE000-\uF8FF])/).filter((piece) => piece !== '')
+  const values = pieces.map((piece) => (marks.test(piece) ? tagAt(piece, tags) : undefined))
+  const [first] = values
+  const isLink = first?.kind === 'value' && 'name' in first.operand && first.operand.name === 'link'
+  if (isLink && pieces.length === 1) return [names.slot(first, false, first.line)]
+  const isFixed = values.every((tag) => tag === undefined) && /^(https:\/\/|mailto:)[^\s<>"]+$/.test(text)
+  const isBuilt = fixedStart.test(pieces[0] ?? '') && !/[\s<>"]/.test(text)
+  const right = (isFixed || isBuilt) && values.every((tag) => tag === undefined || tag.kind === 'value')
+  if (!right)
+    report(
+      line,
+      'a link leads to {{ link }}, to a fixed address that begins with https:// or mailto:, or to one with values behind its host, such as https://app.example.com/orders/{{ order_id }}',
+    )
+  return pieces.map((piece, index) => {
+    const tag = values[index]
+    return tag?.kind === 'value' ? names.urlSlot(tag, tag.line) : piece
+  })
 }
 
 /** `alone`: the text is one placeholder and all of its block, so that line breaks in the value are kept. */
@@ -95,31 +118,47 @@ export function writeWords(reader: MarkdownReader, text: string, out: Writer<Inl
     const tag = marks.test(piece) ? tagAt(piece, tags) : undefined
     if (piece === '') continue
     if (!tag) out.add(piece)
-    else if (tag.kind === 'value')
-      out.add(names.constant(tag.name) ?? names.slot(tag.name, tag.money, alone, tag.line))
+    else if (tag.kind === 'value') out.add(names.constant(tag) ?? names.slot(tag, alone, tag.line))
     else writeBranch(reader, tag, out)
   }
 }
 
-/** Opens, turns or closes the branch of a condition. */
-export function writeBranch<T>(
-  { names, report }: MarkdownReader,
-  tag: Exclude<Tag, { kind: 'value' }>,
-  out: Writer<T>,
-): void {
-  if (tag.kind === 'if') out.open(names.test(tag.name, tag.line), tag.negate, tag.line)
-  else if (!(tag.kind === 'else' ? out.turn() : out.close()))
-    report(tag.line, 'there is no {% if %} open here')
+/** Opens, turns or closes a condition or a loop. */
+export function writeBranch<T>({ names, report }: MarkdownReader, tag: BlockTag, out: Writer<T>): void {
+  switch (tag.kind) {
+    case 'if':
+      return out.open(names.test(tag.condition, tag.line), tag.negate, tag.line)
+    case 'for':
+      return out.openLoop(names.enter(tag.item, tag.list, tag.line), tag.line)
+    case 'elsif': {
+      const turned = out.turn()
+      if (turned) out.open(names.test(tag.condition, tag.line), false, tag.line, true)
+      else report(tag.line, 'there is no {% if %} open here')
+      return
+    }
+    case 'else':
+      if (!out.turn()) report(tag.line, 'there is no {% if %} open here')
+      return
+    case 'endfor':
+      if (out.close('for')) names.leave()
+      else report(tag.line, 'there is no {% for %} open here')
+      return
+    default:
+      if (!out.close('if')) report(tag.line, 'there is no {% if %} open here')
+  }
 }
 
 /** A branch that was opened in a block or an element ends with it, and is a problem when it is still open there. */
-export function closeBranches<T>({ report }: MarkdownReader, out: Writer<T>): T[] {
-  for (let line = out.openedAt(); line !== undefined; line = out.openedAt()) {
+export function closeBranches<T>({ names, report }: MarkdownReader, out: Writer<T>): T[] {
+  for (let open = out.opened(); open !== undefined; open = out.opened()) {
     report(
-      line,
-      'an {% if %} must end where it began: in the same paragraph, item, emphasis or list of blocks',
+      open.line,
+      open.kind === 'if'
+        ? 'an {% if %} must end where it began: in the same paragraph, item, emphasis or list of blocks'
+        : 'a {% for %} must end where it began: in the same paragraph, list, table or list of blocks',
     )
-    out.close()
+    out.close(open.kind)
+    if (open.kind === 'for') names.leave()
   }
   return out.root
 }

@@ -1,128 +1,87 @@
-/**
- * Owns the placeholder language of the mails, a small part of Liquid: `{{ name }}`, `{{ cents | money: currency }}`,
- * `{% if name %}`, `{% unless name %}`, `{% else %}`, `{% endif %}`, `{% endunless %}`.
- *
- * Tags are found before Markdown sees the text, and each is replaced by one private-use character, so that neither
- * language can misread the other. The result is literals, slots and branches, which are filled and never parsed.
- */
-
+/** Owns how literals, slots, branches and loops form a part of a mail, and how a part is filled. Nothing is parsed here. */
 import { type Body, joinBody, type Literal } from '../../message.ts'
 
-/** A piece of a mail that is being compiled: a literal, the index of an expression, or a branch. */
-export type Part = string | number | Branch<readonly Part[]>
+/** A piece of a mail that is being compiled: a literal, the index of an expression, a branch or a loop. */
+export type Part = string | number | Branch<readonly Part[]> | Loop<readonly Part[]>
 /** A compiled part. Each literal is an object, always the same one, so that its encoding can be kept. */
-export type Slots = readonly (Literal | number | Branch<Slots>)[]
+export type Slots = readonly (Literal | number | Branch<Slots> | Loop<Slots>)[]
 interface Branch<Arm> {
   /** Index of an expression: `yes` when it shows anything. */
   readonly test: number
   readonly yes: Arm
   readonly no: Arm
 }
-
-export type Tag =
-  | {
-      readonly kind: 'value'
-      readonly line: number
-      readonly name: string
-      readonly money: string | undefined
-    }
-  | { readonly kind: 'if'; readonly line: number; readonly name: string; readonly negate: boolean }
-  | { readonly kind: 'else' | 'end'; readonly line: number }
-
-const firstMark = 0xe000
-const maxTags = 1000
-/** Every character that may stand for a tag. */
-export const marks = /[\uE000-\uF8FF]/
-const tagPattern = /\{\{(.*?)\}\}|\{%(.*?)%\}/g
-const valuePattern = /^([a-z_][a-z0-9_.]*)(?:\s*\|\s*(\w+)\s*(?::\s*([a-z_][a-z0-9_]*))?)?$/
-const ifPattern = /^(if|unless)\s+([a-z_][a-z0-9_.]*)$/
-
-/** Replaces the tags of one line and appends their meaning to `tags`. */
-export function markTags(text: string, line: number, tags: Tag[], report: (message: string) => void): string {
-  if (marks.test(text)) report('private-use characters (U+E000 to U+F8FF) cannot stand in a mail')
-  const marked = text.replace(tagPattern, (whole: string, value?: string, command?: string) => {
-    const tag = value === undefined ? readCommand(command!.trim(), line) : readValue(value.trim(), line)
-    if (typeof tag === 'string') report(`${whole}: ${tag}`)
-    else if (tags.length >= maxTags) report(`more than ${maxTags} placeholders`)
-    else return String.fromCharCode(firstMark + tags.push(tag) - 1)
-    return ''
-  })
-  const stray = /\{\{|\}\}|\{%|%\}/.exec(marked)
-  if (stray) report(`\`${stray[0]}\` has no counterpart on this line`)
-  return marked
+interface Loop<Arm> {
+  /** Index of a loop: its list decides how often the body stands there. */
+  readonly loop: number
+  readonly body: Arm
 }
 
-/** `undefined` when the character stands for no tag. */
-export function tagAt(character: string, tags: readonly Tag[]): Tag | undefined {
-  return tags[character.charCodeAt(0) - firstMark]
-}
-
-function readValue(text: string, line: number): Tag | string {
-  const match = valuePattern.exec(text)
-  if (!match) return 'a placeholder is a name, or an amount: {{ amount_cents | money: currency }}'
-  const [, name, filter, argument] = match
-  if (filter !== undefined && filter !== 'money')
-    return `unknown filter \`${filter}\`; the only filter is \`money\``
-  if (filter === 'money' && !argument) return 'money needs its currency: {{ amount_cents | money: currency }}'
-  return { kind: 'value', line, name: name!, money: argument }
-}
-
-function readCommand(text: string, line: number): Tag | string {
-  if (text === 'else') return { kind: 'else', line }
-  if (text === 'endif' || text === 'endunless') return { kind: 'end', line }
-  const match = ifPattern.exec(text)
-  if (!match)
-    return 'the tags are {% if name %}, {% unless name %}, {% else %}, {% endif %} and {% endunless %}'
-  return { kind: 'if', line, name: match[2]!, negate: match[1] === 'unless' }
-}
-
-/** Builds a tree of parts and branches. */
+/** Builds a tree of parts, branches and loops. */
 export interface Writer<T> {
   readonly root: T[]
   add(part: T): void
-  /** `line` is where the branch begins in its file. */
-  open(test: number, negate: boolean, line: number): void
-  /** `false`: there is no open branch to turn or close. */
+  /** `line` is where the branch begins in its file; `chained` ones end with the branch they stand in. */
+  open(test: number, negate: boolean, line: number, chained?: boolean): void
+  openLoop(loop: number, line: number): void
+  /** `false`: there is no open branch to turn, or nothing of this kind to close. */
   turn(): boolean
-  close(): boolean
-  /** Where the innermost open branch begins; `undefined` when none is open. */
-  openedAt(): number | undefined
+  close(kind: 'if' | 'for'): boolean
+  /** What is open innermost and where it begins; `undefined` when nothing is. */
+  opened(): { readonly kind: 'if' | 'for'; readonly line: number } | undefined
 }
 
-interface OpenBranch<T> {
+interface OpenPart<T> {
+  readonly kind: 'if' | 'for'
   readonly line: number
-  readonly test: number
+  readonly chained: boolean
+  /** The expression of a branch, or the loop. */
+  readonly index: number
   readonly yes: T[]
   readonly no: T[]
 }
 
-/** `branch` makes a part from a finished branch. */
-export function treeWriter<T>(branch: (finished: OpenBranch<T>) => T): Writer<T> {
+/** `branch` and `loop` make a part from what is finished. */
+export function treeWriter<T>(
+  branch: (finished: Branch<T[]>) => T,
+  loop: (finished: Loop<T[]>) => T,
+): Writer<T> {
   const root: T[] = []
   const lists: T[][] = [root]
-  const open: OpenBranch<T>[] = []
+  const open: OpenPart<T>[] = []
+  const begin = (entry: OpenPart<T>, into: T[]) => {
+    open.push(entry)
+    lists.push(into)
+  }
   return {
     root,
     add: (part) => void lists.at(-1)!.push(part),
-    open(test, negate, line) {
-      const entry = { line, test, yes: [], no: [] }
-      open.push(entry)
-      lists.push(negate ? entry.no : entry.yes)
+    open(test, negate, line, chained = false) {
+      const entry: OpenPart<T> = { kind: 'if', line, chained, index: test, yes: [], no: [] }
+      begin(entry, negate ? entry.no : entry.yes)
+    },
+    openLoop(index, line) {
+      const entry: OpenPart<T> = { kind: 'for', line, chained: false, index, yes: [], no: [] }
+      begin(entry, entry.yes)
     },
     turn() {
       const entry = open.at(-1)
-      if (!entry) return false
+      if (entry?.kind !== 'if') return false
       lists.push(lists.pop() === entry.yes ? entry.no : entry.yes)
       return true
     },
-    close() {
-      const entry = open.pop()
-      if (!entry) return false
-      lists.pop()
-      lists.at(-1)!.push(branch(entry))
+    close(kind) {
+      if (open.at(-1)?.kind !== kind) return false
+      for (let entry = open.pop(); entry; entry = entry.chained ? open.pop() : undefined) {
+        lists.pop()
+        const { index, yes, no } = entry
+        lists
+          .at(-1)!
+          .push(kind === 'if' ? branch({ test: index, yes, no }) : loop({ loop: index, body: yes }))
+      }
       return true
     },
-    openedAt: () => open.at(-1)?.line,
+    opened: () => open.at(-1),
   }
 }
 
@@ -136,8 +95,9 @@ export function templateOf(parts: readonly Part[]): Slots {
   }
   return joined.map((part) => {
     if (typeof part === 'string') return { literal: part }
-    return typeof part === 'number'
-      ? part
+    if (typeof part === 'number') return part
+    return 'loop' in part
+      ? { loop: part.loop, body: templateOf(part.body) }
       : { test: part.test, yes: templateOf(part.yes), no: templateOf(part.no) }
   })
 }
@@ -145,22 +105,43 @@ export function templateOf(parts: readonly Part[]): Slots {
 export const isLiteral = (part: Slots[number]): part is Literal =>
   typeof part === 'object' && 'literal' in part
 
-/** `values` of each expression as they are written in this part, `plain` to decide the branches. */
-export function fillBody(
-  template: Slots,
-  values: readonly string[],
-  plain: readonly string[],
-  body: (Literal | string)[] = [],
-): Body {
+/** The values of one row of a loop, in the order of the loop's slots. */
+export interface FilledRow {
+  readonly values: readonly string[]
+  readonly plain: readonly string[]
+}
+/** What fills a part. `forEachRow` puts the values of each row into their places in turn. */
+export interface Filling {
+  /** Of each expression, as it is written in this part. */
+  readonly values: string[]
+  /** Of each expression, as it is: it decides the branches. */
+  readonly plain: string[]
+  readonly loops: readonly { readonly slots: readonly number[]; readonly rows: readonly FilledRow[] }[]
+}
+export const noFilling: Filling = { values: [], plain: [], loops: [] }
+
+export function forEachRow({ values, plain, loops }: Filling, loop: number, visit: () => void): void {
+  const { slots, rows } = loops[loop]!
+  for (const row of rows) {
+    for (const [index, slot] of slots.entries()) {
+      values[slot] = row.values[index]!
+      plain[slot] = row.plain[index]!
+    }
+    visit()
+  }
+}
+
+export function fillBody(template: Slots, filling: Filling, body: (Literal | string)[] = []): Body {
   for (const part of template) {
-    if (isLiteral(part)) body.push(part)
-    else if (typeof part === 'number') body.push(values[part]!)
-    else fillBody(plain[part.test] === '' ? part.no : part.yes, values, plain, body)
+    if (typeof part === 'number') body.push(filling.values[part]!)
+    else if ('literal' in part) body.push(part)
+    else if ('loop' in part) forEachRow(filling, part.loop, () => fillBody(part.body, filling, body))
+    else fillBody(filling.plain[part.test] === '' ? part.no : part.yes, filling, body)
   }
   return body
 }
 
 /** As `fillBody`, joined. */
-export function fill(template: Slots, values: readonly string[], plain: readonly string[]): string {
-  return joinBody(fillBody(template, values, plain))
+export function fill(template: Slots, filling: Filling): string {
+  return joinBody(fillBody(template, filling))
 }

@@ -1,6 +1,16 @@
 /** Owns the text part: how blocks become lines of at most 72 columns. */
-import type { Block, Fact, Href, Inline } from './blocks.ts'
-import { fill, isLiteral, templateOf, type Part, type Slots } from './placeholders.ts'
+import type { Block, Href, Inline, ListItem, Row } from './blocks.ts'
+import {
+  fill,
+  type Filling,
+  forEachRow,
+  isLiteral,
+  noFilling,
+  type Part,
+  type Slots,
+  templateOf,
+} from './placeholders.ts'
+import { compileTable, fillTable, type TextTable } from './text-table.ts'
 
 export const textWidth = 72
 
@@ -25,6 +35,8 @@ export interface TextBranch {
 export type TextBlock =
   | TextParagraph
   | TextBranch
+  | { readonly loop: number; readonly body: readonly TextBlock[] }
+  | TextTable
   | { readonly lines: string; readonly gap: boolean }
   | { readonly group: readonly TextBlock[]; readonly gap: boolean }
 
@@ -64,14 +76,14 @@ function blockText(block: Block, place: Place): TextBlock[] {
     case 'quote':
       return column(block.blocks, { ...place, first: `${place.first}> `, rest: `${place.rest}> ` })
     case 'list':
-      return block.items.flatMap((item, index) => {
-        const bullet = block.ordered ? `${block.start + index}. ` : '- '
-        const start = index === 0 ? place.first : place.rest
-        const rest = place.rest + ' '.repeat(bullet.length)
-        return column(item, { ...place, first: start + bullet, rest, gap: place.gap && index === 0 })
-      })
-    case 'facts':
-      return [{ group: block.rows.flatMap((row, index) => factText(row, index, place)), gap: place.gap }]
+      return block.items.length > 0 && 'loop' in block.items[0]!
+        ? [{ group: itemsText(block, block.items, { ...place, gap: false }), gap: place.gap }]
+        : itemsText(block, block.items, place)
+    case 'table':
+      if (block.head) return [compileTable(block.head.map(wordsOf), block, wordsOf, place)]
+      return [{ group: factsText(block.rows, place), gap: place.gap }]
+    case 'loop':
+      return [{ loop: block.loop, body: column(block.body, place) }]
     case 'choice':
       return [{ test: block.test, yes: column(block.yes, place), no: column(block.no, place) }]
     default:
@@ -79,11 +91,31 @@ function blockText(block: Block, place: Place): TextBlock[] {
   }
 }
 
-function factText({ name, value, test }: Fact, index: number, place: Place): TextBlock[] {
-  const first = index === 0 ? place.first : place.rest
-  const here = { ...place, first, rest: `${place.rest}  `, gap: false }
-  const row = paragraph([...wordsOf(name), `${place.colon} `, ...wordsOf(value)], here)
-  return test === undefined ? [row] : [{ test, yes: [row], no: [] }]
+function itemsText(list: Block & { kind: 'list' }, items: readonly ListItem[], place: Place): TextBlock[] {
+  return items.flatMap((item, index): TextBlock[] => {
+    const here = { ...place, first: index === 0 ? place.first : place.rest, gap: place.gap && index === 0 }
+    if ('loop' in item) return [{ loop: item.loop, body: itemsText(list, item.body, here) }]
+    if ('test' in item)
+      return [{ test: item.test, yes: itemsText(list, item.yes, here), no: itemsText(list, item.no, here) }]
+    const bullet = list.ordered ? `${list.start + index}. ` : '- '
+    const rest = place.rest + ' '.repeat(bullet.length)
+    return column(item, { ...here, first: here.first + bullet, rest })
+  })
+}
+
+function factsText(rows: readonly Row[], place: Place): TextBlock[] {
+  return rows.flatMap((row, index): TextBlock[] => {
+    const here = { ...place, first: index === 0 ? place.first : place.rest, gap: false }
+    if ('loop' in row) return [{ loop: row.loop, body: factsText(row.body, here) }]
+    if ('test' in row) return [{ test: row.test, yes: factsText(row.yes, here), no: factsText(row.no, here) }]
+    const [name = [], value = []] = row.cells
+    return [
+      paragraph([...wordsOf(name), `${place.colon} `, ...wordsOf(value)], {
+        ...here,
+        rest: `${place.rest}  `,
+      }),
+    ]
+  })
 }
 
 function paragraph(
@@ -99,21 +131,23 @@ function paragraph(
 /** A link on a line of its own, whole. */
 function address(href: Href, place: Place): TextBlock {
   const here = { ...place, first: place.rest, rest: '', gap: false }
-  return paragraph([href], here, { wrap: false })
+  return paragraph(href, here, { wrap: false })
 }
 
 function wordsOf(inner: readonly Inline[]): Part[] {
   return inner.flatMap((part): Part[] => {
     if (typeof part !== 'object') return [part]
+    if ('loop' in part) return [{ loop: part.loop, body: wordsOf(part.body) }]
     if ('test' in part) return [{ test: part.test, yes: wordsOf(part.yes), no: wordsOf(part.no) }]
     if (part.kind === 'break') return ['\n']
-    return part.kind === 'link' && part.bare ? [part.href] : wordsOf(part.inner)
+    return part.kind === 'link' && part.bare ? [...part.href] : wordsOf(part.inner)
   })
 }
 
 function linksIn(inner: readonly Inline[]): Href[] {
   return inner.flatMap((part): Href[] => {
     if (typeof part !== 'object') return []
+    if ('loop' in part) return linksIn(part.body)
     if ('test' in part) return [...linksIn(part.yes), ...linksIn(part.no)]
     if (part.kind === 'break') return []
     return part.kind === 'link' ? (part.bare ? [] : [part.href]) : linksIn(part.inner)
@@ -123,22 +157,21 @@ function linksIn(inner: readonly Inline[]): Href[] {
 /** A paragraph that holds no value is laid out at start. */
 function settleBlock(block: TextParagraph): TextBlock {
   const fixed = block.content.every(isLiteral)
-  return fixed ? { lines: layOut(block, fill(block.content, [], [])), gap: block.gap } : block
+  return fixed ? { lines: layOut(block, fill(block.content, noFilling)), gap: block.gap } : block
 }
 
 /** The lines of all blocks, each ended by `\n`. */
-export function fillText(
-  blocks: readonly TextBlock[],
-  values: readonly string[],
-  plain: readonly string[],
-  before = '',
-): string {
+export function fillText(blocks: readonly TextBlock[], filling: Filling, before = ''): string {
   let out = before
   for (const block of blocks) {
     if ('test' in block) {
-      out = fillText(plain[block.test] === '' ? block.no : block.yes, values, plain, out)
+      out = fillText(filling.plain[block.test] === '' ? block.no : block.yes, filling, out)
+    } else if ('loop' in block) {
+      forEachRow(filling, block.loop, () => {
+        out = fillText(block.body, filling, out)
+      })
     } else {
-      const lines = linesOf(block, values, plain)
+      const lines = linesOf(block, filling)
       if (lines !== '') out += block.gap && out !== '' ? `\n${lines}` : lines
     }
   }
@@ -146,14 +179,12 @@ export function fillText(
 }
 
 function linesOf(
-  block: Exclude<TextBlock, TextBranch>,
-  values: readonly string[],
-  plain: readonly string[],
+  block: Exclude<TextBlock, TextBranch | { readonly loop: number }>,
+  filling: Filling,
 ): string {
   if ('lines' in block) return block.lines
-  return 'group' in block
-    ? fillText(block.group, values, plain)
-    : layOut(block, fill(block.content, values, plain))
+  if ('head' in block) return fillTable(block, filling, textWidth)
+  return 'group' in block ? fillText(block.group, filling) : layOut(block, fill(block.content, filling))
 }
 
 function layOut(block: TextParagraph, words: string): string {

@@ -3,6 +3,7 @@ import { lintCatalogue } from '../../../src/mails/lint.ts'
 import { formatProblem } from '../../../src/mails/problem.ts'
 import {
   builtInDir,
+  load,
   mailOf,
   mailSource,
   render,
@@ -126,11 +127,15 @@ test('a line break in a value is kept where the value stands alone, and a space 
   expect(html).toBe('<p>Note: one two three end</p>\n<p>one<br>\ntwo<br>\nthree</p>\n'.trimEnd())
 })
 
-test('amounts are written with two decimals, the code of the currency and nothing else', () => {
+test('an app may have its amounts written with two decimals and the code of the currency', () => {
   const front =
     'claims:\n  cents: { type: cents, default: 0, sample: 1 }\n  currency: { default: EUR, sample: EUR }\n'
+  const plain = load({
+    'default/app.json': '{ "money": "plain" }',
+    'default/confirmation.en.md': mailSource('= {{ cents | money: currency }}', front),
+  }).find('default', undefined, undefined)
   const shown = (claims: Record<string, unknown>) =>
-    render(mailOf('= {{ cents | money: currency }}', front), { user_email: 'a@b.example', ...claims })
+    render(plain, { user_email: 'a@b.example', ...claims })
       .text.split('= ')[1]!
       .trim()
   expect([
