@@ -30,6 +30,8 @@ afterAll(() => rm(folder, { recursive: true, force: true }))
 
 const use = `
 import { createMailer, linkToken, mintToken, confirmationPage } from 'jwt-mailer-client'
+import { betterAuthMails } from 'jwt-mailer-client/better-auth'
+import { jwtMailer } from 'jwt-mailer-client/authjs'
 const mailer = createMailer({ url: 'http://127.0.0.1:9', secret: 's', retries: 1 })
 const answer = await mailer.send('confirmation', { to: 'ada@example.com' })
 const token = await linkToken.sign({ purpose: 'p', subject: '1', secret: 's', expiresInS: 60 })
@@ -40,6 +42,10 @@ const parts = (await mintToken({ to: 'a@example.com', secret })).split('.')
 const mark = Uint8Array.from(atob(parts[2].replaceAll('-', '+').replaceAll('_', '/')), (one) => one.charCodeAt(0))
 const signed = new TextEncoder().encode(parts[0] + '.' + parts[1])
 const good = await crypto.subtle.verify({ name: 'ECDSA', hash: 'SHA-256' }, pair.publicKey, mark, signed)
+const onLost = ({ told }) => console.log(told)
+const behind = { url: 'http://127.0.0.1:9', secret: 's', retries: 0, onLost }
+await betterAuthMails(behind).sendMagicLink({ email: 'ada@example.com', url: 'https://a.example/' })
+if (jwtMailer(behind).type !== 'email') throw new Error('no provider')
 console.log(answer.code, link.subject, good, confirmationPage({ title: 't', text: 't', button: 'b' }).status)
 `
 
@@ -54,7 +60,7 @@ for (const [name, program, args] of runtimes) {
   const why = found.status === 0 ? undefined : `no ${program}`
   test.skipIf(why)(titled(`works on ${name}, and lets the process end`, why), async () => {
     const { stdout } = await run(program, [...args, 'use.js'], { cwd: folder, env, timeout: 20_000 })
-    expect(stdout).toBe('unreachable 1 true 200\n')
+    expect(stdout).toBe('unreachable 1 true 200\nno magic-link mail: unreachable\n')
   })
 }
 
