@@ -36,7 +36,7 @@ def send_confirmation(address, access_key, link_token):
         algorithm="HS256",
     )
     # The mailer answers within 25 seconds, also when its relay does not.
-    return requests.get(os.environ["JWT_MAILER_URL"] + "/emailservice/" + token, timeout=30).json()
+    return requests.get(os.environ["JWT_MAILER_URL"].rstrip("/") + "/emailservice/" + token, timeout=30).json()
 
 
 def main():

@@ -27,6 +27,7 @@ link_url=$(json "${3:-}")
 link_token=$(json "${4:-}")
 id=$(json "${MAIL_ID:-$(openssl rand -hex 16)}")
 now=$(date +%s)
+mailer=$(printf '%s' "$JWT_MAILER_URL" | sed 's:/*$::')
 
 header=$(printf '{"alg":"HS256","typ":"JWT"}' | base64url)
 claims=$(printf '{"user_email":"%s","user_aut_key":"%s","email_link_url":"%s","email_link_token":"%s","jti":"%s","iat":%s,"exp":%s}' \
@@ -36,4 +37,4 @@ signature=$(printf '%s.%s' "$header" "$claims" | openssl dgst -sha256 -hmac "$JW
 # By POST the token stays out of URLs and what logs them; from standard input it stays out of the process list.
 printf '{"token":"%s.%s.%s"}' "$header" "$claims" "$signature" |
   curl --silent --show-error --fail-with-body --max-time 30 --retry 3 --retry-connrefused --write-out '\n' \
-    --header 'Content-Type: application/json' --data-binary @- "$JWT_MAILER_URL/emailservice/${KIND:-confirmation}"
+    --header 'Content-Type: application/json' --data-binary @- "$mailer/emailservice/${KIND:-confirmation}"

@@ -1,10 +1,11 @@
 /** examples/shell/send.sh as a person calls it, against the real service. */
 import { spawnSync } from 'node:child_process'
+import { readFileSync } from 'node:fs'
 import { resolve } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { freePort } from '../support/port.ts'
 import { type Service, startService } from '../support/service.ts'
-import { secret } from '../support/tokens.ts'
+import { secret, signToken } from '../support/tokens.ts'
 
 const script = resolve(import.meta.dirname, '../../examples/shell/send.sh')
 let service: Service
@@ -30,6 +31,23 @@ describe('a shell with openssl and curl', () => {
     expect(status).toBe(0)
     expect(send(['ada@example.com', '493027'], { KIND: 'resetkey' }).status).toBe(0)
     expect(await mails()).toHaveLength(2)
+  })
+
+  test('takes a base address with slashes at its end', () => {
+    for (const slashes of ['/', '//']) {
+      const { stdout } = send(['ada@example.com', '7hK2pQ', ...link], {
+        JWT_MAILER_URL: service.url + slashes,
+      })
+      expect(JSON.parse(stdout)).toMatchObject({ error: 0, code: 'sent' })
+    }
+  })
+
+  test('and so does the line of the README', () => {
+    const readme = readFileSync(resolve(import.meta.dirname, '../../README.md'), 'utf8')
+    const [line = ''] = /^curl "\$.*emailservice.*$/m.exec(readme) ?? []
+    const env = { PATH: process.env['PATH'], JWT_MAILER_URL: `${service.url}/`, TOKEN: signToken() }
+    const { stdout } = spawnSync('sh', ['-c', line], { env, encoding: 'utf8', timeout: 60_000 })
+    expect(JSON.parse(stdout)).toMatchObject({ error: 0, code: 'sent' })
   })
 
   test('sends a mail once when it has a name, however often it is run', async () => {
