@@ -96,6 +96,8 @@ export async function buildApp(parts: AppParts): Promise<FastifyInstance> {
   app.setNotFoundHandler((request, reply) => answerFailure(log, new MailerError('not_found'), request, reply))
 
   const paths = new Map<string, Path>()
+  const { inbox, preview, docs = false } = parts
+  const sites = { inbox: inbox !== undefined, preview: preview !== undefined, docs }
   await app.register(async (served) => {
     notePaths(served, paths)
     await served.register(emailserviceRoutes, parts)
@@ -104,9 +106,9 @@ export async function buildApp(parts: AppParts): Promise<FastifyInstance> {
     if (parts.adapters) await served.register(adaptersRoutes, parts.adapters)
     await served.register(async (pages) => {
       if (parts.devHost !== undefined) guardPages(pages, parts.devHost)
-      await pages.register(openApiRoutes, { withPage: parts.docs ?? false })
-      if (parts.inbox) await pages.register(inboxRoutes, parts.inbox)
-      if (parts.preview) await pages.register(previewRoutes, parts.preview)
+      await pages.register(openApiRoutes, { withPage: docs, sites })
+      if (inbox) await pages.register(inboxRoutes, { ...inbox, sites })
+      if (preview) await pages.register(previewRoutes, { ...preview, sites })
       if (parts.metrics) await pages.register(metricsRoutes, parts.metrics)
     })
   })

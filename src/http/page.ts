@@ -28,6 +28,26 @@ export const foreignFrame = {
   'referrer-policy': 'no-referrer',
 } as const
 
+/** Which of our pages this service has. */
+export interface Sites {
+  readonly inbox?: boolean
+  readonly preview?: boolean
+  readonly docs?: boolean
+}
+
+const siteNames = { inbox: 'Inbox', preview: 'Mails', docs: 'API' } as const
+
+/** The way from one of our pages to the others, in the place of `<!--sites-->`. Nothing when there is only one. */
+export function withNavigation(page: HtmlPage, current: keyof Sites, sites: Sites): HtmlPage {
+  const links = (['inbox', 'preview', 'docs'] as const)
+    .filter((site) => site === current || sites[site])
+    .map(
+      (site) => `<a href="${site}"${site === current ? ' aria-current="page"' : ''}>${siteNames[site]}</a>`,
+    )
+  const html = links.length > 1 ? `<nav class="sites" aria-label="Pages">${links.join('')}</nav>` : ''
+  return { ...page, html: page.html.replace('<!--sites-->', html) }
+}
+
 export function sendPage(reply: FastifyReply, { html, policy }: HtmlPage): FastifyReply {
   return reply.type('text/html; charset=utf-8').header('content-security-policy', policy).send(html)
 }

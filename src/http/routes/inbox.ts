@@ -10,12 +10,22 @@ import type { Inbox, InboxMail } from '../../dev/inbox-server.ts'
 import { type MailRow, readMail, summarizeMail } from './inbox-mail.ts'
 import { escapeHtml } from '../../escape-html.ts'
 import { loadPage } from '../../html-page.ts'
-import { foreignFrame, openLinksOutside, pageHeaders, sendPage, servedPage } from '../page.ts'
+import {
+  foreignFrame,
+  openLinksOutside,
+  pageHeaders,
+  sendPage,
+  servedPage,
+  type Sites,
+  withNavigation,
+} from '../page.ts'
 
 export interface InboxRoutesOptions {
   readonly inbox: Inbox
   /** The command that sends a first mail, shown while the inbox is empty. A function is called for each page. */
   readonly hint?: string | (() => string)
+  /** The other pages of this service. */
+  readonly sites?: Sites
 }
 
 interface ById {
@@ -34,12 +44,16 @@ const querySchema = z.strictObject({
 })
 
 /** Fastify plugin. An unknown id throws `not_found`; the app's error handler answers it. */
-export async function inboxRoutes(app: FastifyInstance, { inbox, hint = '' }: InboxRoutesOptions) {
-  const page = await loadPage(new URL('inbox.html', import.meta.url), [
+export async function inboxRoutes(
+  app: FastifyInstance,
+  { inbox, hint = '', sites = {} }: InboxRoutesOptions,
+) {
+  const file = await loadPage(new URL('inbox.html', import.meta.url), [
     ...servedPage,
     "frame-src 'self'",
     "form-action 'none'",
   ])
+  const page = withNavigation(file, 'inbox', sites)
 
   const mailOf = (id: string): InboxMail => {
     const mail = inbox.find(id)

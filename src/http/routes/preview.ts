@@ -23,7 +23,15 @@ import { adminGate } from '../admin-gate.ts'
 import { acceptJson, acceptText } from '../bodies.ts'
 import { refuseOtherSites } from '../dev-gate.ts'
 import { loadPage } from '../../html-page.ts'
-import { foreignFrame, openLinksOutside, pageHeaders, sendPage, servedPage } from '../page.ts'
+import {
+  foreignFrame,
+  openLinksOutside,
+  pageHeaders,
+  sendPage,
+  servedPage,
+  type Sites,
+  withNavigation,
+} from '../page.ts'
 
 export interface PreviewRoutesOptions {
   /** Asked anew for each request, so a catalogue that follows its files is shown as it is. */
@@ -33,6 +41,8 @@ export interface PreviewRoutesOptions {
   readonly sendToInbox?: ((message: Message) => Promise<Receipt>) | undefined
   /** When given, the pages need it. */
   readonly adminToken?: string | undefined
+  /** The other pages of this service. */
+  readonly sites?: Sites
   readonly now?: () => number
 }
 
@@ -49,12 +59,13 @@ const loginSchema = z.strictObject({ token: z.string().min(1).max(1_000) })
 
 /** Fastify plugin. What it throws are `MailerError`s for the app's error handler. */
 export async function previewRoutes(app: FastifyInstance, options: PreviewRoutesOptions) {
-  const { catalogue, buildMime, sendToInbox, adminToken, now = Date.now } = options
-  const page = await loadPage(new URL('preview.html', import.meta.url), [
+  const { catalogue, buildMime, sendToInbox, adminToken, sites = {}, now = Date.now } = options
+  const file = await loadPage(new URL('preview.html', import.meta.url), [
     ...servedPage,
     "frame-src 'self'",
     "form-action 'self'",
   ])
+  const page = withNavigation(file, 'preview', sites)
   const galleryFor = galleryCache(now)
   const oneBody = { bodyLimit: maxBody }
   acceptJson(app)
