@@ -42,7 +42,7 @@ export function readClaim(rule: ClaimRule, claims: Claims): Value {
 function readNamed(rule: ClaimRule, from: object, path: string): Value {
   const value: unknown = Object.hasOwn(from, rule.name) ? Object(from)[rule.name] : undefined
   const read = value === undefined || value === null ? '' : readValue(rule, value, path)
-  if (read !== '' && !(rule.type === 'list' && Array.isArray(read) && read.length === 0)) return read
+  if (read !== '') return read
   if (rule.default === undefined) throw invalidClaim(path, 'missing')
   if (rule.type === 'text' || rule.default === '') return rule.default
   return rule.type === 'list' ? [] : readValue(rule, defaultValue(rule), path)

@@ -1,4 +1,6 @@
 /** The language of the mails: what its tags, filters and types make of the claims. */
+import { readFileSync } from 'node:fs'
+import path from 'node:path'
 import { expect, test } from 'vitest'
 import { load, mailOf, mailSource, problemsOf, render } from './catalogues.ts'
 import { textOfHtml } from './structure.ts'
@@ -291,6 +293,46 @@ test('mails of an app share partials, in their language or in every one', () => 
   expect(problemsOf({ 'default/confirmation.en.md': mailSource('{% render "bye" %}') })).toEqual([
     'default/confirmation.en.md:7: there is no partial `bye`: write _bye.md beside this mail, or with its language',
   ])
+})
+
+/** The order mail of docs/mails.md, as a reader would copy it. */
+function orderMail(): string {
+  const docs = readFileSync(path.resolve(import.meta.dirname, '../../docs/mails.md'), 'utf8')
+  const mails = [...docs.matchAll(/```markdown\n([\s\S]*?)```/g)].map(([, source = '']) => source)
+  return mails.find((source) => source.includes('subject: Your order'))!
+}
+
+test.each([
+  ['en', '26 November 2026', '€1,299.99'],
+  ['it', '26 novembre 2026', '1299,99 €'],
+  ['de', '26. November 2026', '1.299,99 €'],
+  ['fr', '26 novembre 2026', '1 299,99 €'],
+  ['es', '26 de noviembre de 2026', '1299,99 €'],
+])('the order mail of the documentation works, in %s', (locale, day, price) => {
+  const catalogue = load({
+    'default/app.json': JSON.stringify({ default_locale: locale, default_kind: 'order', name: 'Tea & Co' }),
+    'default/_signature.md': '{{ app.name }}',
+    [`default/order.${locale}.md`]: orderMail(),
+  })
+  const mail = catalogue.find('default', 'order', locale)
+  const { subject, text, html } = render(mail)
+  const plain = (part: string) => part.replaceAll(/[\u00a0\u202f]/g, ' ')
+  expect(subject).toBe('Your order A-1042')
+  expect(plain(text)).toMatch(new RegExp(`^Pot +1 +${price.replaceAll('.', '\\.')}$`, 'm'))
+  expect(plain(text)).toContain(`Sent on ${day}, by express.`)
+  expect(plain(html)).toContain(`>${price}</td>`)
+  expect(text).toContain('It is insured.')
+  expect(text).toContain('- Ring twice')
+  expect(text).toContain('\nhttps://shop.example.com/orders/A-1042\n')
+  expect(text).toContain('Tea & Co')
+  const none = render(mail, {
+    user_email: 'a@b.example',
+    order_id: 7,
+    lines: [],
+    total: 0,
+    shipped: '2026-11-26',
+  })
+  expect(none.text).not.toMatch(/insured|notes|express|Tea  |Pot/)
 })
 
 const hostile = [
