@@ -142,6 +142,8 @@ export interface Receipt {
   readonly reason: RelayReason
   /** The SMTP or HTTP status the relay answered, when it answered. Its text quotes addresses and is never kept. */
   readonly reply?: number | undefined
+  /** The enhanced code of an SMTP reply (RFC 3463), such as `5.7.1`. */
+  readonly enhanced?: string | undefined
   /** The code of the system or of TLS, such as `ECONNREFUSED` or `CERT_HAS_EXPIRED`. */
   readonly cause?: SystemCode | undefined
   /** The relay asked to be left alone for so long. */
@@ -178,14 +180,15 @@ export interface Transport {
 }
 
 /** The fields of a log line about a try: nothing in them identifies the recipient. */
-export type ReceiptFacts = Pick<Receipt, 'relay' | 'outcome' | 'reason' | 'reply' | 'cause'>
+export type ReceiptFacts = Pick<Receipt, 'relay' | 'outcome' | 'reason' | 'reply' | 'enhanced' | 'cause'>
 
-export function receiptFacts({ relay, outcome, reason, reply, cause }: Receipt): ReceiptFacts {
+export function receiptFacts({ relay, outcome, reason, reply, enhanced, cause }: Receipt): ReceiptFacts {
   return {
     relay,
     outcome,
     reason,
     ...(reply !== undefined && { reply }),
+    ...(enhanced !== undefined && { enhanced }),
     ...(cause !== undefined && { cause }),
   }
 }

@@ -122,8 +122,11 @@ async function sendBy(
   to: string,
   waitMs: number | undefined,
 ): Promise<Finding> {
-  const transport = relayTransport(relay, { buildMime: await mimeBuilder(), sender: from.address })
-  return sendTestMail({ name: relay.name, transport, from, to, waitMs })
+  let sentence: string | undefined
+  const onRefusal = (response: string) => void (sentence = response)
+  const parts = { buildMime: await mimeBuilder(), sender: from.address, smtp: { onRefusal } }
+  const transport = relayTransport(relay, parts)
+  return sendTestMail({ name: relay.name, transport, from, to, waitMs, sentence: () => sentence })
 }
 
 function domainChecks(

@@ -1,4 +1,5 @@
 /** Owns the reading of nodemailer's SMTP errors: what they say about the relay, and what about the message. */
+import { enhancedCodeOf, type Stage, subjectOf } from './smtp-subject.ts'
 import { isSystemCode, type RelayReason, type SystemCode } from '../message.ts'
 
 /** The fields of nodemailer's errors we read. `code` alone does not tell: EENVELOPE is 450 and 550 alike. */
@@ -6,6 +7,8 @@ export interface SmtpError extends Error {
   code?: string | undefined
   originalCode?: string | undefined
   command?: string | undefined
+  /** The relay's own words, which quote addresses. */
+  response?: string | undefined
   responseCode?: number | undefined
 }
 
@@ -13,14 +16,10 @@ export interface SmtpError extends Error {
 export interface Trouble {
   readonly reason: RelayReason
   readonly reply?: number | undefined
+  readonly enhanced?: string | undefined
   readonly cause?: SystemCode | undefined
 }
 
-const stages: Record<string, RelayReason> = {
-  'MAIL FROM': 'sender',
-  'RCPT TO': 'recipient',
-  DATA: 'message',
-}
 /** RFC 4954: these say "log in first", wherever they come. */
 const loginReplies = new Set([530, 534, 535, 538])
 
@@ -32,8 +31,16 @@ export function replyTo(error: SmtpError): { outcome: 'refused' | 'deferred'; tr
   const reply = error.responseCode
   if (reply === undefined || reply < 400 || reply > 599) return undefined
   if (loginReplies.has(reply)) return { outcome: 'deferred', trouble: { reason: 'login', reply } }
-  const reason = stages[error.command ?? ''] ?? 'closing'
-  return { outcome: reply < 500 || reason === 'closing' ? 'deferred' : 'refused', trouble: { reason, reply } }
+  const { command, response = '' } = error
+  if (!isStage(command)) return { outcome: 'deferred', trouble: { reason: 'closing', reply } }
+  const enhanced = enhancedCodeOf(response)
+  const reason = subjectOf(response, command)
+  const trouble = { reason, reply, ...(enhanced !== undefined && { enhanced }) }
+  return { outcome: reply < 500 || reason === 'login' ? 'deferred' : 'refused', trouble }
+}
+
+function isStage(command: string | undefined): command is Stage {
+  return command === 'MAIL FROM' || command === 'RCPT TO' || command === 'DATA'
 }
 
 /** Why there is no connection, or none any more. */

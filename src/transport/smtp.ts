@@ -38,6 +38,8 @@ export interface SmtpOptions
   readonly connectMs?: number
   /** Idle connections are closed after this; relays do it themselves after one to five minutes. */
   readonly idleMs?: number
+  /** For a person who asks: the relay's own words about a mail it did not take. They quote addresses. */
+  readonly onRefusal?: ((response: string) => void) | undefined
 }
 
 /** One mail on its way. All times here are on the clock of `performance`: setting the wall clock moves no deadline. */
@@ -162,6 +164,7 @@ export function smtpTransport(options: SmtpOptions): Transport {
   function transmitFailed(slot: Slot, job: Job, error: SmtpError): void {
     if (slot.connection.outOfStep(error)) return connectionLost(slot, { reason: 'protocol' })
     const answer = replyTo(error)
+    if (answer && error.response) options.onRefusal?.(error.response)
     const goodbye = answer?.trouble.reply === 421
     if (!answer || (goodbye && mayRetry(slot, job)))
       return connectionLost(slot, answer?.trouble ?? connectionTrouble(error))

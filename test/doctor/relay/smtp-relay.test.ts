@@ -283,12 +283,13 @@ describe('the doctor looks at a relay that is well', () => {
 
   it('and tells what became of a mail that was not taken', async () => {
     const onRcptTo: Parameters<typeof goodRelay>[0] = {
-      onRcptTo: (_address, _session, done) => done(new Error('no such user')),
+      onRcptTo: (_address, _session, done) =>
+        done(new Error('no such user <eva.marker@example.net>, ask postmaster@example.net')),
     }
     const findings = await examine({ relay: onRcptTo, sendTo: 'ada@example.org' })
     expect(lines(findings, 'bad')).toMatchInlineSnapshot(`
       [
-        "relay mailertogo: did not take a mail to ada@example.org (refused: recipient, 550) → What stands above says more; a "recipient" is refused for itself, so try another address.",
+        "relay mailertogo: did not take a mail to ada@example.org (refused: recipient, 550); it says: 550 no such user <***@example.net>, ask ***@example.net → The relay refuses this recipient, not us: try another address.",
       ]
     `)
   })
