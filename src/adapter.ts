@@ -7,7 +7,7 @@ import type { z } from 'zod'
 import type { Answer } from './contract.ts'
 import { invalidClaim, MailerError } from './errors.ts'
 
-export const systems = ['supabase', 'kratos'] as const
+export const systems = ['supabase', 'kratos', 'zitadel', 'logto'] as const
 export type System = (typeof systems)[number]
 
 /** How one system may ask for the mails of one app. */
@@ -21,6 +21,8 @@ export interface AdapterSettings {
   readonly urls: readonly string[]
   /** The key of the user's data that holds their language. */
   readonly localeKey: string
+  /** The system's own text in a neutral frame, instead of our mails. */
+  readonly ownTexts: boolean
 }
 
 /** A request as it came: the body is not parsed, because its signature is over the bytes. */

@@ -39,6 +39,7 @@ import { firstMail, sampleClaims } from './mails/sample.ts'
 export interface Timings {
   readonly clock?: () => number
   readonly deliver?: Pick<DeliverParts, 'inlineMs'> | undefined
+  readonly adapters?: Pick<AdaptersRoutesOptions, 'answerMs'> | undefined
   readonly pump?: Pick<PumpOptions, 'everyMs'> | undefined
   readonly relays?: Pick<FailoverOptions, 'totalMs' | 'handoverMs' | 'breaker'> | undefined
   readonly smtp?: Pick<SmtpOptions, 'connectMs'> | undefined
@@ -93,7 +94,7 @@ export async function composeService(parts: ServiceParts, timings: Timings = {})
     verify: meter.timing('verify', (app, token) => verifyToken(token, keysOf(app), now())),
     ...timings.deliver,
   })
-  const adapters = routes?.adapters && foreignDelivery(routes.adapters, story)
+  const adapters = routes?.adapters && { ...foreignDelivery(routes.adapters, story), ...timings.adapters }
   const attempt = retrier({ catalogue, transport, log, now })
   const preview = routes?.preview && { sendToInbox: routes.inbox && transport.send, ...routes.preview }
   return {
@@ -107,8 +108,7 @@ export async function composeService(parts: ServiceParts, timings: Timings = {})
 function foreignDelivery(
   settings: readonly AdapterSettings[],
   story: Omit<DeliverParts, 'verify'>,
-): AdaptersRoutesOptions | undefined {
-  if (settings.length === 0) return undefined
+): AdaptersRoutesOptions {
   const { log, now = Date.now } = story
   const key = foreignKey()
   const deliver = deliverer({

@@ -34,10 +34,19 @@ export const adapterVariables: Record<System, SystemVariables> = {
     separator: '|',
   },
   kratos: { secret: 'KRATOS_HOOK_SECRET', url: 'KRATOS_URL', ...bearer },
+  zitadel: {
+    secret: 'ZITADEL_SIGNING_KEY',
+    url: 'ZITADEL_URL',
+    ...bearer,
+    todo: 'Zitadel answers with it when the HTTP provider is made.',
+  },
+  logto: { secret: 'LOGTO_HOOK_SECRET', url: 'LOGTO_URL', ...bearer },
 }
 
 export interface AdapterOptions {
   readonly localeKey: string
+  /** Of Zitadel. */
+  readonly ownTexts: boolean
   readonly allowHttp: boolean
 }
 
@@ -76,7 +85,7 @@ function readSettings(
   env: NodeJS.ProcessEnv,
   system: System,
   app: string | undefined,
-  { localeKey, allowHttp }: AdapterOptions,
+  { localeKey, ownTexts, allowHttp }: AdapterOptions,
 ): AdapterSettings {
   const { secret, url, pattern, says, todo, makesLinks, separator } = adapterVariables[system]
   const suffix = app === undefined ? '' : `_${app.toUpperCase()}`
@@ -89,7 +98,7 @@ function readSettings(
   })
   const urlVariable = env[`${url}${suffix}`] ? `${url}${suffix}` : url
   const urls = (env[urlVariable] ?? '').split(',').filter((one) => one.trim() !== '')
-  const settings = { system, app, secrets, localeKey }
+  const settings = { system, app, secrets, localeKey, ownTexts }
   if (!makesLinks)
     return { ...settings, urls: urls.map((one) => readUrl(urlVariable, one, allowHttp).origin) }
   if (urls.length !== 1) {

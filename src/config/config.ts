@@ -70,7 +70,11 @@ function readVariables(env: NodeJS.ProcessEnv, altered: readonly ConfigProblem[]
   const secrets = collect(() => readSecrets(env, values, production))
   const allowHttpLinks = values.ALLOW_HTTP_LINKS ?? !production
   const adapters = collect(() =>
-    readAdapters(env, { localeKey: values.SUPABASE_LOCALE_KEY, allowHttp: allowHttpLinks }),
+    readAdapters(env, {
+      localeKey: values.SUPABASE_LOCALE_KEY,
+      ownTexts: values.ZITADEL_TEXTS ?? false,
+      allowHttp: allowHttpLinks,
+    }),
   )
   if (!relays || !sender || !admin || !secrets || !adapters || problems.length > 0)
     throw new ConfigError(...problems)

@@ -144,7 +144,7 @@ describe.each(foreignSystems)('an adapter: $system', (system) => {
   it('does not send a mail that it does not know, and says so in the log', async () => {
     const { post, relay, log } = await serviceFor(settings)
     expect(await post(sign(JSON.stringify(system.unknown)))).toMatchObject({ status: system.never })
-    expect(log()).toContain('mail_unknown')
+    expect(log()).toContain(system.unknownCode ?? 'mail_unknown')
     expect(relay.commands).toEqual([])
   })
 
@@ -215,6 +215,17 @@ describe.each(foreignSystems.filter(({ bearer }) => bearer !== true))(
     })
   },
 )
+
+it('answers in time when the store does not', async () => {
+  const [system] = foreignSystems
+  const sqlite = {
+    ...brokenEngine,
+    open: () => Promise.resolve(),
+    run: () => new Promise<never>(() => undefined),
+  }
+  const { post } = await serviceFor(system!.settings, { engine: sqlite, adapters: { answerMs: 100 } })
+  expect(await post(system!.sign(JSON.stringify(system!.sample)))).toMatchObject({ status: 503 })
+})
 
 const broken = () => Promise.reject(new MailerError('store_unavailable', { reason: 'down' }))
 const brokenEngine: Engine = {

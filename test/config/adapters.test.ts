@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest'
 import { checkLinkOrigins, readAdapters } from '../../src/config/adapters.ts'
 import { ConfigError, problemLine } from '../../src/config/config-error.ts'
 
-const options = { localeKey: 'locale', allowHttp: false }
+const options = { localeKey: 'locale', ownTexts: false, allowHttp: false }
 const [one, two] = ['a', 'b'].map((byte) => `v1,whsec_${Buffer.alloc(32, byte).toString('base64')}`)
 const supabase = { SUPABASE_HOOK_SECRET: one, SUPABASE_URL: 'https://project.supabase.co' }
 
@@ -35,6 +35,20 @@ describe('the adapters of an environment', () => {
     expect(found).toContainEqual({ app: undefined, secrets: [one, two], urls: [url] })
     expect(found).toContainEqual({ app: 'shop', secrets: [two, one], urls: ['https://shop.example/auth'] })
     expect(found).toContainEqual({ app: 'blog', secrets: [two], urls: [url] })
+  })
+
+  it('of systems that send whole links may lead to several origins', () => {
+    const env = {
+      KRATOS_HOOK_SECRET: 'a|secret|of|some|words',
+      KRATOS_URL: 'https://a.example/x, https://b.example',
+    }
+    expect(readAdapters(env, options)).toMatchObject([
+      {
+        system: 'kratos',
+        secrets: ['a|secret|of|some|words'],
+        urls: ['https://a.example', 'https://b.example'],
+      },
+    ])
   })
 
   it.each<[string, NodeJS.ProcessEnv, RegExp]>([

@@ -470,6 +470,7 @@ test('every built-in kind is there in every built-in language', () => {
     'invite',
     'login-code',
     'magic-link',
+    'message',
     'mfa-code',
     'new-sign-in',
     'no-account',

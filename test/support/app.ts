@@ -55,6 +55,8 @@ export interface TestAppOptions {
   /** Serves `/metrics`. */
   readonly metrics?: { readonly adminToken?: string }
   readonly deliver?: Timings['deliver']
+  /** By default adapters wait so long for the store that a busy machine does not show. */
+  readonly adapters?: Timings['adapters']
   readonly engine?: Engine
   readonly limits?: Limits
   /** Tries what was stored again; without it nothing does. */
@@ -122,7 +124,13 @@ export async function testApp(options: TestAppOptions = {}): Promise<TestApp> {
       log: logger,
       routes: { metrics: metrics && { metrics, ...options.metrics }, ...options.routes },
     },
-    { clock: now, deliver: options.deliver, relays: options.failover, pump: options.pump },
+    {
+      clock: now,
+      deliver: options.deliver,
+      adapters: { answerMs: 20_000, ...options.adapters },
+      relays: options.failover,
+      pump: options.pump,
+    },
   )
   const pump = options.pump && startPump()
   onTestFinished(async () => {

@@ -1,5 +1,5 @@
 /** Owns what the tests of all adapters share: one caller for each system, and mails of every kind that they ask for. */
-import { randomUUID } from 'node:crypto'
+import { createHmac, randomUUID } from 'node:crypto'
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -26,6 +26,8 @@ export interface ForeignSystem {
   /** The secret itself travels, and nothing signs the body or the time. */
   readonly bearer?: boolean
   readonly success: { readonly status: number; readonly body: string }
+  /** By default `mail_unknown`. */
+  readonly unknownCode?: string
   /** The status for what can never be sent. */
   readonly never: number
 }
@@ -91,15 +93,61 @@ export function kratosContext(template_type: string, data: object, changes: obje
   }
 }
 
+export const zitadelKey = 'the-signing-key-of-Zitadel'
+const logtoSecret = 'a-connector-secret-of-Logto'
+const defaults = { app: undefined, localeKey: 'locale', ownTexts: false }
+
+/** What Zitadel posts: its own text in the user's language, and what it was made of. */
+export function zitadelMessage(eventType: string, data: object = {}, args: object = {}): object {
+  return {
+    contextInfo: {
+      eventType,
+      provider: { id: '285181292935381355', description: 'mailer' },
+      recipientEmailAddress: 'ada@example.com',
+    },
+    templateData: {
+      title: 'Passwort zurücksetzen',
+      preHeader: 'Passwort zurücksetzen',
+      subject: 'Passwort zurücksetzen',
+      greeting: 'Hallo Ada,',
+      text: 'Wir haben eine Anfrage erhalten. (Code C0DE42) <b>https://evil.example</b>',
+      url: 'https://login.example.com/ui/login/password/init?userID=7&code=C0DE42',
+      buttonText: 'Passwort setzen',
+      primaryColor: '#5469d4',
+      footerText: 'PasswordReset.Footer',
+      ...data,
+    },
+    args: {
+      code: 'C0DE42',
+      userName: 'ada',
+      displayName: 'Ada',
+      changeDate: '2026-11-26T10:00:00Z',
+      ...args,
+    },
+  }
+}
+
+export function signZitadel(body: string, key = zitadelKey, at = new Date()): SignedRequest {
+  const time = Math.floor(at.getTime() / 1000)
+  const sign = (one: string) => createHmac('sha256', one).update(`${time}.${body}`).digest('hex')
+  const signatures = key.split('|').map((one) => `v1=${sign(one)}`)
+  return {
+    headers: {
+      'content-type': 'application/json',
+      'zitadel-signature': [`t=${time}`, ...signatures].join(','),
+    },
+    body,
+  }
+}
+
 export const foreignSystems: readonly ForeignSystem[] = [
   {
     system: 'supabase',
     settings: {
       system: 'supabase',
-      app: undefined,
+      ...defaults,
       secrets: [supabaseSecret],
       urls: ['https://project.supabase.co'],
-      localeKey: 'locale',
     },
     otherSecret: `v1,whsec_${Buffer.from('another secret of 32 bytes, test').toString('base64')}`,
     sample: supabaseBody({}),
@@ -113,10 +161,9 @@ export const foreignSystems: readonly ForeignSystem[] = [
     system: 'kratos',
     settings: {
       system: 'kratos',
-      app: undefined,
+      ...defaults,
       secrets: ['a-courier-secret-of-Kratos'],
       urls: ['https://auth.example.com'],
-      localeKey: 'locale',
     },
     otherSecret: 'another-secret-of-Kratos',
     sample: kratosContext('verification_code_valid', {
@@ -134,9 +181,49 @@ export const foreignSystems: readonly ForeignSystem[] = [
     success: { status: 200, body: '{}' },
     never: 200,
   },
+  {
+    system: 'zitadel',
+    settings: {
+      ...defaults,
+      system: 'zitadel',
+      secrets: [zitadelKey],
+      urls: ['https://login.example.com'],
+    },
+    otherSecret: 'another-signing-key-of-Zitadel',
+    sample: zitadelMessage('user.human.password.code.added'),
+    secrets: ['ui/login', 'C0DE42', 'ada@', 'login.example.com', 'signing-key'],
+    unknown: { ...zitadelMessage('user.human.password.code.added'), contextInfo: {} },
+    unknownCode: 'bad_request',
+    sign: signZitadel,
+    success: { status: 200, body: '{}' },
+    never: 400,
+  },
+  {
+    system: 'logto',
+    settings: { ...defaults, system: 'logto', secrets: [logtoSecret], urls: ['https://app.example.com'] },
+    otherSecret: 'another-secret-of-Logto',
+    sample: { to: 'ada@example.com', type: 'SignIn', payload: { code: '493027', locale: 'en' }, ip: '::1' },
+    secrets: ['493027', 'ada@', 'connector-secret'],
+    unknown: { to: 'ada@example.com', type: 'Pigeon', payload: { code: '493027' } },
+    sign: (body, secret = logtoSecret) => ({
+      headers: { 'content-type': 'application/json', authorization: `Bearer ${secret}` },
+      body,
+    }),
+    bearer: true,
+    success: { status: 200, body: '{}' },
+    never: 404,
+  },
 ]
 
-const linkMails = ['confirmation', 'reset', 'invite', 'magic-link', 'change', 'change-approval']
+const linkMails = [
+  'confirmation',
+  'reset',
+  'invite',
+  'magic-link',
+  'change',
+  'change-approval',
+  'account-created',
+]
 const codeMails = ['mfa-code', 'verify-code', 'login-code', 'reset-code']
 const noticeMails = ['password-changed', 'address-changed', 'factor-changed', 'no-account']
 

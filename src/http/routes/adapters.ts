@@ -14,7 +14,9 @@ import {
   type System,
 } from '../../adapter.ts'
 import { kratosAdapter } from '../../adapters/kratos.ts'
+import { logtoAdapter } from '../../adapters/logto.ts'
 import { supabaseAdapter } from '../../adapters/supabase.ts'
+import { zitadelAdapter } from '../../adapters/zitadel.ts'
 import { appPattern, failureAnswer } from '../../contract.ts'
 import type { Deliver } from '../../delivery/deliver.ts'
 import { MailerError } from '../../errors.ts'
@@ -26,6 +28,8 @@ import { acceptRawBodies, emptyBody, type RawBody } from '../raw-body.ts'
 const makers: Record<System, (settings: AdapterSettings) => Adapter> = {
   supabase: supabaseAdapter,
   kratos: kratosAdapter,
+  zitadel: zitadelAdapter,
+  logto: logtoAdapter,
 }
 
 /** The key of the tokens that adapters write: it opens nothing but what this process has signed a moment ago. */
@@ -40,6 +44,7 @@ export interface AdaptersRoutesOptions {
   readonly key: KeyObject
   readonly log: Log
   readonly now: () => number
+  readonly answerMs?: number
 }
 
 interface Place {
@@ -50,12 +55,10 @@ interface Place {
 type Facts = Readonly<Record<string, unknown>>
 type Call = FastifyRequest<{ Params: { app?: string }; Body: RawBody }>
 
-/** Supabase and Zitadel wait 5 s in all. A mail that the store takes later is the same mail at the next try. */
-const answerMs = 3_000
-
 export async function adaptersRoutes(
   app: FastifyInstance,
-  { settings, deliver, key, log, now }: AdaptersRoutesOptions,
+  // Supabase and Zitadel wait 5 s in all; a mail that the store takes later is the same mail at the next try
+  { settings, deliver, key, log, now, answerMs = 3_000 }: AdaptersRoutesOptions,
 ): Promise<void> {
   acceptRawBodies(app)
   for (const system of new Set(settings.map((each) => each.system))) {
