@@ -29,7 +29,7 @@ export async function examineClock(
   }
   return Promise.any(sources.map(compare)).catch(() =>
     warn(
-      'unknown: neither the database nor SendGrid could be asked for the time',
+      'unknown: neither the database nor the API of a relay could be asked for the time',
       'Compare `date -u` with a clock you trust; more than a minute off, and tokens are refused.',
     ),
   )

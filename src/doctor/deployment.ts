@@ -14,8 +14,8 @@ import { type Provider, providerOf } from './dns/provider.ts'
 import { redactor } from './redact.ts'
 import { runChecks, type RunOptions } from './run.ts'
 import { examineSenderDomain } from './dns/sender-domain.ts'
-import { examineSendGrid, sendGridClock } from './relay/sendgrid.ts'
-import { variableOf } from './relay/operator-hints.ts'
+import { examineHttpsRelay } from './relay/https-relay.ts'
+import { apiClock } from './relay/relay-api.ts'
 import { examineSmtpRelay } from './relay/smtp-relay.ts'
 import { examineStore, postgresClock } from './store.ts'
 import { sendTestMail } from './relay/test-mail.ts'
@@ -89,31 +89,14 @@ function relayChecks(config: Config, senders: readonly string[], options: Deploy
   return config.relays.map((relay) => ({
     area: `relay ${relay.name}`,
     async *run(signal) {
-      const well = yield* examineRelay(relay, sendersFor(relay, senders), signal, stageMs)
+      const own = sendersFor(relay, senders)
+      const well =
+        relay.kind === 'smtp'
+          ? yield* examineSmtpRelay({ relay, senders: own, signal, stageMs })
+          : yield* examineHttpsRelay(relay, own, signal)
       if (well && sendTo !== undefined) yield await sendBy(relay, config.sender, sendTo, sendMs)
     },
   }))
-}
-
-function examineRelay(
-  relay: RelayConfig,
-  senders: readonly string[],
-  signal: AbortSignal,
-  stageMs: number,
-): AsyncGenerator<Finding, boolean> {
-  if (relay.kind === 'smtp') return examineSmtpRelay({ relay, senders, signal, stageMs })
-  return relay.kind === 'sendgrid' ? examineSendGrid(relay, signal) : examineByCheck(relay)
-}
-
-/** What readiness asks as well: the API answers, and takes the credentials. */
-async function* examineByCheck(relay: RelayConfig): AsyncGenerator<Finding, boolean> {
-  const { ok, bad } = about(`relay ${relay.name}`)
-  const transport = relayTransport(relay, { buildMime: await mimeBuilder(), sender: '' })
-  const trouble = await transport.check()
-  await transport.close()
-  if (trouble === undefined) yield ok('answers over TLS and takes the credentials')
-  else yield bad(`does not let us in (${trouble})`, `Check ${variableOf(relay)}.`)
-  return trouble === undefined
 }
 
 async function sendBy(
@@ -176,7 +159,7 @@ function storeCheck(config: Config): Check {
 function clockCheck({ databaseUrl, heroku, relays }: Config): Check {
   const sources = [
     ...(databaseUrl === undefined ? [] : [postgresClock(databaseUrl, heroku)]),
-    ...relays.flatMap((relay) => (relay.kind === 'sendgrid' ? [sendGridClock(relay)] : [])),
+    ...relays.flatMap((relay) => (relay.kind === 'smtp' ? [] : [apiClock(relay)])),
   ]
   return {
     area: 'clock',

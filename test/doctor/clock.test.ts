@@ -27,7 +27,7 @@ describe('the doctor looks at the clock', () => {
     expect((await examineClock([silent, source(0)], signal)).says).toBe('agrees with SendGrid')
     expect(lines([await examineClock([silent], signal)], 'warn')).toMatchInlineSnapshot(`
       [
-        "clock: unknown: neither the database nor SendGrid could be asked for the time → Compare \`date -u\` with a clock you trust; more than a minute off, and tokens are refused.",
+        "clock: unknown: neither the database nor the API of a relay could be asked for the time → Compare \`date -u\` with a clock you trust; more than a minute off, and tokens are refused.",
       ]
     `)
   })

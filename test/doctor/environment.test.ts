@@ -57,7 +57,7 @@ describe('the doctor looks at the configuration', () => {
       [
         "secrets: none is set, so one is made up at every start → Set JWT_MAILER_SECRET to what your apps sign with.",
         "relays: none is configured: mails go to the built-in inbox → Set SMTP_URL=smtp://user:password@host:587 before this goes to production.",
-        "clock: unknown: neither the database nor SendGrid could be asked for the time → Compare \`date -u\` with a clock you trust; more than a minute off, and tokens are refused.",
+        "clock: unknown: neither the database nor the API of a relay could be asked for the time → Compare \`date -u\` with a clock you trust; more than a minute off, and tokens are refused.",
       ]
     `)
   })
