@@ -79,7 +79,7 @@ describe('the doctor looks at SendGrid', () => {
         "node: 24.21.0",
         "configuration: complete, for production",
         "secrets: JWT_MAILER_SECRET is strong enough (32 bytes)",
-        "mails: 35 mails compile",
+        "mails: 105 mails compile",
         "relay sendgrid: localhost:PORT answers over TLS",
         "relay sendgrid: the key may send mail",
         "domain mail.example.com: SPF is sound (1 of 10 lookups)",
