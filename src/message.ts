@@ -66,7 +66,14 @@ export type StoreReason =
   | SystemCode
 
 /** Why a stored mail stands as it does, beside what the relays said. */
-export type StatusReason = 'expired' | 'undone' | 'handed_back' | 'unreadable' | 'internal' | 'other'
+export type StatusReason =
+  | 'expired'
+  | 'undone'
+  | 'handed_back'
+  | 'unreadable'
+  | 'bad_row'
+  | 'internal'
+  | 'other'
 
 /** What is wrong with a request or its token; what is wrong with a claim is a `ClaimReason`. */
 export type RequestReason =

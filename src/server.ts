@@ -130,7 +130,7 @@ export async function start(config: Config, log: Log, timings: Timings = {}): Pr
     // in development one reads one's own mails: their recipient is always the same
     limits: config.relays.length > 0 ? config.limits : { ...config.limits, recipient: undefined },
     log,
-    clock: timings.clock ?? Date.now,
+    clock: timings.clock,
   })
   // a rejection is handled where it is awaited, below
   opening.catch(() => undefined)

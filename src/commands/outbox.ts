@@ -84,11 +84,20 @@ function addList(command: Command, { withOutbox, print }: OutboxCommandContext):
     .action(({ state, limit, ...options }: Json & { state: MailState; limit: number }) =>
       withOutbox(async (outbox) => {
         const mails = await outbox.list(state, limit)
-        const lines = mails.length > 0 ? table([header, ...mails.map(rowOf)]) : [`No mail is ${state}.`]
+        const lines =
+          mails.length > 0 ? table([header, ...mails.map(rowOf)]) : await othersThan(state, outbox)
         print(options, { mails: mails.map(shown) }, lines)
         return 0
       }),
     )
+}
+
+/** What there is instead, so that an empty list of dead mails does not look like an empty outbox. */
+async function othersThan(state: MailState, outbox: Outbox): Promise<string[]> {
+  const counts = { ...(await outbox.stats()), sent: await outbox.countSent() }
+  const others = mailStates.filter((other) => other !== state && counts[other] > 0)
+  const listed = others.map((other) => `${counts[other]} ${other} (--state ${other})`).join(', ')
+  return [`No mail is ${state}.${listed && ` There are: ${listed}.`}`]
 }
 
 function addShow(command: Command, { withOutbox, print, notFound }: OutboxCommandContext): void {

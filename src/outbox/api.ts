@@ -44,20 +44,26 @@ const stateSchema = z.enum(mailStates)
 /** Written from a `Detail`. Another version of this program may have known other words. */
 const detailSchema = z.custom<Detail>((value) => typeof value === 'string')
 
+const maxTime = 8.64e15
+const whole = z.number().int().min(0)
+/** Epoch ms that a `Date` can hold. */
+const time = whole.max(maxTime)
+
+/** Rows may have been restored or edited by others. An operator has to see them all: what cannot be read is 0 or `null`. */
 export const storedMailSchema = z.object({
-  id: z.string(),
-  app: z.string(),
-  kind: z.string(),
-  state: stateSchema,
-  attempts: z.number(),
+  id: z.coerce.string(),
+  app: z.coerce.string(),
+  kind: z.coerce.string(),
+  state: stateSchema.catch('dead'),
+  attempts: whole.catch(0),
   /** End of the lease, next try, or the day the row is forgotten. */
-  due: z.number(),
-  expires: z.number(),
-  created: z.number(),
+  due: time.catch(0),
+  expires: time.catch(0),
+  created: time.catch(0),
   /** When it was sent or given up. */
-  done: z.number().nullable(),
-  detail: detailSchema.nullable(),
-  relay: z.string().nullable(),
+  done: time.nullable().catch(null),
+  detail: detailSchema.nullable().catch('other'),
+  relay: z.string().nullable().catch(null),
 })
 /** A mail as operators and callers may see it: nothing in it identifies the recipient. Times are epoch ms. */
 export type StoredMail = Readonly<z.infer<typeof storedMailSchema>>
@@ -66,11 +72,18 @@ export const statusSchema = storedMailSchema.pick({ state: true, detail: true })
 /** What has become of a mail so far. `detail` is one fixed word. */
 export type MailStatus = Readonly<z.infer<typeof statusSchema>>
 
-/** A leased row. */
-export const dueSchema = storedMailSchema.extend({
+/** A leased row. One that does not fit is set aside: it can be neither written nor tried again in time. */
+export const dueSchema = z.object({
+  id: z.string(),
+  app: z.string(),
+  kind: z.string(),
+  state: stateSchema,
+  created: time,
+  expires: time,
+  attempts: whole,
   body: z.string().nullable(),
-  lease: z.number(),
-  stay_until: z.number().nullable(),
+  relay: z.string().nullable().catch(null),
+  stay_until: time.nullable().catch(null),
 })
 
 export type Accepted =
@@ -94,7 +107,9 @@ export type Settlement =
   | { readonly state: 'dead'; readonly detail: Detail }
 
 /** What is counted by state. */
-export const statsSchema = z.array(z.object({ state: stateSchema, n: z.number(), oldest: z.number() }))
+export const statsSchema = z.array(
+  z.object({ state: stateSchema, n: z.number(), oldest: time.nullable().catch(null) }),
+)
 
 /** The depth of the outbox: what is not done, and what an operator may want to see. */
 export interface Stats {
@@ -129,7 +144,7 @@ export interface Outbox {
   /** Leases up to `limit` mails that are due; those past their `expires` become dead instead. */
   leaseDue(limit: number): Promise<Due[]>
   find(id: string): Promise<StoredMail | undefined>
-  /** Newest `due` first. */
+  /** In the order in which they were accepted, the newest first. */
   list(state: MailState, limit: number): Promise<StoredMail[]>
   stats(): Promise<Stats>
   /** How many sent mails are remembered. Reads them all (150 ms a million): for operators, not for metrics. */

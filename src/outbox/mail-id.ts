@@ -3,8 +3,8 @@ import { hash } from 'node:crypto'
 
 const minuteMs = 60_000
 const dayMs = 24 * 60 * minuteMs
-/** A token can have any number as its `exp`. Added to the present time, the window must stay a number that a database takes. */
-const maxWindowMs = 1000 * 365 * dayMs
+/** No token may say more than ten years as its `exp`: no row is kept for longer. */
+const maxWindowMs = 3653 * dayMs
 
 export interface MailIdentity {
   readonly app: string

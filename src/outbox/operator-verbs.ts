@@ -1,6 +1,7 @@
 /** Owns what operators and their metrics ask of the outbox: lists and counts of mails, requeuing and purging. */
 import { type Outbox, type Stats, statsSchema, type StoredMail, storedMailSchema } from './api.ts'
 import type { OperationQueues } from './operation-queues.ts'
+import { deadKeptMs, leaseMs, maxWaitMs } from './settlement.ts'
 import type { MailState } from './store/operation.ts'
 
 const dayMs = 24 * 3_600_000
@@ -18,7 +19,7 @@ export function operatorVerbs(rowsOf: OperationQueues['rowsOf'], clock: () => nu
   async function stats(): Promise<Stats> {
     const rows = statsSchema.parse(await rowsOf({ op: 'stats' }))
     const count = (state: MailState) => rows.find((row) => row.state === state)?.n ?? 0
-    const unsent = rows.filter(({ state }) => state !== 'dead').map((row) => row.oldest)
+    const unsent = rows.flatMap(({ state, oldest: at }) => (state === 'dead' || at === null ? [] : [at]))
     const oldest = unsent.length > 0 ? Math.min(...unsent) : undefined
     return { sending: count('sending'), queued: count('queued'), dead: count('dead'), oldest }
   }
@@ -47,7 +48,7 @@ export function operatorVerbs(rowsOf: OperationQueues['rowsOf'], clock: () => nu
     let mails = 0
     await countPages(async () => {
       if (signal?.aborted) return 0
-      const deleted = await rowsOf({ op: 'purge', now, limit: pageSize })
+      const deleted = await rowsOf({ op: 'purge', now, limit: pageSize, latest: latestDue(now) })
       mails += deleted.filter(({ id }) => id !== undefined).length
       return deleted.length
     })
@@ -56,6 +57,19 @@ export function operatorVerbs(rowsOf: OperationQueues['rowsOf'], clock: () => nu
 
   return { list, stats, countSent, requeue, requeueDead, purge }
 }
+
+/** Clocks that are compared with the database's differ by less. */
+const clockSpreadMs = 5 * 60_000
+
+/**
+ * The latest `due` that makes sense in each state. One beyond it was written by a clock that was wrong, or by another
+ * hand: such a mail would wait for years.
+ */
+const latestDue = (now: number) => [
+  { state: 'queued', due: now, latest: now + maxWaitMs + clockSpreadMs } as const,
+  { state: 'sending', due: now, latest: now + leaseMs + clockSpreadMs } as const,
+  { state: 'dead', due: now + deadKeptMs, latest: now + deadKeptMs + clockSpreadMs } as const,
+]
 
 /** Repeats a paged change until a page is not full. */
 async function countPages(page: () => Promise<number>): Promise<number> {

@@ -24,16 +24,16 @@ import { operatorVerbs } from './operator-verbs.ts'
 import { pendingWrites } from './pending-writes.ts'
 import { isUnknown, reconnectingStore } from './reconnect.ts'
 import { sealWith } from './seal.ts'
-import { deadKeptMs, settleOperation } from './settlement.ts'
+import { deadKeptMs, leaseMs, settleOperation, stayMs } from './settlement.ts'
 import type { Engine } from './store/engine.ts'
 import type { Operation, OperationResult } from './store/operation.ts'
 import { type Limits, quotasFor } from './store/quotas.ts'
 import type { SqlRow } from './store/statement.ts'
+import { storeClock } from './store-clock.ts'
 import { waiters } from './waiters.ts'
 
 const secondMs = 1000
-/** Longer than any attempt may take (20 s). */
-const leaseMs = 60 * secondMs
+const maxExpiryMs = 30 * 24 * 3600 * secondMs
 const closeMs = 5 * secondMs
 const maxAcceptTurns = 2
 /** A caller is answered within 25 s. */
@@ -45,8 +45,9 @@ export interface OutboxOptions {
   /** The first one seals; each of them opens. */
   readonly secrets: readonly string[]
   readonly limits: Limits
-  readonly log: Pick<Log, 'info' | 'error'>
-  readonly clock?: () => number
+  readonly log: Pick<Log, 'info' | 'warn' | 'error'>
+  /** By default the database's. */
+  readonly clock?: (() => number) | undefined
   /** 0 to 1, for the jitter of the backoff. */
   readonly random?: () => number
   /** How long after its call an accept may go on finding out whether its commit succeeded. */
@@ -58,9 +59,12 @@ export interface OutboxOptions {
  * sentence for the operator, only when a newer program has changed the schema.
  */
 export async function openOutbox(options: OutboxOptions): Promise<Outbox> {
-  const { engine, limits, log, clock = Date.now, random = Math.random, findOutMs = answeredMs } = options
+  const { engine, limits, log, random = Math.random, findOutMs = answeredMs } = options
+  const databaseClock = storeClock(engine, log)
+  const { clock = databaseClock.now } = options
   const seal = sealWith(options.secrets)
   const store = await reconnectingStore(engine, log)
+  if (store.trouble() === undefined) await databaseClock.compare()
   const { run, rowsOf, idle } = operationQueues(store, engine.parallel)
   const { write, drained } = pendingWrites({ rowsOf, store, log })
   const { notify, wait } = waiters(async (id) => statusOf(await find(id)))
@@ -75,9 +79,12 @@ export async function openOutbox(options: OutboxOptions): Promise<Outbox> {
 
   /** `undefined` when the mail with this id was deleted between two statements, so that another try can store this one. */
   async function tryToAccept(mail: NewMail): Promise<Accepted | undefined> {
-    const { id, app, kind, expires } = mail
+    await databaseClock.compare()
+    const { id, app, kind } = mail
     const started = performance.now()
-    const now = clock()
+    const now = Math.round(clock())
+    // A link may say that it lives for years; nobody wants its mail after a month.
+    const expires = Math.min(Math.ceil(mail.expires), now + maxExpiryMs)
     const recipient = seal.hide(mail.recipient)
     const leaseId = randomInt(1, 2 ** 47)
     const operation: Operation = {
@@ -90,7 +97,7 @@ export async function openOutbox(options: OutboxOptions): Promise<Outbox> {
       leaseId,
       due: now + leaseMs,
       expires,
-      windowMs: mail.windowMs,
+      windowMs: Math.ceil(mail.windowMs),
       now,
       quotas: quotasFor(limits, recipient, app, now),
     }
@@ -130,7 +137,7 @@ export async function openOutbox(options: OutboxOptions): Promise<Outbox> {
   }
 
   function settle(lease: Lease, settlement: Settlement): Promise<MailStatus> {
-    const operation = settleOperation(lease, settlement, clock(), random)
+    const operation = settleOperation(lease, settlement, Math.round(clock()), random)
     const intended: MailStatus = { state: operation.state, detail: operation.detail }
     // The relay has the mail, whatever becomes of the commit: no waiter needs to wait for that.
     if (operation.state === 'sent') notify(lease.id, intended)
@@ -158,18 +165,24 @@ export async function openOutbox(options: OutboxOptions): Promise<Outbox> {
   }
 
   async function leaseDue(limit: number): Promise<Due[]> {
-    const now = clock()
+    await databaseClock.compare()
+    const now = Math.round(clock())
     const leaseId = randomInt(1, 2 ** 47)
     const times = { now, due: now + leaseMs, forgetAt: now + deadKeptMs }
     const rows = await rowsOf({ op: 'lease', leaseId, limit, ...times })
     return rows.flatMap((row) => {
-      const { id, app, kind, created, expires, attempts, body, relay, stay_until, ...stored } =
-        dueSchema.parse(row)
-      if (stored.state === 'dead') {
+      const read = dueSchema.safeParse(row)
+      if (!read.success) {
+        setAside(String(row['id']), leaseId)
+        return []
+      }
+      const { id, app, kind, state, created, expires, attempts, body, relay, stay_until } = read.data
+      if (state === 'dead') {
         notify(id, { state: 'dead', detail: 'expired' })
         return []
       }
-      const stayWith = (stay_until ?? 0) > now && relay !== null ? relay : undefined
+      const stays = stay_until !== null && stay_until > now && stay_until <= now + 2 * stayMs
+      const stayWith = stays && relay !== null ? relay : undefined
       const lease: Lease = { id, app, kind, created, expires, attempts, leaseId, stayWith }
       const token = seal.open(body ?? '', `${id} ${app} ${kind}`)
       if (token !== undefined) return [{ ...lease, token }]
@@ -178,6 +191,13 @@ export async function openOutbox(options: OutboxOptions): Promise<Outbox> {
       void settle(lease, { state: 'queued', detail: 'unreadable' })
       return []
     })
+  }
+
+  /** Nothing behind a row that cannot be read waits for it; it is kept for the operator, as a dead mail. */
+  function setAside(id: string, leaseId: number): void {
+    log.error({ id, reason: 'bad_row' }, 'a row of the outbox cannot be read: it is set aside as dead')
+    const unread = { id, app: '', kind: '', created: 0, expires: 0, attempts: 0, leaseId }
+    void settle(unread, { state: 'dead', detail: 'bad_row' })
   }
 
   async function find(id: string): Promise<StoredMail | undefined> {

@@ -9,7 +9,11 @@ import type { Lease, Settlement } from './api.ts'
 const minuteMs = 60_000
 const hourMs = 60 * minuteMs
 const backoffMs = 5000
-const stayMs = 15 * minuteMs
+export const stayMs = 15 * minuteMs
+/** Of the backoff, and of what a relay may ask for. */
+export const maxWaitMs = hourMs
+/** Longer than any attempt may take (20 s). */
+export const leaseMs = minuteMs
 /** How long an operator can requeue a dead mail. */
 export const deadKeptMs = 7 * 24 * hourMs
 
@@ -53,7 +57,9 @@ export function settleOperation(
   if (settlement.state === 'dead') return { ...settled, state: 'dead', detail, due }
   if (now >= lease.expires) return { ...settled, state: 'dead', detail: 'expired', due }
   const counted = settlement.uncounted === true ? attempts - 1 : attempts
-  const waitMs = settlement.waitMs ?? backoffFor(counted, random)
+  // A relay says what it likes, with fractions too.
+  const askedMs = Math.ceil(Math.min(Math.max(0, settlement.waitMs ?? 0), maxWaitMs))
+  const waitMs = settlement.waitMs === undefined ? backoffFor(counted, random) : askedMs
   const { stayWith } = settlement
   // After another unknown outcome at the same relay, the running quarter of an hour is not extended.
   const stay =
@@ -70,4 +76,4 @@ export function settleOperation(
 
 /** Doubles with each try up to an hour. Half of it is random, so that mails do not all come due at once. */
 const backoffFor = (attempts: number, random: () => number) =>
-  Math.round(Math.min(backoffMs * 2 ** attempts, hourMs) * (0.5 + random() / 2))
+  Math.round(Math.min(backoffMs * 2 ** attempts, maxWaitMs) * (0.5 + random() / 2))

@@ -106,6 +106,13 @@ describe.each(engines)('an outbox on $engine', ({ missing, startStores }) => {
     })
   })
 
+  it('says what there is when the list is empty', async () => {
+    await oneOfEach()
+    expect((await outbox('list', '--state', 'sending')).out).toMatch(
+      /^No mail is sending\. There are: 1 queued \(--state queued\), .*1 dead \(--state dead\)\.\n$/,
+    )
+  })
+
   it('lists no more than asked for', async () => {
     await oneOfEach()
     await send('another')

@@ -13,6 +13,8 @@ export interface Engine {
    * Throws `MailerError('store_unavailable')`, with a `SetupError` as its cause when only the operator can mend it.
    */
   open(): Promise<void>
+  /** The database's time, epoch ms, where it may have another clock than this process. */
+  clockMs?(): Promise<number>
   /** Writes and commits as a mail does. Throws as `run` does. */
   probe(): Promise<void>
   /**

@@ -25,6 +25,8 @@ export interface Quota {
   readonly key: string
   readonly max: number
   readonly ends: number
+  /** A window that ends later was begun by a clock that was wrong. */
+  readonly latestEnd: number
 }
 
 export interface SettleOperation {
@@ -39,6 +41,12 @@ export interface SettleOperation {
   readonly relay: string | null
   readonly stayUntil: number | null
   readonly now: number
+}
+
+export interface LatestDue {
+  readonly state: MailState
+  readonly due: number
+  readonly latest: number
 }
 
 export interface FindOperation {
@@ -68,7 +76,13 @@ export type Operation =
       readonly limit: number
       readonly now: number
     }
-  | { readonly op: 'purge'; readonly limit: number; readonly now: number }
+  | {
+      readonly op: 'purge'
+      readonly limit: number
+      readonly now: number
+      /** A mail of this state that is due later than `latest` is due at `due` instead. */
+      readonly latest: readonly LatestDue[]
+    }
 
 /**
  * The result of an operation. An accept has four: `owner`, the mail is stored and leased; `limited`, a quota is used up

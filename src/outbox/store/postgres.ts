@@ -130,6 +130,11 @@ export function postgresEngine({
       await probe()
     },
     probe,
+    async clockMs() {
+      const sql = `select cast(extract(epoch from clock_timestamp()) * 1000 as bigint) as now`
+      const { rows } = await pool.query<SqlRow>(timed(sql, [], connectTimeoutMs))
+      return Number(rows[0]?.['now'])
+    },
     run: (operations) =>
       transaction(() => transact(operations, postgresSql), answerMs, !operations.every(readsOnly)),
     close: () => pool.end(),

@@ -23,7 +23,7 @@ export function* writeProbe(sql: Sql, now: number): Steps<void> {
     expires: now,
     windowMs: 0,
     now,
-    quotas: [{ key: `probe:${id}`, max: 1, ends: now }],
+    quotas: [{ key: `probe:${id}`, max: 1, ends: now, latestEnd: now }],
   }
   const { leaseId } = mail
   yield [sql.insert([mail]), sql.count(tally([mail]))]

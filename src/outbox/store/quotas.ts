@@ -4,19 +4,16 @@ import type { AcceptOperation, Quota } from './operation.ts'
 import type { SqlRow } from './statement.ts'
 
 /** One quota, and how many mails of a batch count in it. */
-interface Tally {
-  readonly key: string
-  readonly max: number
+export interface Tally extends Quota {
   readonly n: number
-  readonly ends: number
 }
 
 /** The sum of the quotas of a batch, in the order in which the rows are locked. */
 export function tally(mails: readonly AcceptOperation[]): Tally[] {
   const tallies = new Map<string, Tally>()
-  for (const { key, ends, max } of mails.flatMap((mail) => mail.quotas)) {
-    const { n = 0, ends: latest = 0 } = tallies.get(key) ?? {}
-    tallies.set(key, { key, max, n: n + 1, ends: Math.max(ends, latest) })
+  for (const { key, ends, latestEnd, max } of mails.flatMap((mail) => mail.quotas)) {
+    const { n = 0, ends: before = 0 } = tallies.get(key) ?? {}
+    tallies.set(key, { key, max, n: n + 1, ends: Math.max(ends, before), latestEnd })
   }
   return [...tallies.values()].toSorted((a, b) => (a.key < b.key ? -1 : 1))
 }
@@ -61,12 +58,16 @@ export interface Limits {
   readonly app?: Rate | undefined
 }
 
+/** The clocks of replicas may differ by so much. */
+const clockSpreadMs = 2 * 60_000
+
 /** The quotas of one mail. Windows are aligned to the clock: `1h` runs from full hour to full hour. */
 export function quotasFor(limits: Limits, recipient: string, app: string, now: number): Quota[] {
   const quota = (name: string, rate: Rate | undefined): Quota[] => {
     if (rate === undefined) return []
     const ends = (Math.floor(now / rate.windowMs) + 1) * rate.windowMs
-    return [{ key: `${name}:${rate.windowMs}`, max: rate.max, ends }]
+    const latestEnd = ends + Math.max(rate.windowMs, clockSpreadMs)
+    return [{ key: `${name}:${rate.windowMs}`, max: rate.max, ends, latestEnd }]
   }
   return [...quota(`app:${app}`, limits.app), ...quota(`recipient:${recipient}`, limits.recipient)]
 }

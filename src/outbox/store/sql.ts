@@ -3,7 +3,8 @@
  * that a batch of 256 costs as many statements as a batch of one. Both databases run the same text, but for the few words
  * of their dialect.
  */
-import type { AcceptOperation, MailState, Operation, SettleOperation } from './operation.ts'
+import type { AcceptOperation, LatestDue, MailState, Operation, SettleOperation } from './operation.ts'
+import type { Tally } from './quotas.ts'
 import type { Dialect, SqlValue, Statement } from './statement.ts'
 
 type LeaseOperation = Extract<Operation, { op: 'lease' }>
@@ -58,12 +59,12 @@ function acceptSql(dialect: Dialect) {
       ${whole('windowMs')} as window_ms, ${whole('now')} as now from ${each}) as s
     where outbox_mail.id = s.mail`
   const remove = `delete from outbox_mail where ${hasListedId(dialect)}`
-  // The clocks of replicas differ: the window that one of them has begun counts for all.
+  // The clocks of replicas differ: the window that one of them has begun counts for all, unless it lies too far ahead.
   const count = `insert into outbox_quota (key, ends, n) select ${text('key')}, ${whole('ends')}, ${whole('n')}
     from ${each} where true
     on conflict (key) do update set
-      n = case when outbox_quota.ends >= excluded.ends then outbox_quota.n + excluded.n else excluded.n end,
-      ends = case when outbox_quota.ends >= excluded.ends then outbox_quota.ends else excluded.ends end
+      n = case when outbox_quota.ends between excluded.ends and $2 then outbox_quota.n + excluded.n else excluded.n end,
+      ends = case when outbox_quota.ends between excluded.ends and $2 then outbox_quota.ends else excluded.ends end
     returning key, ends, n`
   const uncount = `update outbox_quota set n = outbox_quota.n - s.n
     from (select ${text('key')} as quota, ${whole('n')} as n from ${each}) as s where outbox_quota.key = s.quota`
@@ -73,7 +74,8 @@ function acceptSql(dialect: Dialect) {
     takeable: (mails: readonly AcceptOperation[]) => statement(takeable, idsOf(mails), latest(mails)),
     takeOver: (mails: readonly AcceptOperation[]) => statement(takeOver, json(mails, withoutQuotas)),
     remove: (mails: readonly { id: string }[]) => statement(remove, idsOf(mails)),
-    count: (quotas: readonly object[]) => statement(count, json(quotas)),
+    count: (quotas: readonly Tally[]) =>
+      statement(count, json(quotas), Math.max(...quotas.map(({ latestEnd }) => latestEnd))),
     uncount: (quotas: readonly object[]) => statement(uncount, json(quotas)),
   }
 }
@@ -105,7 +107,7 @@ function leaseSql({ skipLocked }: Dialect) {
       (select id from outbox_mail where state = $1 and due <= $2 order by due limit $3 ${skipLocked})
     update outbox_mail set
       state = case when expires <= $2 then 'dead' else 'sending' end,
-      attempts = case when expires <= $2 then attempts else attempts + 1 end,
+      attempts = case when expires <= $2 or attempts >= 1000000 then attempts else attempts + 1 end,
       due = case when expires <= $2 then cast($5 as bigint) else cast($4 as bigint) end,
       detail = case when expires <= $2 then 'expired' else detail end,
       done = case when expires <= $2 then $2 end,
@@ -119,7 +121,7 @@ function leaseSql({ skipLocked }: Dialect) {
 
 function readSql(dialect: Dialect) {
   const find = `select ${columns} from outbox_mail where ${hasListedId(dialect)}`
-  const list = `select ${columns} from outbox_mail where state = $1 order by due desc limit $2`
+  const list = `select ${columns} from outbox_mail where state = $1 order by created desc, id limit $2`
   const stats = `select state, count(*) as n, min(created) as oldest from outbox_mail
     where state in ('sending', 'queued', 'dead') group by state`
   const countSent = `select count(*) as n from outbox_mail where state = 'sent'`
@@ -148,7 +150,11 @@ function purgeSql({ skipLocked }: Dialect) {
     (select id from outbox_mail where state = $1 and due <= $2 order by due limit $3 ${skipLocked}) returning id`
   const purgeQuota = `delete from outbox_quota where key in
     (select key from outbox_quota where ends <= $1 limit $2 ${skipLocked}) returning key`
+  const bringForward = `update outbox_mail set due = $2 where id in
+    (select id from outbox_mail where state = $1 and due > $3 order by due limit $4 ${skipLocked})`
   return {
+    bringForward: ({ state, due, latest: beyond }: LatestDue, limit: number) =>
+      statement(bringForward, state, due, beyond, limit),
     purge: (state: MailState, now: number, limit: number) => statement(purge, state, now, limit),
     purgeQuota: (now: number, limit: number) => statement(purgeQuota, now, limit),
   }

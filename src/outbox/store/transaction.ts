@@ -180,7 +180,8 @@ function* rowsOf(operation: Operation, sql: Sql): Steps<SqlRow[]> {
     case 'requeue':
       return (yield [sql.requeue(operation)]).flat()
     case 'purge': {
-      const { now, limit } = operation
+      const { now, limit, latest } = operation
+      yield latest.map((each) => sql.bringForward(each, limit))
       return (yield [
         sql.purge('sent', now, limit),
         sql.purge('dead', now, limit),

@@ -43,7 +43,7 @@ function statements(sql: Sql): Record<string, Statement> {
     takeOver: sql.takeOver([accept]),
     remove: sql.remove([accept]),
     find: sql.find([accept]),
-    count: sql.count([{ key: 'recipient:7:1', ends: now, n: 1 }]),
+    count: sql.count([{ key: 'recipient:7:1', ends: now, latestEnd: now, max: 1, n: 1 }]),
     uncount: sql.uncount([{ key: 'recipient:7:1', n: 1 }]),
     settle: sql.settle([settle]),
     settleSent: sql.settleSent([settle]),
@@ -53,6 +53,7 @@ function statements(sql: Sql): Record<string, Statement> {
     stats: sql.stats(),
     requeue: sql.requeue({ op: 'requeue', id: '7', expires: now, limit: 500, now }),
     requeueAll: sql.requeue({ op: 'requeue', id: null, expires: now, limit: 500, now }),
+    bringForward: sql.bringForward({ state: 'queued', due: now, latest: now }, 500),
     purgeSent: sql.purge('sent', now, 500),
     purgeQuota: sql.purgeQuota(now, 500),
   }
