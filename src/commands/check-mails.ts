@@ -1,4 +1,6 @@
 /** Owns the check of a folder of mails: its problems, as lines or as JSON. */
+import path from 'node:path'
+import { builtInMails } from '../mails/built-in.ts'
 import { type ExitCode, type Terminal } from './terminal.ts'
 import { lintCatalogue } from '../mails/lint.ts'
 import { galleryOf } from '../mails/preview.ts'
@@ -13,9 +15,12 @@ export interface CheckOptions {
 /** 1 when there are problems. */
 export function checkMails(options: CheckOptions, terminal: Terminal): ExitCode {
   const dir = mailsFolder(options.dir)
-  const { catalogue, problems } = readMails({ dir })
-  const listed = catalogue ? problemsFromHere(dir, adviceOn(dir, galleryOf(catalogue, Date.now()))) : problems
-  const mails = catalogue?.mails.length
+  const beneath = path.resolve(dir) === builtInMails ? undefined : builtInMails
+  const { catalogue, problems } = readMails({ dir, beneath })
+  const listed = catalogue
+    ? problemsFromHere(dir, adviceOn(dir, beneath, galleryOf(catalogue, Date.now())))
+    : problems
+  const mails = catalogue?.mails.filter(({ file }) => !path.isAbsolute(file)).length
   if (options.json)
     terminal.out(JSON.stringify({ ok: listed.length === 0, dir, mails: mails ?? null, problems: listed }))
   else printProblems(dir, mails, listed, terminal)
@@ -23,13 +28,17 @@ export function checkMails(options: CheckOptions, terminal: Terminal): ExitCode 
 }
 
 /** Lints only when all samples render: lint reads the rendered samples. */
-function adviceOn(dir: string, gallery: ReturnType<typeof galleryOf>): readonly Problem[] {
+function adviceOn(
+  dir: string,
+  beneath: string | undefined,
+  gallery: ReturnType<typeof galleryOf>,
+): readonly Problem[] {
   const faulty = gallery.flatMap(({ file, fault }) =>
     fault
       ? [{ file, line: 1, message: `the samples are refused: ${fault.claim ?? fault.msg}. ${fault.hint}` }]
       : [],
   )
-  return faulty.length > 0 ? faulty : lintCatalogue(dir)
+  return faulty.length > 0 ? faulty : lintCatalogue(dir, beneath)
 }
 
 function printProblems(

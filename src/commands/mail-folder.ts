@@ -16,7 +16,11 @@ export function mailsFolder(given: string | undefined): string {
 }
 
 /** Either the catalogue or its problems, never both. Their files are named as they are reached from here. */
-export function readMails(options: { dir: string; appName?: string | undefined }): {
+export function readMails(options: {
+  dir: string
+  beneath?: string | undefined
+  appName?: string | undefined
+}): {
   catalogue: Catalogue | undefined
   problems: readonly Problem[]
 } {
@@ -24,6 +28,7 @@ export function readMails(options: { dir: string; appName?: string | undefined }
   try {
     const catalogue = loadCatalogue({
       dir: options.dir,
+      beneath: options.beneath,
       appName: options.appName || undefined,
       ...sender,
       allowHttpLinks: true,

@@ -121,7 +121,7 @@ function readNeededRelays(values: Environment, production: boolean): ReturnType<
 }
 
 function readSender(values: Environment, required: boolean): Mailbox {
-  const name = values.SENDER_NAME ?? values.APP_NAME ?? ''
+  const name = values.SENDER_NAME ?? ''
   if (values.MAIL_FROM !== undefined) {
     try {
       return { name, address: checkAddress(values.MAIL_FROM) }

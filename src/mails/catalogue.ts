@@ -42,6 +42,8 @@ export interface Catalogue {
 
 export interface CatalogueOptions {
   readonly dir: string
+  /** The folder of which `dir` adds or replaces single mails: the built-in one. */
+  readonly beneath?: string | undefined
   /** Names the `default` app when its app.json does not. */
   readonly appName?: string | undefined
   readonly senderName: string
@@ -59,13 +61,21 @@ export interface CatalogueConfig {
 
 export function catalogueOptions(config: CatalogueConfig): CatalogueOptions {
   const { mailsDir = builtInMails, appName, sender, allowHttpLinks } = config
-  return { dir: mailsDir, appName, senderName: sender.name, senderAddress: sender.address, allowHttpLinks }
+  const beneath = mailsDir === builtInMails ? undefined : builtInMails
+  return {
+    dir: mailsDir,
+    beneath,
+    appName,
+    senderName: sender.name,
+    senderAddress: sender.address,
+    allowHttpLinks,
+  }
 }
 
 /** Throws one CatalogueError with everything that is wrong. */
 export function loadCatalogue(options: CatalogueOptions): Catalogue {
   const problems = problemList()
-  const folders = readFolder(options.dir, problems)
+  const folders = readFolder(options.dir, problems, options.beneath)
   const mails = folders.flatMap((folder) => compileApp(folder, options, problems))
   if (problems.found.length > 0) throw new CatalogueError(problems.found)
   const settings = new Map(folders.map((folder) => [folder.app, folder.settings]))
@@ -74,7 +84,7 @@ export function loadCatalogue(options: CatalogueOptions): Catalogue {
     mails,
     find(app, kind, locale) {
       const { default_kind, default_locale } = settings.get(app) ?? {}
-      for (const candidate of [...localeCandidates(locale ?? ''), default_locale ?? '']) {
+      for (const candidate of [...localeCandidates(locale ?? ''), default_locale ?? '', builtInLocale]) {
         const mail = index.get(indexKey(app, kind ?? default_kind ?? '', candidate))
         if (mail) return mail
       }
@@ -83,6 +93,9 @@ export function loadCatalogue(options: CatalogueOptions): Catalogue {
   }
 }
 
+/** Every built-in mail is there in it. */
+const builtInLocale = 'en'
+
 function indexKey(app: string, kind: string, locale: string): string {
   return `${app}/${kind}/${locale.toLowerCase()}`
 }
@@ -90,17 +103,21 @@ function indexKey(app: string, kind: string, locale: string): string {
 function compileApp(folder: AppFolder, options: CatalogueOptions, problems: Problems): MailTemplate[] {
   const mails = folder.files.flatMap((file) => compileFile(folder, file, options, problems) ?? [])
   const { default_locale: locale } = folder.settings
+  const beneath = new Set(folder.files.filter((file) => file.isBeneath).map(({ file }) => file))
+  const outgrown = new Set<MailTemplate>()
   for (const mail of mails) {
     const model = mails.find((other) => other.kind === mail.kind && other.locale === locale)
     const different = model && differentClaim(mail.contract, model.contract)
-    if (different)
+    // the mail that replaces its sister asks for something else
+    if (different && beneath.has(mail.file)) outgrown.add(mail)
+    else if (different)
       problems.add(
         mail.file,
         1,
         `\`${different}\` is not declared as in ${model.file}: a kind asks the same of its callers in every language`,
       )
   }
-  return mails
+  return mails.filter((mail) => !outgrown.has(mail))
 }
 
 function differentClaim(contract: readonly ClaimRule[], model: readonly ClaimRule[]): string | undefined {
@@ -126,12 +143,15 @@ function compileFile(
   const { app, settings, palette, layout } = folder
   const source = readText(options.dir, file, problems)
   if (source === undefined) return undefined
+  const appName =
+    settings.name ??
+    (app === 'default' ? options.appName : undefined) ??
+    (options.senderName || (options.appName ?? ''))
   const from = {
-    name: settings.from.name ?? options.senderName,
+    name: settings.from.name ?? (options.senderName || appName),
     address: settings.from.address ?? options.senderAddress,
   }
   const formats = formatsOf({ locale, timeZone: settings.time_zone, money: settings.money })
-  const appName = settings.name ?? (app === 'default' ? options.appName : undefined) ?? options.senderName
   const program = compileMail(
     source,
     file,

@@ -30,19 +30,31 @@ export interface AppFolder {
 export interface MailFile {
   readonly kind: string
   readonly locale: string
-  /** Relative to the catalogue's folder. */
+  /** Relative to the catalogue's folder; a built-in one that lies beneath it as a whole path. */
   readonly file: string
+  readonly isBeneath: boolean
 }
 
 const mailPattern = /^([a-z][a-z0-9_-]{0,63})\.([A-Za-z0-9-]{2,35})\.md$/
 
-export function readFolder(dir: string, problems: Problems): AppFolder[] {
-  const names = listFolder(dir, '', problems).filter((name) => !name.startsWith('.') && isFolder(dir, name))
-  const own = existsSync(path.join(dir, 'layout.html'))
-  const layout = readLayout(dir, own ? 'layout.html' : builtInLayout, problems)
-  if (names.length === 0 && problems.found.length === 0)
+/** `beneath`: the built-in folder, of which `dir` adds or replaces single mails. */
+export function readFolder(dir: string, problems: Problems, beneath?: string): AppFolder[] {
+  const own = listApps(dir, problems)
+  const names = [...new Set([...own, ...(beneath === undefined ? [] : listApps(beneath, problems))])]
+  const hasLayout = existsSync(path.join(dir, 'layout.html'))
+  const layout = readLayout(dir, hasLayout ? 'layout.html' : builtInLayout, problems)
+  if (own.length === 0 && problems.found.length === 0)
     problems.add(dir, 1, 'there is no app in this folder: write <app>/app.json')
-  return layout ? names.flatMap((name) => readApp(dir, name, layout, problems) ?? []) : []
+  return layout ? names.flatMap((name) => readApp({ dir, beneath }, name, layout, problems) ?? []) : []
+}
+
+interface Folders {
+  readonly dir: string
+  readonly beneath: string | undefined
+}
+
+function listApps(dir: string, problems: Problems): string[] {
+  return listFolder(dir, '', problems).filter((name) => !name.startsWith('.') && isFolder(dir, name))
 }
 
 /** `undefined` when the file cannot be read; then a problem says so. */
@@ -69,36 +81,64 @@ export function readPartial(
   return file === undefined || text === undefined ? undefined : { file, text }
 }
 
-function readApp(dir: string, app: string, shared: Layout, problems: Problems): AppFolder | undefined {
+function readApp(folders: Folders, app: string, shared: Layout, problems: Problems): AppFolder | undefined {
+  const { dir, beneath } = folders
   if (!appPattern.test(app)) {
     problems.add(app, 1, 'an app is named by small letters and digits, because it stands in the route')
     return undefined
   }
-  const file = `${app}/app.json`
+  const own = `${app}/app.json`
+  const builtIn = beneath === undefined ? own : path.join(beneath, own)
+  const file = !existsSync(path.join(dir, own)) && existsSync(builtIn) ? builtIn : own
   const source = readText(dir, file, problems)
   const appJson = source === undefined ? undefined : parseSettings(appSchema, source, file, 1, problems)
   if (!appJson) return undefined
   const settings = appJson.value
   const palette = paletteOf(settings.accent)
   if (typeof palette === 'string') problems.add(file, appJson.lineOf(['accent']), palette)
-  const own = existsSync(path.join(dir, app, 'layout.html'))
-  const layout = own ? readLayout(dir, `${app}/layout.html`, problems) : shared
-  const files = mailFiles(dir, app, settings, problems)
+  const hasLayout = existsSync(path.join(dir, app, 'layout.html'))
+  const layout = hasLayout ? readLayout(dir, `${app}/layout.html`, problems) : shared
+  const files = mailFiles(folders, app, settings, problems)
   checkKinds(files, settings, (setting, message) => problems.add(file, appJson.lineOf([setting]), message))
   return typeof palette === 'string' || !layout ? undefined : { app, settings, palette, layout, files }
 }
 
-/** The app's own mails, and those kinds of `mails_from` that it does not write itself. */
-function mailFiles(dir: string, app: string, settings: AppSettings, problems: Problems): MailFile[] {
-  const own = listMails(dir, app, problems)
+/** The app's own mails, and those kinds of `mails_from` that it does not write itself; without that, the built-in mails beneath. */
+function mailFiles(
+  { dir, beneath }: Folders,
+  app: string,
+  settings: AppSettings,
+  problems: Problems,
+): MailFile[] {
+  const ofApp = (name: string) => [
+    ...(isFolder(dir, name) ? listMails(dir, name, problems) : []),
+    ...(beneath !== undefined && isFolder(beneath, name) ? listBeneath(beneath, name, problems) : []),
+  ]
   const lender = settings.mails_from
-  if (lender === undefined) return own
-  if (!appPattern.test(lender) || !isFolder(dir, lender)) {
+  if (lender === undefined) return firstOfEach(ofApp(app))
+  const own = listMails(dir, app, problems)
+  if (lender === 'none') return own
+  const lent = appPattern.test(lender) ? firstOfEach(ofApp(lender)) : []
+  if (lent.length === 0) {
     problems.add(`${app}/app.json`, 1, `\`mails_from\`: there is no app \`${lender}\` beside this one`)
     return own
   }
   const kinds = new Set(own.map(({ kind }) => kind))
-  return [...own, ...listMails(dir, lender, problems).filter(({ kind }) => !kinds.has(kind))]
+  return [...own, ...lent.filter(({ kind }) => !kinds.has(kind))]
+}
+
+/** Own mails come first, so that each replaces the built-in one of its kind and locale. */
+function firstOfEach(files: readonly MailFile[]): MailFile[] {
+  const names = new Set<string>()
+  return files.filter(({ kind, locale }) => names.size < names.add(`${kind}.${locale}`).size)
+}
+
+function listBeneath(dir: string, app: string, problems: Problems): MailFile[] {
+  return listMails(dir, app, problems).map((mail) => ({
+    ...mail,
+    file: path.join(dir, mail.file),
+    isBeneath: true,
+  }))
 }
 
 function listMails(dir: string, app: string, problems: Problems): MailFile[] {
@@ -107,7 +147,7 @@ function listMails(dir: string, app: string, problems: Problems): MailFile[] {
     .flatMap((name) => {
       const file = `${app}/${name}`
       const [, kind = '', locale = ''] = mailPattern.exec(name) ?? []
-      if (kind !== '' && isLocale(locale)) return [{ kind, locale, file }]
+      if (kind !== '' && isLocale(locale)) return [{ kind, locale, file, isBeneath: false }]
       problems.add(file, 1, 'a mail is named <kind>.<locale>.md, such as reset.en.md or reset.pt-BR.md')
       return []
     })
@@ -123,7 +163,9 @@ function checkKinds(
   if (!kinds.has(kind))
     report('default_kind', `the default kind \`${kind}\` is missing: write ${kind}.${locale}.md`)
   for (const each of kinds) {
-    if (!files.some((file) => file.kind === each && file.locale === locale))
+    const ofKind = files.filter((file) => file.kind === each)
+    const isBuiltIn = ofKind.some((file) => file.isBeneath)
+    if (!isBuiltIn && !ofKind.some((file) => file.locale === locale))
       report('default_locale', `\`${each}\` is missing in the default locale: write ${each}.${locale}.md`)
   }
 }

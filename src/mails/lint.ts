@@ -1,4 +1,5 @@
 /** Owns the advice on a catalogue that compiles. `check` prints it beside the problems that stop a start. */
+import path from 'node:path'
 import { readText } from './folder.ts'
 import { loadCatalogue, type Catalogue, type MailTemplate } from './catalogue.ts'
 import { readLink } from './claims.ts'
@@ -12,9 +13,9 @@ import { textWidth } from './compile/text.ts'
 const maxHtmlBytes = 12 * 1024
 
 /** Everything that is wrong or unfinished in the catalogue in `dir`. */
-export function lintCatalogue(dir: string, now: number = Date.now()): readonly Problem[] {
+export function lintCatalogue(dir: string, beneath?: string, now: number = Date.now()): readonly Problem[] {
   try {
-    return adviceOn(loadCatalogue({ dir, ...someSender, allowHttpLinks: true }), dir, now)
+    return adviceOn(loadCatalogue({ dir, beneath, ...someSender, allowHttpLinks: true }), dir, now)
   } catch (error) {
     if (error instanceof CatalogueError) return error.problems
     throw error
@@ -23,8 +24,10 @@ export function lintCatalogue(dir: string, now: number = Date.now()): readonly P
 
 const someSender = { senderName: 'Sender', senderAddress: 'noreply@example.com' }
 
-function adviceOn({ mails }: Catalogue, dir: string, now: number): readonly Problem[] {
+function adviceOn(catalogue: Catalogue, dir: string, now: number): readonly Problem[] {
   const problems = problemList()
+  // what lies beneath is not this author's
+  const mails = catalogue.mails.filter(({ file }) => !path.isAbsolute(file))
   checkLocales(mails, problems)
   for (const mail of mails) {
     checkSamples(mail, dir, problems)

@@ -1,6 +1,7 @@
-import { readdirSync } from 'node:fs'
+import { mkdtempSync, readdirSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
 import path from 'node:path'
-import { expect, test } from 'vitest'
+import { expect, onTestFinished, test } from 'vitest'
 import { loadCatalogue } from '../../src/mails/catalogue.ts'
 import {
   builtIn,
@@ -11,6 +12,7 @@ import {
   problemsOf,
   render,
   sender,
+  writeFile,
   writeFolder,
 } from './catalogues.ts'
 
@@ -563,4 +565,60 @@ test('a mail of the built-in folder compiles also from a copy elsewhere', () => 
 test('spaces behind the lines around the front matter mean nothing', () => {
   const source = mailSource('Text').replaceAll('---\n', '---  \t\n')
   expect(problemsOf({ 'default/confirmation.en.md': source })).toEqual([])
+})
+
+const over = (files: Record<string, string>, options = {}) => {
+  const dir = mkdtempSync(path.join(tmpdir(), 'mails-'))
+  onTestFinished(() => rmSync(dir, { recursive: true, force: true }))
+  for (const [name, content] of Object.entries(files)) writeFile(dir, name, content)
+  return loadCatalogue({ dir, beneath: builtInDir, ...sender, ...options })
+}
+
+test('a folder with one file adds or replaces one mail', () => {
+  const added = over({ 'default/order.en.md': mailSource('Your order.') })
+  expect(render(added.find('default', 'order', 'de')).text).toContain('Your order.')
+  expect(render(added.find('default', 'reset', 'de')).text).toContain('Passwort')
+  const replaced = over({
+    'default/reset.en.md': mailSource('Own.', 'claims:\n  user_name: { default: "" }\n').replace(
+      'Own.',
+      'Own {{ user_name }} [Go]({{ link }})',
+    ),
+  })
+  expect(render(replaced.find('default', 'reset', 'en')).text).toContain('Own')
+  expect(render(replaced.find('default', 'reset', 'de')).text).toContain('Passwort')
+  expect(replaced.mails).toHaveLength(builtIn().mails.length)
+})
+
+test('built-in languages that ask for other claims than the mail in their place are left out', () => {
+  const catalogue = over({
+    'default/reset.en.md': mailSource('{{ plan }}', 'claims:\n  plan: { sample: x }\n'),
+  })
+  expect(catalogue.find('default', 'reset', 'de').locale).toBe('en')
+  expect(catalogue.find('default', 'invite', 'de').locale).toBe('de')
+})
+
+test('an app takes the built-in mails only where it says so, and may switch them off', () => {
+  const files = {
+    'shop/app.json': '{ "name": "Shop", "default_kind": "order" }',
+    'shop/order.en.md': mailSource('x'),
+    'blog/app.json': '{ "name": "Blog", "mails_from": "default", "default_locale": "pt" }',
+  }
+  const catalogue = over(files)
+  expect(() => catalogue.find('shop', 'reset', 'en')).toThrow(
+    expect.objectContaining({ code: 'mail_unknown' }),
+  )
+  expect(catalogue.find('blog', undefined, 'xx').locale).toBe('en')
+  const off = over({
+    'default/app.json': '{ "mails_from": "none", "default_kind": "order" }',
+    'default/order.en.md': mailSource('x'),
+  })
+  expect(off.mails.map(({ kind }) => kind)).toEqual(['order'])
+})
+
+test('the name of the app is the name of the sender, unless the sender has one', () => {
+  const files = { ...plain, 'default/app.json': '{ "name": "Shop" }' }
+  const from = (senderName: string) =>
+    load(files, { senderName }).find('default', undefined, undefined).from.name
+  expect(from('')).toBe('Shop')
+  expect(from('The team')).toBe('The team')
 })

@@ -104,7 +104,7 @@ function compileParts(
 
   const subject = readLine(reader, value.subject, lineOf('subject'))
   const preheader = readLine(reader, value.preheader, lineOf('preheader'))
-  const toName = readLine(reader, value.to_name ?? setting.toName, lineOf('to_name'))
+  const toName = readLine(reader, value.to_name ?? toNameOf(setting, sources), lineOf('to_name'))
   const blocks = readBody(reader, source.lines)
   checkBlocks(blocks, (message) => report(bodyLine, message))
   for (const name of Object.keys(value.claims)) {
@@ -140,6 +140,12 @@ function compileParts(
         `\`${name}\` can be absent: put the words around it between {% if ${name} %} and {% endif %}`,
       )
   return program
+}
+
+/** The app's template, unless it greets by a name that this mail does not ask for. */
+function toNameOf({ toName }: MailSetting, sources: readonly Source[]): string {
+  const isNamed = /\buser_name\b/.test(toName)
+  return isNamed && !sources.some(({ name }) => name === 'user_name') ? '' : toName
 }
 
 function checkBlocks(blocks: readonly Block[], report: (message: string) => void): void {
