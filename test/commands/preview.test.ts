@@ -63,7 +63,7 @@ describe('jwt-mailer preview', () => {
     const dir = spoiledMails('default/resetkey.it.md', '"493027"', '"49 30 27"')
     const { status, stdout } = run(['preview', '--out', out, '--mails', dir, '--json'])
     expect(status).toBe(1)
-    expect(JSON.parse(stdout)).toMatchObject({ ok: false, mails: 100, problems: [{ line: 1 }] })
+    expect(JSON.parse(stdout)).toMatchObject({ ok: false, mails: 105, problems: [{ line: 1 }] })
     expect(existsSync(join(out, 'default/resetkey.it.html'))).toBe(false)
     expect(existsSync(join(out, 'default/resetkey.en.html'))).toBe(true)
   })

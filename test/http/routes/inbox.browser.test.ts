@@ -309,7 +309,7 @@ browserTest('a code stands ready to be copied, and a repeat is told', async ({ b
   await page.getByRole('button', { name: 'Copy code' }).click()
   expect(await page.evaluate('getSelection().toString()')).toBe('493027')
   inbox.noteRepeat(id)
-  await page.getByText('Asked for 2 times, sent once').waitFor()
+  await page.getByText('Requested 2 times, sent once').waitFor()
 })
 
 browserTest('a long subject is read whole in the list', async ({ browser }) => {

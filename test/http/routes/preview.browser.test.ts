@@ -57,9 +57,9 @@ const overflow = (page: Page) => page.evaluate<number>('document.documentElement
 browserTest('the gallery shows every kind, and leads to each mail in each language', async ({ browser }) => {
   const { page, url, mishaps } = await openPreview(browser)
   await page.goto(url)
-  await page.getByText('35 mails, 1 app').waitFor()
-  await expect.poll(() => page.locator('.card').count(), patience).toBe(7)
-  expect(await page.locator('#list .locales a').count()).toBe(35)
+  await page.getByText('105 mails, 1 app').waitFor()
+  await expect.poll(() => page.locator('.card').count(), patience).toBe(21)
+  expect(await page.locator('#list .locales a').count()).toBe(105)
   const card = page.locator('.card', { hasText: 'Confirm your email address for Example' })
   await card.frameLocator('iframe').getByRole('heading', { name: 'Confirm your email address' }).waitFor()
   await page.locator('#languages').getByText('it').click()
@@ -92,7 +92,7 @@ browserTest('the tabs show both parts, headers, source, contract and size', asyn
     .poll(() => panel.textContent(), patience)
     .toMatch(/^Auto-Submitted: auto-generated\r\n[\s\S]*--=_/)
   await tab(page, 'Contract')
-  const row = panel.getByRole('row', { name: 'user_aut_key_or_otp text yes' })
+  const row = panel.getByRole('row', { name: 'user_aut_key_or_otp text no' })
   expect(await row.textContent()).toContain('7hK2pQ')
   await panel.getByRole('row', { name: 'user_name text no (nothing) Ada' }).waitFor()
   expect(mishaps).toEqual([])
@@ -164,7 +164,7 @@ browserTest(
     const fault = page.locator('#fault-user_aut_key_or_otp')
     await expect
       .poll(() => fault.textContent(), patience)
-      .toContain('422 Problem with token: user_aut_key_or_otp is missing')
+      .toContain('422 Problem with token: user_aut_key_or_otp is not a key')
     expect(await value(page, 'user_aut_key_or_otp').getAttribute('aria-invalid')).toBe('true')
     expect(await page.getByRole('button', { name: 'Send to inbox' }).isDisabled()).toBe(true)
     await tab(page, 'Dark')
@@ -253,7 +253,7 @@ browserTest(
   async ({ browser }) => {
     const catalogue = loadCatalogue(mailsIn(varianceMails))
     const { page, url } = await openPreview(browser, { catalogue }, phone)
-    const kind = (name: string) => page.locator('#list').getByText(name, { exact: true })
+    const kind = (name: string) => page.locator('#apps').getByText(name, { exact: true }).first()
     await page.goto(url)
     await kind('quote_ready').waitFor()
     expect(await overflow(page)).toBe(0)
@@ -347,3 +347,47 @@ const fitFrames = `[...document.querySelectorAll('iframe')].map((box) => {
   box.style.height = root.scrollHeight + 'px'
   return root.scrollWidth - box.clientWidth
 })`
+
+browserTest('what was typed and the view stay in the address and after a reload', async ({ browser }) => {
+  const { page, url, mishaps } = await openPreview(browser)
+  await page.goto(`${url}#default/confirmation/en`)
+  await value(page, 'user_name').fill('Linus & Söhne')
+  await inFrame(page).getByText('Hi Linus & Söhne').waitFor()
+  await tab(page, 'Text')
+  await page.getByRole('tabpanel').getByText('Hi Linus & Söhne').waitFor()
+  const address = page.url()
+  expect(address).toContain('tab=text&user_name=Linus')
+  await page.reload()
+  await page.getByRole('tabpanel').getByText('Hi Linus & Söhne').waitFor()
+  expect(await value(page, 'user_name').inputValue()).toBe('Linus & Söhne')
+  await page.locator('#others').getByText('it').click()
+  await page.getByRole('tabpanel').getByText('Ciao Linus & Söhne').waitFor()
+  expect(page.url()).toContain('#default/confirmation/it?tab=text&user_name=Linus')
+  await page.getByRole('button', { name: 'Back to the samples' }).click()
+  await page.getByRole('tabpanel').getByText('Ciao Ada').waitFor()
+  expect(page.url()).toMatch(/#default\/confirmation\/it\?tab=text$/)
+  expect(mishaps).toEqual([])
+})
+
+browserTest.for([
+  ['claims', /"user_name": "O'Hara"/],
+  ['curl', /claims='\{.*O'\\''Hara[\s\S]*curl --json .*\/emailservice\/confirmation\n$/],
+  ['typescript', /mailer\.send\('confirmation', \{[\s\S]*"name": "O'Hara"/],
+  ['python', /json\.loads\(r'''[\s\S]*O\\u0027Hara/],
+] as const)('a mail is copied as %s', async ([form, words], { browser }) => {
+  const { page, url } = await openPreview(browser)
+  await page.context().grantPermissions(['clipboard-read', 'clipboard-write'])
+  await page.goto(`${url}#default/confirmation/en?user_name=O%27Hara`)
+  await page.locator('#copy').selectOption(form)
+  await page.getByText('Copied.').waitFor()
+  expect(await page.evaluate<string>('navigator.clipboard.readText()')).toMatch(words)
+})
+
+browserTest('the contract shows a sample of each claim, and the whole of them', async ({ browser }) => {
+  const { page, url } = await openPreview(browser)
+  await page.goto(`${url}#default/new-sign-in/en?tab=contract`)
+  const panel = page.getByRole('tabpanel')
+  await panel.getByRole('row', { name: 'device text no (nothing) Firefox on Linux 100' }).waitFor()
+  await panel.getByRole('row', { name: 'https://app.example.com/confirm/' }).waitFor()
+  expect(JSON.parse((await panel.locator('pre').textContent())!)).toMatchObject({ place: 'Turin, Italy' })
+})
