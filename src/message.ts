@@ -90,6 +90,7 @@ export type RequestReason =
   | 'jwt signature is required'
   | 'no bearer token'
   | 'no signature'
+  | 'audience'
   | 'stale'
   | 'admin token'
   | 'host'

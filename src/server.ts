@@ -48,6 +48,7 @@ export interface Timings {
 /** What a service is composed of. */
 export interface ServiceParts {
   readonly keysOf: (app?: string) => readonly KeyObject[]
+  readonly audience?: string | undefined
   readonly catalogue: Catalogue
   readonly outbox: Outbox
   /** In the order in which they are tried. */
@@ -69,7 +70,7 @@ export interface Service {
 
 /** Joins the parts. Both the running service and the app of the tests are joined here, and nowhere else. */
 export async function composeService(parts: ServiceParts, timings: Timings = {}): Promise<Service> {
-  const { keysOf, catalogue, transports, log, routes } = parts
+  const { keysOf, audience, catalogue, transports, log, routes } = parts
   const { clock: now = Date.now } = timings
   const metrics = routes?.metrics?.metrics
   const meter = metrics ?? silentMeter
@@ -91,14 +92,14 @@ export async function composeService(parts: ServiceParts, timings: Timings = {})
   const deliver = deliverer({
     ...story,
     onRepeat: (id) => routes?.inbox?.inbox.noteRepeat(id),
-    verify: meter.timing('verify', (app, token) => verifyToken(token, keysOf(app), now())),
+    verify: meter.timing('verify', (app, token) => verifyToken(token, keysOf(app), now(), audience)),
     ...timings.deliver,
   })
   const adapters = routes?.adapters && { ...foreignDelivery(routes.adapters, story), ...timings.adapters }
   const attempt = retrier({ catalogue, transport, log, now })
   const preview = routes?.preview && { sendToInbox: routes.inbox && transport.send, ...routes.preview }
   return {
-    app: await buildApp({ deliver, keysOf, outbox, transport, log, ...routes, preview, adapters }),
+    app: await buildApp({ deliver, keysOf, audience, outbox, transport, log, ...routes, preview, adapters }),
     transport,
     startPump: () => startPump({ outbox, attempt, ready: transport.ready, log, clock: now, ...timings.pump }),
   }
@@ -160,6 +161,7 @@ export async function start(config: Config, log: Log, timings: Timings = {}): Pr
   } = await composeService(
     {
       keysOf,
+      audience: config.audience,
       catalogue,
       outbox,
       transports: relays.map((relay) =>
@@ -194,7 +196,7 @@ export async function start(config: Config, log: Log, timings: Timings = {}): Pr
 function commandFor(url: string, catalogue: Catalogue, keysOf: Config['keysOf']): string {
   const mail = firstMail(catalogue)
   const [key] = mail ? keysOf(mail.app) : []
-  if (!mail || !key) return ''
+  if (!mail || key?.type !== 'secret') return ''
   const claims = sampleClaims(mail, Date.now())
   if (mail.showsLink && mail.linkRules.origins === undefined)
     claims.email_link_url = `${url}/inbox?confirmed=`

@@ -1,4 +1,4 @@
-/** Owns the trust in a token: HS256 with our keys, nothing else, and from there to `Claims`. */
+/** Owns the trust in a token: our keys, each with its own algorithm and no other, and from there to `Claims`. */
 import type { RequestReason } from './message.ts'
 import { isUtf8 } from 'node:buffer'
 import { createSecretKey, type KeyObject } from 'node:crypto'
@@ -16,6 +16,22 @@ export function tokenKey(secret: string): KeyObject {
   return createSecretKey(secret, 'utf8')
 }
 
+const algorithms = {
+  secret: ['HS256'],
+  rsa: ['RS256', 'PS256'],
+  'rsa-pss': ['PS256'],
+  ec: ['ES256'],
+  none: [],
+} satisfies Record<string, jwt.Algorithm[]>
+
+/** What may be signed with this key: decided by the key alone, so that no token chooses how it is verified. */
+export function algorithmsOf(key: KeyObject): jwt.Algorithm[] {
+  if (key.type === 'secret') return algorithms.secret
+  const { asymmetricKeyType: type, asymmetricKeyDetails: details } = key
+  if (type === 'rsa' || type === 'rsa-pss') return algorithms[type]
+  return type === 'ec' && details?.namedCurve === 'prime256v1' ? algorithms.ec : algorithms.none
+}
+
 export interface VerifiedToken {
   readonly claims: Claims
   /** The token's own end in seconds since the epoch, when it has one. */
@@ -26,11 +42,16 @@ export interface VerifiedToken {
 
 /**
  * Verifies the signature with the first of `keys` that fits, then times (60 s of tolerance), then claims.
- * Key hints in the header (`kid`, `jku`, `x5u`, `jwk`) are never read; `crit` is refused (RFC 7515 4.1.11).
+ * `audience` is what `aud` of a token with a public key must hold. Key hints in the header (`kid`, `jku`, `x5u`, `jwk`) are never read; `crit` is refused (RFC 7515 4.1.11).
  * Throws `token_malformed`, `token_signature`, `token_expired`, `token_not_yet_valid` or `claims_invalid`.
  */
-export function verifyToken(token: string, keys: readonly KeyObject[], now = Date.now()): VerifiedToken {
-  const { payload, place } = verifySignature(token, keys, now)
+export function verifyToken(
+  token: string,
+  keys: readonly KeyObject[],
+  now = Date.now(),
+  audience?: string,
+): VerifiedToken {
+  const { payload, place } = verifySignature(token, keys, now, audience)
   const { exp } = payload
   return {
     claims: readClaims(payload, now),
@@ -94,13 +115,14 @@ export function verifySignature(
   token: string,
   keys: readonly KeyObject[],
   now = Date.now(),
+  audience?: string,
 ): VerifiedSignature {
   // made only when it is thrown: a stack trace costs as much as the verification
   let failure: MailerError | undefined
   for (const [place, key] of keys.entries()) {
     try {
       const { header, payload } = jwt.verify(token, key, {
-        algorithms: ['HS256'],
+        algorithms: algorithmsOf(key),
         // `inTime` judges all times together
         ignoreExpiration: true,
         ignoreNotBefore: true,
@@ -109,7 +131,10 @@ export function verifySignature(
       if ('crit' in header || 'zip' in header || 'b64' in header) {
         throw new MailerError('token_malformed', { reason: 'header' })
       }
-      return { payload: inTime(plainClaims(token, payload), now), place }
+      const claims = inTime(plainClaims(token, payload), now)
+      if (audience !== undefined && key.type === 'public' && ![claims['aud']].flat().includes(audience))
+        throw new MailerError('token_signature', { reason: 'audience' })
+      return { payload: claims, place }
     } catch (error) {
       failure = asFailure(error)
       if (failure.code !== 'token_signature') break

@@ -13,7 +13,9 @@ import { readAdapters } from './adapters.ts'
 import { ConfigError, type ConfigProblem, problemCollector } from './config-error.ts'
 import { type Environment, readEnvironment } from './environment.ts'
 import { weaknessOf } from './key-strength.ts'
+import { readPublicKeys, withPublicKeys } from './public-keys.ts'
 import { readRelays } from './relays.ts'
+import { publicKeyOfApp } from './secret-names.ts'
 import { readSecrets, type Secrets } from './secrets.ts'
 
 export interface Config {
@@ -26,6 +28,8 @@ export interface Config {
   readonly trustedProxies: number
   readonly logLevel: string
   readonly keysOf: Secrets['keysOf']
+  /** What `aud` must hold in tokens that are signed with a public key's other half. */
+  readonly audience: string | undefined
   readonly sealSecrets: Secrets['sealSecrets']
   readonly appVariables: Secrets['appVariables']
   /** Postgres, when several replicas share one outbox; else a file in `dataDir`. */
@@ -68,6 +72,7 @@ function readVariables(env: NodeJS.ProcessEnv, altered: readonly ConfigProblem[]
   const sender = collect(() => readSender(values, production || relays?.relays.length !== 0))
   const admin = collect(() => readAdmin(values, production))
   const secrets = collect(() => readSecrets(env, values, production))
+  const publicKeys = collect(() => readPublicKeys(env))
   const allowHttpLinks = values.ALLOW_HTTP_LINKS ?? !production
   const adapters = collect(() =>
     readAdapters(env, {
@@ -76,7 +81,7 @@ function readVariables(env: NodeJS.ProcessEnv, altered: readonly ConfigProblem[]
       allowHttp: allowHttpLinks,
     }),
   )
-  if (!relays || !sender || !admin || !secrets || !adapters || problems.length > 0)
+  if (!relays || !sender || !admin || !secrets || !adapters || !publicKeys || problems.length > 0)
     throw new ConfigError(...problems)
   return Object.freeze({
     production,
@@ -85,9 +90,10 @@ function readVariables(env: NodeJS.ProcessEnv, altered: readonly ConfigProblem[]
     heroku: values.DYNO !== undefined,
     trustedProxies: values.TRUST_PROXY ?? (values.DYNO === undefined ? 0 : 1),
     logLevel: values.LOG_LEVEL,
-    keysOf: secrets.keysOf,
+    keysOf: withPublicKeys(secrets.keysOf, publicKeys),
+    audience: values.JWT_MAILER_AUDIENCE,
     sealSecrets: secrets.sealSecrets,
-    appVariables: secrets.appVariables,
+    appVariables: [...secrets.appVariables, ...[...publicKeys.keys()].map(publicKeyOfApp)],
     databaseUrl: values.DATABASE_URL,
     dataDir: values.DATA_DIR,
     limits: { recipient: values.LIMIT_PER_RECIPIENT, app: values.LIMIT_PER_APP },

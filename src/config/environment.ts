@@ -52,6 +52,7 @@ export const environmentSchema = z.object({
   // an empty secret is refused: taken for unset, one would be made up
   JWT_MAILER_SECRET: z.string().optional(),
   JWT_MAILER_SECRET_PREVIOUS: text,
+  JWT_MAILER_AUDIENCE: text,
   MAILERTOGO_SMTP_HOST: emptyIsUnset(hostName.optional()),
   MAILERTOGO_SMTP_PORT: emptyIsUnset(wholeNumber(1, 65_535).default(587)),
   MAILERTOGO_SMTP_USER: text,

@@ -6,4 +6,7 @@ export const appInVariable = (app: string) => app.toUpperCase().replaceAll('-', 
 /** The variable of the secret that this app may have of its own. */
 export const secretOfApp = (app: string) => `JWT_MAILER_SECRET_${appInVariable(app)}`
 
+/** The variable of the public key that this app may have instead. */
+export const publicKeyOfApp = (app: string) => `JWT_MAILER_PUBLIC_KEY_${appInVariable(app)}`
+
 export const isSecretName = (variable: string) => /^JWT_MAILER_SECRET(?:_[A-Z0-9_]+)?$/.test(variable)

@@ -4,7 +4,7 @@ import { tokenKey } from '../token.ts'
 import { ConfigError, type ConfigProblem } from './config-error.ts'
 import type { Environment } from './environment.ts'
 import { weaknessOf } from './key-strength.ts'
-import { appInVariable, secretOfApp } from './secret-names.ts'
+import { appInVariable, publicKeyOfApp, secretOfApp } from './secret-names.ts'
 
 export interface Secrets {
   /** The keys that open an app's tokens, the current one first; without an app, every key there is. */
@@ -56,8 +56,9 @@ export function readSecrets(env: NodeJS.ProcessEnv, shared: SharedSecrets, produ
 /** A secret for an app that does not exist leaves the app that was meant open to the shared secret. */
 export function strangeAppSecrets(appVariables: readonly string[], apps: readonly string[]): ConfigProblem[] {
   const known = new Set(apps.map(secretOfApp))
+  const publicKeys = new Set(apps.map(publicKeyOfApp))
   return appVariables
-    .filter((variable) => !known.has(variable))
+    .filter((variable) => !known.has(variable) && !publicKeys.has(variable))
     .map((variable) => ({
       variable,
       says: 'belongs to no app of the mails, so it opens nothing',

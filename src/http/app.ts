@@ -29,6 +29,7 @@ export interface AppParts {
   readonly transport: HealthOptions['transport']
   readonly outbox: Outbox
   readonly keysOf: (app?: string) => readonly KeyObject[]
+  readonly audience?: string | undefined
   readonly log: Log
   /** `/adapters/…`, for the systems that are configured. */
   readonly adapters?: AdaptersRoutesOptions | undefined

@@ -65,6 +65,8 @@ export interface TestAppOptions {
   readonly allowHttpLinks?: boolean
   /** What opens and seals, the current one first. */
   readonly secrets?: readonly string[]
+  /** Instead of the secrets: what opens an app. */
+  readonly keysOf?: ServiceParts['keysOf']
   /** Secrets of apps that have one of their own. */
   readonly appSecrets?: Readonly<Record<string, string>>
   /** The clock of everything but the connections to the relay. */
@@ -117,7 +119,7 @@ export async function testApp(options: TestAppOptions = {}): Promise<TestApp> {
   }
   const { app, transport, startPump } = await composeService(
     {
-      keysOf,
+      keysOf: options.keysOf ?? keysOf,
       catalogue,
       outbox,
       transports: options.transports ?? [scripted],

@@ -9,6 +9,7 @@ export interface DeliveriesOptions {
   readonly outbox: Outbox
   /** Without an app: every key there is. */
   readonly keysOf: (app?: string) => readonly KeyObject[]
+  readonly audience?: string | undefined
 }
 
 /**
@@ -17,13 +18,13 @@ export interface DeliveriesOptions {
  */
 export async function deliveriesRoutes(
   app: FastifyInstance,
-  { outbox, keysOf }: DeliveriesOptions,
+  { outbox, keysOf, audience }: DeliveriesOptions,
 ): Promise<void> {
   app.get('/deliveries/:id', async (request: FastifyRequest<{ Params: { id: string } }>) => {
     const token = bearerOf(request)
-    verifySignature(token, keysOf())
+    verifySignature(token, keysOf(), Date.now(), audience)
     const mail = /^[\w-]{1,64}$/.test(request.params.id) ? await outbox.find(request.params.id) : undefined
-    if (!mail || !isSignedBy(token, keysOf(mail.app))) throw new MailerError('not_found')
+    if (!mail || !isSignedBy(token, keysOf(mail.app), audience)) throw new MailerError('not_found')
     const { id, app: name, kind, state, attempts, detail, relay } = mail
     const time = (ms: number | null) => (ms === null ? null : new Date(ms).toISOString())
     const times = { created: time(mail.created), done: time(mail.done), expires: time(mail.expires) }
@@ -31,9 +32,9 @@ export async function deliveriesRoutes(
   })
 }
 
-function isSignedBy(token: string, keys: readonly KeyObject[]): boolean {
+function isSignedBy(token: string, keys: readonly KeyObject[], audience?: string): boolean {
   try {
-    verifySignature(token, keys)
+    verifySignature(token, keys, Date.now(), audience)
     return true
   } catch {
     return false
