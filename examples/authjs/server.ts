@@ -60,7 +60,7 @@ async function readRequest(incoming: IncomingMessage): Promise<Request> {
 /** Asks Auth.js who is signed in, as a page of its own would. */
 async function home({ headers }: Request): Promise<Response> {
   const asked = new Request(new URL('/auth/session', siteUrl), { headers })
-  const session = (await (await Auth(asked, config)).json()) as { user?: { email?: string } } | null
+  const session: { user?: { email?: string } } | null = await (await Auth(asked, config)).json()
   const email = session?.user?.email
   const body = email
     ? `<p>Signed in as ${escapeHtml(email)}.</p><p><a href="/auth/signout">Sign out</a></p>`

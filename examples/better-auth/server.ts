@@ -26,9 +26,11 @@ const auth = await openAuth({
 const answerAuth = toNodeHandler(auth)
 
 createServer((request, response) => {
-  if (request.url?.startsWith('/api/auth/')) return void answerAuth(request, response)
-  response.writeHead(200, { 'content-type': 'text/html; charset=utf-8', 'referrer-policy': 'no-referrer' })
-  response.end(page)
+  if (request.url?.startsWith('/api/auth/')) void answerAuth(request, response)
+  else
+    response
+      .writeHead(200, { 'content-type': 'text/html; charset=utf-8', 'referrer-policy': 'no-referrer' })
+      .end(page)
 }).listen(Number(PORT), '127.0.0.1', () =>
   console.log(`The site is at ${siteUrl}, its mails in ${MAILER_URL}/inbox`),
 )
