@@ -6,6 +6,7 @@ import type { Outcome, Transport } from '../../src/message.ts'
 import { smtpTransport } from '../../src/transport/smtp.ts'
 import { type ChaoticRelay, chaoticRelay } from '../support/chaotic-relay.ts'
 import { sampleMessage } from '../support/messages.ts'
+import { seededRandom } from '../support/random.ts'
 
 const attemptMs = 600
 const connections = 10
@@ -16,17 +17,6 @@ const leastMails = 600
 const fuzzMs = 2_000
 /** What a loaded machine may add to a deadline. */
 const slackMs = 3_000
-
-/** mulberry32: small and seeded. */
-function seededRandom(seed: number): () => number {
-  let state = seed
-  return () => {
-    state = (state + 0x6d2b79f5) | 0
-    let mixed = Math.imul(state ^ (state >>> 15), 1 | state)
-    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32
-  }
-}
 
 let buildMime: BuildMime
 beforeAll(async () => {
