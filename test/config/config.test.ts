@@ -215,9 +215,24 @@ describe('a start in production', () => {
     [{ JWT_MAILER_SECRET: 'short' }, /^JWT_MAILER_SECRET: is shorter than 16 bytes and can be guessed\. /],
     [{ JWT_MAILER_SECRET: 'ab'.repeat(20) }, /^JWT_MAILER_SECRET: repeats the same few characters/],
     [{ JWT_MAILER_SECRET_SHOP: 'fifteen bytes !' }, /^JWT_MAILER_SECRET_SHOP: is shorter than 16 bytes/],
+    [
+      { DATABASE_URL: 'postgres://user:pass@one/db?target_session_attrs=read-only' },
+      /^DATABASE_URL: target_session_attrs must be one of any, read-write, primary/,
+    ],
     [{ PREVIEW: 'on' }, /^ADMIN_TOKEN: is missing, and PREVIEW=on shows every mail\. .*openssl rand/],
   ])('is refused with %o, by a sentence that names the variable', (changes, sentence) => {
     expect(linesOf({ ...production, ...changes }).join('\n')).toMatch(sentence)
+  })
+
+  it.each([
+    'postgres://user:pass@one:5432,two:5432,three/db?target_session_attrs=read-write',
+    'postgres://user:pass@one,two/db',
+    'postgres://user:pass@localhost/db?host=one,two',
+    'postgres://user:pass@localhost/db?host=one%2Ctwo',
+  ])('is refused with several hosts in %s, by a sentence that says what to put there', (url) => {
+    const told = linesOf({ ...production, DATABASE_URL: url }).join()
+    expect(told).toMatch(/^DATABASE_URL: names several hosts, and must name one that leads to the primary/)
+    expect(told).not.toContain('pass@')
   })
 
   it('tells everything that is wrong at once', () => {
@@ -292,6 +307,7 @@ describe('a start in production', () => {
   it.each([
     'postgres://user:ter%2F%3F%23%40%252@db.example.com:5432/mails?sslmode=verify-full',
     'postgres://user:t@r2@db.example.com/mails',
+    'postgres://user:a,b@db.example.com/mails?target_session_attrs=read-write',
     'postgresql://[::1]/mails',
     'postgres:///mails?host=/var/run/postgresql&user=mailer',
     'postgres://mailer@%2Fvar%2Frun%2Fpostgresql/mails',
