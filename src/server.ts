@@ -149,6 +149,11 @@ export async function start(config: Config, log: Log, timings: Timings = {}): Pr
   )
   const inbox = config.relays.length > 0 ? undefined : await openOwnInbox()
   const buildMime = await mimeBuilder()
+  const onLimit = (relay: string, connections: number) =>
+    log.warn(
+      { relay, connections },
+      `the relay allows no more connections at once: write connections=${connections} into its URL, or set RELAY_CONNECTIONS`,
+    )
   const relays = inbox ? [inboxRelay(inbox.port)] : config.relays
   const metrics = config.metrics ? await openMetrics() : undefined
   const outbox = await opening
@@ -165,7 +170,7 @@ export async function start(config: Config, log: Log, timings: Timings = {}): Pr
       catalogue,
       outbox,
       transports: relays.map((relay) =>
-        relayTransport(relay, { buildMime, sender: sender.address, smtp: timings.smtp }),
+        relayTransport(relay, { buildMime, sender: sender.address, smtp: { ...timings.smtp, onLimit } }),
       ),
       log,
       routes: {

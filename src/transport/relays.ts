@@ -14,7 +14,7 @@ export interface RelayParts {
   readonly buildMime: BuildMime
   /** The sender of mails whose relay has none of its own. */
   readonly sender: string
-  readonly smtp?: Pick<SmtpOptions, 'connectMs' | 'onRefusal'> | undefined
+  readonly smtp?: Pick<SmtpOptions, 'connectMs' | 'onRefusal' | 'onLimit'> | undefined
 }
 
 /** The way to one relay; nothing is opened before the first mail. */

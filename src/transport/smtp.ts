@@ -38,6 +38,8 @@ export interface SmtpOptions
   readonly connectMs?: number
   /** Idle connections are closed after this; relays do it themselves after one to five minutes. */
   readonly idleMs?: number
+  /** Called once, when the relay has shown how many connections it allows. */
+  readonly onLimit?: ((relay: string, connections: number) => void) | undefined
   /** For a person who asks: the relay's own words about a mail it did not take. They quote addresses. */
   readonly onRefusal?: ((response: string) => void) | undefined
 }
@@ -65,6 +67,11 @@ interface Slot {
 
 const finalDot = '.\r\n'
 const leaveMs = 1_000
+/** So long a pool does not grow beyond what its relay allowed last: at first, and after the same was seen again and again. */
+const leastLimitMs = 2_000
+const mostLimitMs = 60_000
+/** A connection that is still silent after this may be dead. */
+const doubtMs = 2_000
 
 export function smtpTransport(options: SmtpOptions): Transport {
   const { name, buildMime, connections = 10, maxWaiting = 1_000 } = options
@@ -74,6 +81,11 @@ export function smtpTransport(options: SmtpOptions): Transport {
   const slots = new Set<Slot>()
   const queue = sendQueue<Job>(maxWaiting, options.rate, serve)
   const relay = relayCheck(tryByOpening)
+  /** Why connections could not be opened, while others are being opened: what it means is not known yet. */
+  let failedOpenings: Trouble[] = []
+  const noLimit = { connections, until: -Infinity, ms: leastLimitMs / 2 }
+  let limit = noLimit
+  let limitIsTold = false
   const time = deadlines({ attemptMs, now: () => performance.now(), sweep, drain })
 
   function send(message: Message, terms?: SendTerms): Promise<Receipt> {
@@ -93,8 +105,52 @@ export function smtpTransport(options: SmtpOptions): Transport {
       transmit(slot, job)
     const count = use().connections
     const missing = queue.missing(count.idle)
-    for (let coming = count.opening + count.resetting; slots.size < connections && coming < missing; coming++)
-      open()
+    const most = performance.now() < limit.until ? limit.connections : connections
+    // one that has failed has its place until it is known why
+    const room = Math.min(
+      most - slots.size - failedOpenings.length,
+      missing - count.opening - count.resetting,
+    )
+    for (let free = room; free > 0; free--) open()
+  }
+
+  /** A relay that serves one connection and opens no other one has no trouble: it allows no more than these. */
+  function learnLimit(): void {
+    failedOpenings = []
+    const now = performance.now()
+    const ms = now < limit.until ? limit.ms : Math.min(limit.ms * 2, mostLimitMs)
+    limit = { connections: Math.max(1, slots.size), until: now + ms, ms }
+  }
+
+  /** Once, when no connection is left of which it is not known whether the relay takes it. */
+  function tellLimit(): void {
+    if (limitIsTold || performance.now() >= limit.until || isOpening()) return
+    limitIsTold = true
+    options.onLimit?.(name, limit.connections)
+  }
+
+  const isOpening = () => [...slots].some(({ state }) => state === 'opening')
+
+  function servesAnother(now: number): boolean {
+    return [...slots].some(({ state, since, connection }) => {
+      if (state === 'idle' || (state === 'busy' && connection.silent)) return now - since < doubtMs
+      return state === 'busy' || state === 'resetting'
+    })
+  }
+
+  /** One failed connection answers one mail; the next mail has an attempt of its own. */
+  function openingFailed(trouble: Trouble): void {
+    failedOpenings.push(trouble)
+    if (time.isClosing()) failedOpenings = []
+    else if (servesAnother(performance.now())) {
+      learnLimit()
+      return tellLimit()
+    } else if (isOpening()) return
+    relay.failed()
+    for (const each of failedOpenings.splice(0)) {
+      const first = queue.takeFirst()
+      if (first) finish(first, 'unsent', each)
+    }
   }
 
   /** The idle connection that worked last, so that those no longer needed run into `idleMs`. At most 100 are looked at. */
@@ -129,8 +185,11 @@ export function smtpTransport(options: SmtpOptions): Transport {
   function opened(slot: Slot): void {
     if (slot.state !== 'opening') return
     relay.succeeded()
+    if (slots.size === 1 || slots.size > limit.connections) limit = noLimit
+    if (failedOpenings.length > 0) learnLimit()
     slot.onOpened?.()
     release(slot)
+    tellLimit()
   }
 
   function transmit(slot: Slot, job: Job): void {
@@ -196,20 +255,19 @@ export function smtpTransport(options: SmtpOptions): Transport {
   function connectionLost(slot: Slot, trouble: Trouble): void {
     if (!slots.delete(slot)) return
     const { job, state } = slot
-    if (state === 'opening' || job) relay.failed()
+    if (job) relay.failed()
     if (job) queue.noteEnd()
     slot.job = undefined
     slot.connection.close()
-    slot.onOpened?.(trouble)
+    // the pool is at the relay's limit, which is no trouble of the relay
+    slot.onOpened?.(state === 'opening' && servesAnother(performance.now()) ? undefined : trouble)
     if (job && mayRetry(slot, job)) {
       job.retried = true
       queue.joinToRetry(job)
     } else if (job) {
       finish(job, outcomeOfSilence(job), trouble)
     } else if (state === 'opening') {
-      // one failed connection answers one mail; the next mail has an attempt of its own
-      const first = queue.takeFirst()
-      if (first) finish(first, 'unsent', trouble)
+      openingFailed(trouble)
     }
     if (time.isClosing()) time.noteEnd()
     else serve()

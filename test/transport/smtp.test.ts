@@ -110,6 +110,52 @@ describe('a relay that behaves', () => {
   })
 })
 
+describe('a relay that allows fewer connections than are configured', () => {
+  const refusals: [string, Script][] = [
+    ['421 at the greeting', { connect: () => '421 4.7.0 too many connections' }],
+    ['a cut before the greeting', { connect: () => 'reset' }],
+    ['421 at EHLO', { EHLO: () => '421 too many' }],
+    ['454 at the login', { AUTH: () => '454 4.7.0 too many concurrent logins' }],
+  ]
+  it.each(refusals)(
+    'is given as many as it allows, every mail once, and no mail is blamed: %s',
+    async (_title, refusal) => {
+      const [[stage, refuse]] = Object.entries(refusal) as [[keyof Script, () => Act]]
+      const usual = {
+        connect: '220 relay.test',
+        EHLO: '250-relay.test\r\n250-PIPELINING\r\n250 AUTH PLAIN',
+        AUTH: '235 welcome',
+      }
+      const relay: ScriptedRelay = await relayWith({
+        [stage]: () => (relay.open() > 3 ? refuse() : usual[stage as keyof typeof usual]),
+        dot: () => new Promise((done) => setTimeout(done, 30, '250 taken')),
+      })
+      const told: number[] = []
+      const onLimit = (_relay: string, connections: number) => told.push(connections)
+      const transport = transportTo(relay.port, { connections: 10, onLimit })
+      for (let round = 0; round < 2; round++) {
+        const receipts = await Promise.all(Array.from({ length: 60 }, () => transport.send(sampleMessage())))
+        expect(receipts.filter(({ outcome }) => outcome !== 'sent')).toEqual([])
+      }
+      expect(relay.mails).toHaveLength(120)
+      expect(told).toHaveLength(1)
+      expect(told[0]).toBeLessThanOrEqual(9)
+      // the second round knows
+      expect(relay.connections()).toBeLessThanOrEqual(20)
+      expect(await transport.check()).toBeUndefined()
+    },
+  )
+
+  it('and one that takes none at all answers every mail at once', async () => {
+    const relay = await relayWith({ connect: () => '421 not now' })
+    const transport = transportTo(relay.port, { connections: 10 })
+    const receipts = await Promise.all(Array.from({ length: 30 }, () => transport.send(sampleMessage())))
+    expect(receipts.filter(({ outcome, reason }) => outcome !== 'unsent' || reason !== 'greeting')).toEqual(
+      [],
+    )
+  })
+})
+
 /** What a relay says beside its answers, and what must not become of the next mail. */
 const refusals = ['550 5.1.1 no such user', '451 4.7.1 later', '250 really', '55', '\r\n550 no']
 describe('a relay that speaks unasked', () => {
