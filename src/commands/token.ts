@@ -1,10 +1,11 @@
-/** Owns `jwt-mailer token`: its flags, its help, and the token it prints. `--decode` is in explain-token.ts. */
+/** Owns `jwt-mailer token`: its flags, its help, and the token it prints. `--decode` is in explain-token.ts, `--as` in sample-call.ts. */
 import { mailFromFlags, mailHelp, type MailFlags, routeOf, addMailFlags, urlOption } from './mail-options.ts'
 import type { AddCommand, CommandIo } from './terminal.ts'
 
 interface TokenFlags extends MailFlags {
   readonly url: string
   readonly decode?: string
+  readonly as?: string
   readonly json?: boolean
 }
 
@@ -15,7 +16,8 @@ ${mailHelp}
 Examples:
   $ jwt-mailer token --to ada@example.com --link-url https://app.example.com/confirm/ --link-token abc --key 7hK2pQ
   $ echo '{"user_email":"ada@example.com","user_aut_key":"493027"}' | jwt-mailer token --kind resetkey --claims -
-  $ jwt-mailer token --decode - < token.txt`
+  $ jwt-mailer token --decode - < token.txt
+  $ jwt-mailer token --as supabase --to ada@example.com | sh`
 
 export const addToken: AddCommand = (program, io) => {
   const command = program
@@ -27,13 +29,28 @@ export const addToken: AddCommand = (program, io) => {
   addMailFlags(command)
     .addOption(urlOption(io.env, 'where the service listens, for the curl line'))
     .option('--decode <token>', 'explain this token; - reads it from standard input')
+    .option(
+      '--as <system>',
+      'a signed sample call of supabase, kratos, zitadel or logto as a curl line; good for five minutes',
+    )
     .option('--json', 'print one JSON object')
     .addHelpText('after', help)
     .action(async (flags: TokenFlags) => {
+      if (flags.as !== undefined) return printSampleCall({ ...flags, as: flags.as }, io)
       if (flags.decode === undefined) return printToken(flags, io)
       const { explainToken } = await import('./explain-token.ts')
       io.finish(explainToken(flags.decode, flags.json === true, io))
     })
+}
+
+async function printSampleCall(
+  flags: TokenFlags & { as: string },
+  { terminal, env }: CommandIo,
+): Promise<void> {
+  const { sampleCall } = await import('./sample-call.ts')
+  const { as, app, to, url } = flags
+  const call = sampleCall({ as, app, to, url }, env)
+  terminal.out(flags.json ? JSON.stringify(call) : call.curl)
 }
 
 async function printToken(flags: TokenFlags, { terminal, env }: CommandIo): Promise<void> {
