@@ -3,6 +3,8 @@ import { describe, expect, it } from 'vitest'
 import { answerSchema, deliverySchema, failures } from '../../src/contract.ts'
 import { openApi } from '../../src/http/api-description.ts'
 import { sqliteEngine } from '../../src/outbox/store/sqlite.ts'
+import { mimeBuilder } from '../../src/mime/mime.ts'
+import { builtIn } from '../mails/catalogues.ts'
 import { testApp } from '../support/app.ts'
 import { secret, signToken } from '../support/tokens.ts'
 
@@ -70,7 +72,11 @@ describe('the description of the API', () => {
     ['no token', 'token_malformed', undefined],
     ['a token of another secret', 'token_signature', signToken({}, `${secret}, but another`)],
     ['a token that is over', 'token_expired', signToken({ exp: 1_000 })],
-    ['a token of the future', 'token_not_yet_valid', signToken({ nbf: 9_000_000_000 })],
+    [
+      'a token of the future',
+      'token_not_yet_valid',
+      signToken({ nbf: Math.floor(Date.now() / 1000) + 86_400 }),
+    ],
     ['a mail that is none', 'not_found', signToken({})],
   ])('knows what a question about a mail is told with %s', async (_title, code, token) => {
     const { app } = await testApp()
@@ -80,6 +86,28 @@ describe('the description of the API', () => {
   it('knows what a question about a mail is told without a store', async () => {
     const { app } = await testApp({ engine: sqliteEngine({ path: '/dev/null/outbox.sqlite' }) })
     await expectDescribed(app, 'store_unavailable', signToken({}))
+  })
+
+  it('lists for people each kind once, with its claims', async () => {
+    const { app } = await testApp({
+      routes: { docs: true, preview: { catalogue: builtIn(), buildMime: await mimeBuilder() } },
+    })
+    const kinds = (await app.inject('/docs/kinds')).json<{ kind: string }[]>()
+    expect(kinds.filter(({ kind }) => kind === 'resetkey')).toEqual([
+      {
+        app: 'default',
+        kind: 'resetkey',
+        locales: ['de', 'en', 'es', 'fr', 'it'],
+        claims: [
+          { name: 'user_email', type: 'text', required: true },
+          { name: 'user_aut_key_or_otp', type: 'text', required: true },
+          { name: 'user_name', type: 'text', required: false },
+        ],
+      },
+    ])
+    expect((await (await testApp()).app.inject('/docs/kinds')).statusCode).toBe(404)
+    const page = await app.inject('/docs')
+    expect(page.body).toContain('<a href="preview">Mails</a><a href="docs" aria-current="page">API</a>')
   })
 
   it('is a page for people only where it is wanted', async () => {

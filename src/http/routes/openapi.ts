@@ -2,6 +2,7 @@
 import type { FastifyInstance } from 'fastify'
 import packageJson from 'jwt-mailer/package.json' with { type: 'json' }
 import { openApi } from '../api-description.ts'
+import type { Catalogue, MailTemplate } from '../../mails/catalogue.ts'
 import { loadPage } from '../../html-page.ts'
 import { pageHeaders, sendPage, servedPage, type Sites, withNavigation } from '../page.ts'
 
@@ -9,11 +10,13 @@ export interface OpenApiOptions {
   readonly withPage: boolean
   /** The other pages of this service. */
   readonly sites?: Sites
+  /** Its kinds stand on the page. Asked anew for each request. */
+  readonly catalogue?: Pick<Catalogue, 'mails'> | undefined
 }
 
 export async function openApiRoutes(
   app: FastifyInstance,
-  { withPage, sites = {} }: OpenApiOptions,
+  { withPage, sites = {}, catalogue }: OpenApiOptions,
 ): Promise<void> {
   // all answers share these bytes
   const description = Buffer.from(JSON.stringify(openApi(packageJson.version)))
@@ -23,5 +26,18 @@ export async function openApiRoutes(
   if (!withPage) return
   const file = await loadPage(new URL('docs.html', import.meta.url), servedPage)
   const page = withNavigation(file, 'docs', sites)
+  app.get('/docs/kinds', (_request, reply) =>
+    reply.headers(pageHeaders).send(kindsOf(catalogue?.mails ?? [])),
+  )
   app.get('/docs', (_request, reply) => sendPage(reply.headers(pageHeaders), page))
+}
+
+/** Each kind once: its contract is the same in every language. */
+function kindsOf(mails: readonly MailTemplate[]) {
+  const kinds = Map.groupBy(mails, ({ app, kind }) => `${app}/${kind}`)
+  return [...kinds.values()].map((same) => {
+    const { app, kind, contract } = same[0]!
+    const claims = contract.map(({ name, type, required }) => ({ name, type, required }))
+    return { app, kind, locales: same.map(({ locale }) => locale), claims }
+  })
 }
