@@ -64,7 +64,9 @@ const headingsOf = (markdown: string) =>
     anchorOf(heading),
   )
 
-const documents = globSync(['README.md', 'docs/*.md', 'bench/*.md', 'client/*.md', 'examples/*/README.md'], { cwd: root })
+const documents = globSync(['README.md', 'docs/*.md', 'bench/*.md', 'client/*.md', 'examples/*/README.md'], {
+  cwd: root,
+})
 test.each(documents)('%s has no dead link', (file) => {
   const links = [...read(file).matchAll(/\]\((?!\w+:)([^)#\s]*)(?:#([^)\s]+))?\)/g)]
   const dead = links.filter(([, path = '', anchor]) => {

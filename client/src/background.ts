@@ -35,7 +35,8 @@ export type SendBehind = (kind: string, mail: Recipient & MailContent, asked?: A
 
 export function sendBehind(options: BackgroundOptions): SendBehind {
   const { waitUntil, onLost = logLost, locale = languageOf, link = (url: string) => url } = options
-  const mailer = createMailer(options)
+  // enough for a restart of the service: no request waits
+  const mailer = createMailer({ ...options, retries: options.retries ?? 8 })
 
   async function send(kind: string, mail: Recipient & MailContent, asked?: Asked): Promise<void> {
     try {

@@ -36,7 +36,7 @@ const mails = async () =>
 describe.each(callers)('a caller in %s', (_name, program, args, version) => {
   const found = spawnSync(program, [version], { timeout: 20_000 })
   const missing = required('REQUIRE_CALLERS', found.status === 0 ? undefined : `no ${program}`)
-  const runs = (title: string, body: () => Promise<void>) =>
+  const callerTest = (title: string, body: () => Promise<void>) =>
     test.skipIf(missing)(titled(title, missing), body, 120_000)
 
   async function call(given: readonly string[], env: ReturnType<typeof environment>) {
@@ -48,7 +48,7 @@ describe.each(callers)('a caller in %s', (_name, program, args, version) => {
     return { status, stdout, stderr }
   }
 
-  runs('sends a mail, also when the address of the mailer ends with a slash', async () => {
+  callerTest('sends a mail, also when the address of the mailer ends with a slash', async () => {
     const before = (await mails()).length
     const { status, stdout } = await call(words, environment(`${service.url}/`))
     expect(JSON.parse(stdout)).toMatchObject({ error: 0, code: 'sent' })
@@ -56,24 +56,24 @@ describe.each(callers)('a caller in %s', (_name, program, args, version) => {
     expect(await mails()).toHaveLength(before + 1)
   })
 
-  runs('shows a refusal and ends with an error', async () => {
+  callerTest('shows a refusal and ends with an error', async () => {
     const { status, stdout } = await call(words, environment(service.url, 'another secret, as long as it'))
     expect(JSON.parse(stdout)).toMatchObject({ error: 1, code: 'token_signature' })
     expect(status).toBe(1)
   })
 
-  runs('says how it is called', async () => {
+  callerTest('says how it is called', async () => {
     const { status, stderr } = await call(['ada@example.com'], environment(service.url))
     expect(stderr).toContain('usage')
     expect(status).not.toBe(0)
   })
 
-  runs('tries again with the same token when the service says "not now"', async () => {
+  callerTest('tries again with the same token when the service says "not now"', async () => {
     const bodies: string[] = []
     const server = createServer(async (request, response) => {
       bodies.push((await request.toArray()).join(''))
-      const [status, code] = bodies.length < 2 ? [503, 'store_unknown'] : [200, 'sent']
-      response.writeHead(status as number).end(JSON.stringify({ error: 0, msg: '', code, id: '1' }))
+      const [status, code] = bodies.length < 2 ? ([503, 'store_unknown'] as const) : ([200, 'sent'] as const)
+      response.writeHead(status).end(JSON.stringify({ error: 0, msg: '', code, id: '1' }))
     }).listen(0, '127.0.0.1')
     await once(server, 'listening')
     onTestFinished(() => void server.close())
