@@ -224,6 +224,7 @@ test('the answer does not wait for the mail', async () => {
     url: `http://127.0.0.1:${await freePort()}`,
     secret,
     waitUntil: (one) => void work.push(one),
+    retries: 0,
     onLost: () => undefined,
   })
   let ended = false
