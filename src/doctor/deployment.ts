@@ -5,6 +5,7 @@ import type { Catalogue } from '../mails/catalogue.ts'
 import { mimeBuilder } from '../mime/mime.ts'
 import type { Mailbox } from '../message.ts'
 import { relayTransport } from '../transport/relays.ts'
+import { examineAdapters } from './adapters.ts'
 import { examineClock } from './clock.ts'
 import { examineConfig, examineMails, examineNode, examineSecrets } from './environment.ts'
 import { about, type Check, type Finding } from './finding.ts'
@@ -55,6 +56,7 @@ function notExamined(): Finding {
 
 async function examineParts(config: Config, options: DeploymentOptions): Promise<Finding[]> {
   const { catalogue, findings } = examineMails(config)
+  if (catalogue) findings.push(...examineAdapters(config.adapters, catalogue))
   const senders = sendersOf(config, catalogue)
   const checks = [
     ...relayChecks(config, senders, options),
