@@ -109,7 +109,7 @@ async function sendBy(
 ): Promise<Finding> {
   let sentence: string | undefined
   const onRefusal = (response: string) => void (sentence = response)
-  const parts = { buildMime: await mimeBuilder(), sender: from.address, smtp: { onRefusal } }
+  const parts = { buildMime: await mimeBuilder(), sender: from.address, onRefusal }
   const transport = relayTransport(relay, parts)
   return sendTestMail({ name: relay.name, transport, from, to, waitMs, sentence: () => sentence })
 }

@@ -7,12 +7,12 @@
  */
 import type { ClientRequest, IncomingMessage } from 'node:http'
 import { Agent, request, type RequestOptions } from 'node:https'
-import { TLSSocket } from 'node:tls'
 import type { Message, Outcome, PoolUse, Receipt, RelayReason, SendTerms, Transport } from '../message.ts'
 import { type ApiAnswer, type Meaning, readBody, waitAskedFor } from './api-answer.ts'
 import { deadlines, isLate, outcomeOfSilence, type Timed } from './deadlines.ts'
+import { connectionTrouble, whenConnected } from './https-connection.ts'
 import { relayCheck } from './relay-check.ts'
-import { causeOf, reasonOf, type Trouble } from './smtp-reply.ts'
+import type { Trouble } from './smtp-reply.ts'
 
 /** A request without its place. */
 export interface ApiRequest {
@@ -51,6 +51,8 @@ export interface HttpsRelayOptions {
   /** A clock for durations, and one for the dates that an API names. */
   readonly now?: () => number
   readonly epoch?: () => number
+  /** For a person who asks: the relay's own words about a mail it did not take, behind the status. They quote addresses. */
+  readonly onRefusal?: ((response: string) => void) | undefined
 }
 
 /** One mail on its way. */
@@ -139,6 +141,8 @@ export function httpsRelay(api: RelayApi, options: HttpsRelayOptions): Transport
     if (job.ended) return
     const answer = { ...headOf(message), body }
     const { outcome, reason } = api.meaningOf(answer)
+    if (outcome !== 'sent' && body !== undefined)
+      options.onRefusal?.(`${answer.status} ${JSON.stringify(body)}`)
     const isTransient = outcome === 'deferred' || outcome === 'unknown'
     const waitMs = isTransient ? waitAskedFor(answer.headers, epoch(), api.windowEnd?.(answer)) : undefined
     if (waitMs !== undefined) restUntil = Math.max(restUntil, now() + waitMs)
@@ -233,19 +237,4 @@ const ownHeaders = { 'user-agent': 'jwt-mailer', accept: 'application/json' }
 
 const headOf = ({ statusCode = 0, headers }: IncomingMessage): ApiAnswer => ({ status: statusCode, headers })
 
-/** Calls back when the connection has passed TLS, and not at all when it does not come to that. */
-function whenConnected(call: ClientRequest, callback: () => void): void {
-  call.once('socket', (socket) => {
-    if (call.destroyed) return
-    // a connection that has carried a mail before is let in already, and says nothing more
-    if (socket instanceof TLSSocket && socket.authorized) callback()
-    else socket.once('secureConnect', callback)
-  })
-}
-
 const badNews = new Set<RelayReason>(['connect', 'dns', 'tls', 'timeout', 'login', 'unavailable', 'protocol'])
-
-function connectionTrouble(error: unknown): Trouble {
-  const cause = error instanceof Error ? causeOf(error) : undefined
-  return { reason: reasonOf(cause ?? ''), cause }
-}

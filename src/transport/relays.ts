@@ -14,18 +14,22 @@ export interface RelayParts {
   readonly buildMime: BuildMime
   /** The sender of mails whose relay has none of its own. */
   readonly sender: string
-  readonly smtp?: Pick<SmtpOptions, 'connectMs' | 'onRefusal' | 'onLimit'> | undefined
+  readonly smtp?: Pick<SmtpOptions, 'connectMs' | 'onLimit'> | undefined
+  /** For a person who asks: what the relay says about a mail it did not take. */
+  readonly onRefusal?: SmtpOptions['onRefusal']
 }
 
 /** The way to one relay; nothing is opened before the first mail. */
-export function relayTransport(config: RelayConfig, { buildMime, sender, smtp }: RelayParts): Transport {
-  if (config.kind === 'sendgrid') return sendgridTransport(config)
-  if (config.kind === 'ses') return sesTransport({ ...config, buildMime })
-  if (config.kind === 'postmark') return postmarkTransport(config)
-  if (config.kind === 'mailgun') return mailgunTransport({ ...config, buildMime })
-  if (config.kind === 'resend') return resendTransport(config)
-  if (config.kind === 'brevo') return brevoTransport(config)
+export function relayTransport(config: RelayConfig, parts: RelayParts): Transport {
+  const { buildMime, sender, smtp, onRefusal } = parts
+  if (config.kind === 'sendgrid') return sendgridTransport({ ...config, onRefusal })
+  if (config.kind === 'ses') return sesTransport({ ...config, buildMime, onRefusal })
+  if (config.kind === 'postmark') return postmarkTransport({ ...config, onRefusal })
+  if (config.kind === 'mailgun') return mailgunTransport({ ...config, buildMime, onRefusal })
+  if (config.kind === 'resend') return resendTransport({ ...config, onRefusal })
+  if (config.kind === 'brevo') return brevoTransport({ ...config, onRefusal })
   const { from = sender } = config
   // the sender's domain, so that no local host name leaks
-  return smtpTransport({ ...config, ehloName: from.slice(from.indexOf('@') + 1), buildMime, ...smtp })
+  const ehloName = from.slice(from.indexOf('@') + 1)
+  return smtpTransport({ ...config, ehloName, buildMime, onRefusal, ...smtp })
 }

@@ -5,7 +5,7 @@ import { brevoServer } from '../../support/brevo.ts'
 import type { ApiServer } from '../../support/https-api.ts'
 import { mailgunServer } from '../../support/mailgun.ts'
 import { freePort } from '../../support/port.ts'
-import { postmarkServer } from '../../support/postmark.ts'
+import { postmarkError, postmarkServer } from '../../support/postmark.ts'
 import { resendServer } from '../../support/resend.ts'
 import { sesCredentials, sesError, sesRegion, sesServer } from '../../support/ses.ts'
 import { examine, lines } from '../healthy-deployment.ts'
@@ -207,6 +207,17 @@ describe('the doctor says what is wrong with', () => {
         "ok relay brevo: the key is good",
       ]
     `)
+  })
+
+  it('a mail that was not taken, in the words of the API, without addresses', async () => {
+    const error = postmarkError(422, 406, 'You tried to send to ada@example.org, which is inactive.')
+    const found = await findingsOf(postmark, postmarkServer({ body: () => error }), 'ada@example.org')
+    expect(found[0]).toMatch(
+      /^bad relay postmark: did not take a mail to ada@example.org \(refused: recipient, 422\)/,
+    )
+    expect(found[0]).toContain(
+      'it says: 422 {"ErrorCode":406,"Message":"You tried to send to ***@example.org, which',
+    )
   })
 
   it('an API that has a fault, is another server, or is not there', async () => {

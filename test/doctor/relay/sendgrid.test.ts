@@ -74,12 +74,14 @@ describe('the doctor looks at SendGrid', () => {
     const { port, authorizations } = await sendGrid()
     const findings = await examine({ env: only(port), zone, selectors: [] })
     expect([...lines(findings, 'bad'), ...lines(findings, 'warn')]).toEqual([])
-    expect(lines(findings, 'ok')).toMatchInlineSnapshot(`
+    // how many there are is no matter of SendGrid
+    const fine = lines(findings, 'ok').map((line) => line.replace(/^mails: \d+ mails/, 'mails: MANY mails'))
+    expect(fine).toMatchInlineSnapshot(`
       [
         "node: 24.21.0",
         "configuration: complete, for production",
         "secrets: JWT_MAILER_SECRET is strong enough (32 bytes)",
-        "mails: 105 mails compile",
+        "mails: MANY mails compile",
         "relay sendgrid: localhost:PORT answers over TLS",
         "relay sendgrid: the key may send mail",
         "domain mail.example.com: SPF is sound (1 of 10 lookups)",
