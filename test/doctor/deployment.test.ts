@@ -16,7 +16,7 @@ describe('a deployment', () => {
       nodeVersion: '20.19.5',
       relay: { onMailFrom: (_address, _session, done) => done(new Error('sender not verified')) },
       env: {
-        JWT_MAILER_SECRET: 'correct-horse',
+        JWT_MAILER_SECRET: 'correct-horse-battery',
         SMTP_URL: `smtp://user:pass@localhost:${implicit.port}`,
         SMTP_URL_2: `smtp://user:pass@localhost:${stranger.port}`,
         SMTP_URL_3: `smtp://user:pass@localhost:1`,
