@@ -54,6 +54,8 @@ export interface ServiceParts {
   /** In the order in which they are tried. */
   readonly transports: readonly Transport[]
   readonly log: Log
+  /** How many waiting mails are tried at once. */
+  readonly maxRunning?: number | undefined
   /** Without them: the mail routes, the deliveries, the health and the description of the API. */
   readonly routes?: Pick<
     AppParts,
@@ -101,7 +103,16 @@ export async function composeService(parts: ServiceParts, timings: Timings = {})
   return {
     app: await buildApp({ deliver, keysOf, audience, outbox, transport, log, ...routes, preview, adapters }),
     transport,
-    startPump: () => startPump({ outbox, attempt, ready: transport.ready, log, clock: now, ...timings.pump }),
+    startPump: () =>
+      startPump({
+        outbox,
+        attempt,
+        ready: transport.ready,
+        log,
+        clock: now,
+        maxRunning: parts.maxRunning,
+        ...timings.pump,
+      }),
   }
 }
 
@@ -173,6 +184,8 @@ export async function start(config: Config, log: Log, timings: Timings = {}): Pr
         relayTransport(relay, { buildMime, sender: sender.address, smtp: { ...timings.smtp, onLimit } }),
       ),
       log,
+      // the mails go to one relay after the other, so the largest pool is what can be used
+      maxRunning: Math.ceil(Math.max(...relays.map(({ connections }) => connections)) * 1.3),
       routes: {
         adapters: config.adapters,
         docs: !config.production,

@@ -5,6 +5,8 @@ import { isUnavailable } from './reconnect.ts'
 import type { Due, Outbox, Settlement } from './api.ts'
 
 const purgeEveryMs = 60_000
+/** The rest of the running mails is more than the relays carry. */
+const refillAt = 0.85
 
 export interface PumpOptions {
   readonly outbox: Pick<Outbox, 'leaseDue' | 'settle' | 'handBack' | 'purge'>
@@ -14,7 +16,8 @@ export interface PumpOptions {
   readonly ready?: (() => boolean) | undefined
   readonly log: Pick<Log, 'error'>
   readonly everyMs?: number
-  readonly maxRunning?: number
+  /** A few more than the relays carry at once: then a connection that gets free has its mail, and a fresh one hardly waits. */
+  readonly maxRunning?: number | undefined
   readonly clock?: () => number
   /** 0 to 1, for the jitter. */
   readonly random?: () => number
@@ -38,7 +41,7 @@ export function startPump(options: PumpOptions): Pump {
   async function work(): Promise<void> {
     while (!stopping.signal.aborted) {
       leasing = leaseAll().catch(report)
-      if (await leasing) await untilHalfFree()
+      if (await leasing) await untilSomeFree()
       else await pause(everyMs * (0.75 + random() / 2), stopping.signal)
       if (clock() - purgedAt >= purgeEveryMs) purge()
     }
@@ -70,9 +73,10 @@ export function startPump(options: PumpOptions): Pump {
 
   const handBack = (mails: Iterable<Due>) => Promise.all([...mails].map((mail) => outbox.handBack(mail)))
 
-  /** Leasing several mails at once costs as much as leasing one. */
-  async function untilHalfFree(): Promise<void> {
-    while (running.size > maxRunning / 2 && !stopping.signal.aborted) await Promise.race(running.values())
+  /** Leasing several mails at once costs as much as leasing one, but no connection may be without a mail meanwhile. */
+  async function untilSomeFree(): Promise<void> {
+    while (running.size > maxRunning * refillAt && !stopping.signal.aborted)
+      await Promise.race(running.values())
   }
 
   async function run(mail: Due): Promise<void> {

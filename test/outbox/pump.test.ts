@@ -42,6 +42,26 @@ describe('the pump', () => {
     expect(tried).toHaveLength(40)
   })
 
+  test('leases more as soon as a few places are free, long before half of them are', async () => {
+    await queue(60)
+    const ends: (() => void)[] = []
+    start(
+      async () => {
+        await new Promise<void>((resolve) => ends.push(resolve))
+        return sent
+      },
+      { maxRunning: 20, everyMs: 60_000 },
+    )
+    await expect.poll(() => ends.length).toBe(20)
+    for (const end of ends.slice(0, 4)) end()
+    await expect.poll(() => ends.length).toBe(24)
+    for (let next = 4; next < 60; next++) {
+      await expect.poll(() => ends.length).toBeGreaterThan(next)
+      ends[next]!()
+    }
+    await expect.poll(stats).toMatchObject({ sent: 60 })
+  })
+
   test('two pumps on one store share the work', async () => {
     await queue(40)
     const tried: string[] = []
