@@ -115,6 +115,7 @@ export const answerSchema = z.object({
     .literal(true)
     .optional()
     .describe('the answer is that of an earlier request: this one sent nothing'),
+  hint: z.string().optional().describe('with `mail_unknown`: which apps or kinds there are'),
   claim: z.string().optional().describe('with `claims_invalid`: the claim that is missing or wrong'),
   reason: z.enum(claimReasons).optional().describe('with `claims_invalid`: what is wrong with it'),
   claims: z
@@ -150,9 +151,15 @@ export function acceptedAnswer(code: AcceptedAnswer['code'], id: string): Accept
 /** The answer to anything thrown. What is not a `MailerError` is a bug of ours, and says nothing. */
 export function failureAnswer(error: unknown): { status: number; answer: Answer } {
   const failure = error instanceof MailerError ? error : new MailerError('internal')
-  const { code, id } = failure
+  const { code, id, hint } = failure
   const { status, error: wire, msg } = failures[code]
-  const answer = { error: wire, msg: inWords(failure, msg), code, ...(id !== undefined && { id }) }
+  const answer = {
+    error: wire,
+    msg: inWords(failure, msg),
+    code,
+    ...(id !== undefined && { id }),
+    ...(hint !== undefined && { hint }),
+  }
   return { status, answer: code === 'claims_invalid' ? { ...answer, ...claimFault(failure, msg) } : answer }
 }
 

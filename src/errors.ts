@@ -56,6 +56,8 @@ export class MailerError extends Error {
   readonly reason: Detail | undefined
   /** With `claims_invalid`: all of them. */
   readonly faults: readonly ClaimFault[]
+  /** With `mail_unknown`: what there is. */
+  readonly hint: string | undefined
   /** With `rate_limited`: seconds until a mail may be sent again. */
   readonly retryAfterS: number | undefined
   /** Of the mail that exists all the same, and is dead. */
@@ -66,6 +68,7 @@ export class MailerError extends Error {
     details: {
       reason?: Detail
       faults?: readonly ClaimFault[]
+      hint?: string
       retryAfterS?: number
       id?: string
       cause?: unknown
@@ -75,6 +78,7 @@ export class MailerError extends Error {
     this.code = code
     this.faults = details.faults ?? []
     this.claim = this.faults[0]?.claim
+    this.hint = details.hint
     this.reason = details.reason ?? this.faults[0]?.reason
     this.retryAfterS = details.retryAfterS
     this.id = details.id

@@ -15,6 +15,7 @@ import { shutDownInOrder } from './shutdown.ts'
 import { describeError, type Log, openLog } from './log.ts'
 import { type Catalogue, catalogueOptions, loadCatalogue } from './mails/catalogue.ts'
 import { draftMail } from './mails/render.ts'
+import { undeclaredClaims } from './mails/undeclared.ts'
 import type { Transport } from './message.ts'
 import { silentMeter } from './meter.ts'
 import type { NewMail, Outbox } from './outbox/api.ts'
@@ -56,6 +57,8 @@ export interface ServiceParts {
   readonly log: Log
   /** How many waiting mails are tried at once. */
   readonly maxRunning?: number | undefined
+  /** Names in the log the claims that a mail does not declare: for development, since callers choose the names. */
+  readonly namesUndeclared?: boolean
   /** Without them: the mail routes, the deliveries, the health and the description of the API. */
   readonly routes?: Pick<
     AppParts,
@@ -90,7 +93,8 @@ export async function composeService(parts: ServiceParts, timings: Timings = {})
     accept: meter.timing('store', (mail: NewMail) => parts.outbox.accept(mail)),
   }
   metrics?.watch({ outbox, transport })
-  const story = { draft: meter.timing('render', draftMail), catalogue, outbox, transport, log, now }
+  const draft = parts.namesUndeclared ? tellingDraft(log) : draftMail
+  const story = { draft: meter.timing('render', draft), catalogue, outbox, transport, log, now }
   const deliver = deliverer({
     ...story,
     onRepeat: (id) => routes?.inbox?.inbox.noteRepeat(id),
@@ -129,6 +133,14 @@ function foreignDelivery(
     inlineMs: 0,
   })
   return { settings, deliver, key, log, now }
+}
+
+function tellingDraft(log: Log): typeof draftMail {
+  return (mail, claims) => {
+    const undeclared = undeclaredClaims(mail, claims)
+    if (undeclared.length > 0) log.warn({ app: mail.app, kind: mail.kind, undeclared }, 'claims are ignored')
+    return draftMail(mail, claims)
+  }
 }
 
 /** Resolves when the service listens. From then on SIGTERM ends it, and the process with it. */
@@ -186,6 +198,7 @@ export async function start(config: Config, log: Log, timings: Timings = {}): Pr
       log,
       // the mails go to one relay after the other, so the largest pool is what can be used
       maxRunning: Math.ceil(Math.max(...relays.map(({ connections }) => connections)) * 1.3),
+      namesUndeclared: !config.production,
       routes: {
         adapters: config.adapters,
         docs: !config.production,

@@ -26,6 +26,7 @@ const statusFailures: FailureCode[] = [
   'token_signature',
   'token_expired',
   'token_not_yet_valid',
+  'claims_invalid',
   'not_found',
   'store_unavailable',
 ]

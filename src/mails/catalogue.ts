@@ -1,6 +1,7 @@
 /** Owns the templates of all mails, by app, kind and locale: read and checked once (folder.ts, compile.ts), then only looked up. */
 import path from 'node:path'
 import { MailerError } from '../errors.ts'
+import { nearest } from '../nearest.ts'
 import type { LinkRules } from '../link.ts'
 import type { Mailbox } from '../message.ts'
 import { builtInMails } from './built-in.ts'
@@ -88,9 +89,24 @@ export function loadCatalogue(options: CatalogueOptions): Catalogue {
         const mail = index.get(indexKey(app, kind ?? default_kind ?? '', candidate))
         if (mail) return mail
       }
-      throw new MailerError('mail_unknown')
+      throw new MailerError('mail_unknown', { hint: whatThereIs(mails, app, kind) })
     },
   }
+}
+
+const maxNamed = 50
+
+/** Only for those who hold a secret: nothing is looked up before the signature. The words of the caller are not repeated. */
+function whatThereIs(mails: readonly MailTemplate[], app: string, kind: string | undefined): string {
+  const kinds = [...new Set(mails.filter((mail) => mail.app === app).map((mail) => mail.kind))]
+  const [what, names, wanted] =
+    kinds.length > 0
+      ? ['kinds of this app', kinds, kind ?? '']
+      : ['apps', [...new Set(mails.map((mail) => mail.app))], app]
+  const meant = nearest(wanted, names)
+  const more = names.length > maxNamed ? ` and ${names.length - maxNamed} more` : ''
+  const list = names.toSorted().slice(0, maxNamed).join(', ')
+  return `the ${what} are ${list}${more}${meant === undefined ? '' : `; did you mean ${meant}?`}`
 }
 
 /** Every built-in mail is there in it. */

@@ -75,8 +75,9 @@ describe('the description of the API', () => {
     [
       'a token of the future',
       'token_not_yet_valid',
-      signToken({ nbf: Math.floor(Date.now() / 1000) + 86_400 }),
+      signToken({ nbf: Math.floor(Date.now() / 1000) + 9_000 }),
     ],
+    ['a token with a time in milliseconds', 'claims_invalid', signToken({ exp: Date.now() })],
     ['a mail that is none', 'not_found', signToken({})],
   ])('knows what a question about a mail is told with %s', async (_title, code, token) => {
     const { app } = await testApp()

@@ -260,8 +260,28 @@ describe('every answer is our JSON', () => {
       'Problem with token: exp is not a time that can be meant: it is more than ten years ahead; write it in seconds',
       { claim: 'exp', reason: 'time', claims: ['exp'] },
     ],
-    ['an unknown kind', `/emailservice/nosuch/${token}`, 404, 'mail_unknown', 1, 'Unknown mail'],
-    ['an unknown app', `/emailservice-nosuch/${token}`, 404, 'mail_unknown', 1, 'Unknown mail'],
+    [
+      'an unknown kind',
+      `/emailservice/comfirmation/${token}`,
+      404,
+      'mail_unknown',
+      1,
+      'Unknown mail',
+      {
+        hint: expect.stringMatching(
+          /^the kinds of this app are account-created, .*, welcome; did you mean confirmation\?$/,
+        ),
+      },
+    ],
+    [
+      'an unknown app',
+      `/emailservice-nosuch/${token}`,
+      404,
+      'mail_unknown',
+      1,
+      'Unknown mail',
+      { hint: 'the apps are default' },
+    ],
     [
       'a kind named like a property',
       `/emailservice/constructor/${token}`,
@@ -269,6 +289,7 @@ describe('every answer is our JSON', () => {
       'mail_unknown',
       1,
       'Unknown mail',
+      { hint: expect.stringMatching(/welcome$/) },
     ],
     ['an unknown path', `/elsewhere/${token}`, 404, 'not_found', 1, 'Not found'],
     ['a trailing slash', `/emailservice/confirmation/${token}/`, 404, 'not_found', 1, 'Not found'],
