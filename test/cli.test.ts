@@ -88,6 +88,7 @@ describe('what is loaded', () => {
     'rate.ts',
     'config/secret-names.ts',
     'outbox/store/operation.ts',
+    'own-files.js',
   ].toSorted()
 
   test.each([[['--help']], [['check', '--help']], [['outbox', 'list', '--help']]])(
@@ -101,8 +102,8 @@ describe('what is loaded', () => {
 
   test('by token: no mails, no service, no zod', () => {
     const { files, packages } = loadedBy('token', '--to', 'ada@example.com')
-    expect(files.toSorted()).toEqual([...described, 'client/src/mint.ts'].toSorted())
-    expect(packages).toContain('jsonwebtoken')
+    expect(files.toSorted()).toEqual([...described, 'client/src/mint.ts', 'client/src/sign.ts'].toSorted())
+    expect(packages).toEqual(['commander'])
     for (const unused of ['zod', 'marked', 'yaml', 'fastify', 'nodemailer', 'pino', 'pg'])
       expect(packages).not.toContain(unused)
   })

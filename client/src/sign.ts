@@ -2,7 +2,7 @@
 
 /** A private key of your own; the service has only the public half (`JWT_MAILER_PUBLIC_KEY_<APP>` or `JWT_MAILER_JWKS_<APP>`). */
 export interface PrivateKey {
-  readonly alg: 'RS256' | 'PS256' | 'ES256' | 'EdDSA'
+  readonly alg: 'RS256' | 'PS256' | 'ES256'
   /** PKCS#8 in PEM, which begins with `-----BEGIN PRIVATE KEY-----`, or a JWK. */
   readonly key: string | Readonly<Record<string, unknown>>
   /** Which of the app's public keys verifies it, where there are several. */
@@ -18,7 +18,6 @@ const algorithms = {
   RS256: { name: 'RSASSA-PKCS1-v1_5', hash: 'SHA-256' },
   PS256: { name: 'RSA-PSS', hash: 'SHA-256', saltLength: 32 },
   ES256: { name: 'ECDSA', namedCurve: 'P-256', hash: 'SHA-256' },
-  EdDSA: { name: 'Ed25519' },
 } as const
 
 /** Throws a `TypeError` on an empty secret, or on a key that none can be; a key that is broken, when it signs. */
@@ -29,7 +28,7 @@ export function signer(secret: string | PrivateKey): Signer {
     return (claims) => sign({ alg: 'HS256', typ: 'JWT' }, claims, hs256, key)
   }
   const { alg, kid } = secret
-  if (!Object.hasOwn(algorithms, alg)) throw new TypeError('alg must be RS256, PS256, ES256 or EdDSA')
+  if (!Object.hasOwn(algorithms, alg)) throw new TypeError('alg must be RS256, PS256 or ES256')
   const key = privateKey(secret)
   return (claims) => sign({ alg, typ: 'JWT', kid }, claims, algorithms[alg], key)
 }
