@@ -1,5 +1,5 @@
 /** Owns the preview of the tests: the whole service, its real inbox behind it, and a copy of the mails to spoil. */
-import { cpSync, mkdtempSync, rmSync } from 'node:fs'
+import { cpSync, mkdtempSync, readdirSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
@@ -13,6 +13,10 @@ import { smtpTransport } from '../../src/transport/smtp.ts'
 import { testApp } from './app.ts'
 
 export const builtInMails = fileURLToPath(new URL('../../mails', import.meta.url))
+/** How many mails are built in; each kind is there in five languages. */
+export const builtInCount = readdirSync(join(builtInMails, 'default')).filter((name) =>
+  name.endsWith('.md'),
+).length
 export const varianceMails = fileURLToPath(new URL('../../examples/variance/mails', import.meta.url))
 
 export function mailsIn(dir: string): CatalogueOptions {
