@@ -25,12 +25,13 @@ export function* transact(operations: readonly Operation[], sql: Sql): Steps<Ope
   const finds = ofKind(operations, 'find')
   const grouped = new Set<Operation>([...settles, ...accepts, ...finds])
   const singles = operations.filter((operation) => !grouped.has(operation))
-  const answers = yield* together([
-    settleAll(settles, sql),
-    acceptAll(accepts, sql),
-    findAll(finds, sql),
-    ...singles.map((operation) => single(operation, sql)),
-  ])
+  // Settled first, so that a mail that was sent is not leased beside it.
+  const parts: Steps<Answer[]>[] = []
+  if (settles.length > 0) parts.push(settleAll(settles, sql))
+  if (accepts.length > 0) parts.push(acceptAll(accepts, sql))
+  if (finds.length > 0) parts.push(findAll(finds, sql))
+  parts.push(...singles.map((operation) => single(operation, sql)))
+  const answers = yield* together(parts)
   const results = new Map(answers.flat())
   return operations.map((operation) => results.get(operation) ?? done([]))
 }
@@ -56,16 +57,15 @@ function* roundTrip<Name extends string>(
   statements: Readonly<Record<Name, Statement | undefined>>,
 ): Steps<Partial<Record<Name, SqlRow[]>>> {
   const sent: Statement[] = []
-  const names: Name[] = []
   for (const name in statements) {
     const statement = statements[name]
-    if (statement === undefined) continue
-    names.push(name)
-    sent.push(statement)
+    if (statement !== undefined) sent.push(statement)
   }
-  const rows = sent.length > 0 ? yield sent : []
   const answer: Partial<Record<Name, SqlRow[]>> = {}
-  for (const [at, name] of names.entries()) answer[name] = rows[at]
+  if (sent.length === 0) return answer
+  const rows = yield sent
+  let at = 0
+  for (const name in statements) if (statements[name] !== undefined) answer[name] = rows[at++]
   return answer
 }
 
@@ -81,7 +81,6 @@ const forAny = <Item>(list: readonly Item[], make: (list: readonly Item[]) => St
  * are new: repeats are rare, and a round trip would be added to every mail.
  */
 function* acceptAll(operations: readonly AcceptOperation[], sql: Sql): Steps<Answer[]> {
-  if (operations.length === 0) return []
   // When one batch has the same mail several times, the first of them decides for all.
   const firsts = new Map(operations.toReversed().map((accept) => [accept.id, accept]))
   const wanted = operations.filter((accept) => firsts.get(accept.id) === accept)
@@ -92,7 +91,8 @@ function* acceptAll(operations: readonly AcceptOperation[], sql: Sql): Steps<Ans
   })
   const insertedIds = ids(inserted)
   const known = wanted.filter(({ id }) => !insertedIds.has(id))
-  const takeableIds = ids((yield* roundTrip({ takeable: forAny(known, sql.takeable) })).takeable)
+  // Mostly all are new, and the steps that follow have nothing to ask.
+  const takeableIds = known.length > 0 ? ids((yield [sql.takeable(known)])[0]) : none
   const isNew = ({ id }: AcceptOperation) => insertedIds.has(id) || takeableIds.has(id)
   const { limited, uncounted } = judgeQuotas(wanted, tallies, counted, isNew)
 
@@ -119,7 +119,6 @@ function* acceptAll(operations: readonly AcceptOperation[], sql: Sql): Steps<Ans
 // ---- settle and the rest ------------------------------------------------------------------------------------------
 
 function* settleAll(operations: readonly SettleOperation[], sql: Sql): Steps<Answer[]> {
-  if (operations.length === 0) return []
   // An update that is joined to two rows for one mail takes either of them: one row for each mail and lease is sent.
   const sent = new Map<string, SettleOperation>()
   const unsent = new Map<string, SettleOperation>()
@@ -133,6 +132,7 @@ function* settleAll(operations: readonly SettleOperation[], sql: Sql): Steps<Ans
   })
   // `sent` always wins, so only the other operations need the row to know the state of their mail.
   const asking = operations.filter(({ state }) => state !== 'sent')
+  if (asking.length === 0) return []
   // The row of a mail that was settled as sent in the same round trip is out of date.
   const current = settled.filter((row) => !sent.has(String(row['id'])))
   const currentIds = ids(current)
@@ -199,5 +199,6 @@ function ofKind<K extends Operation['op']>(operations: readonly Operation[], op:
   return operations.filter((operation): operation is Extract<Operation, { op: K }> => operation.op === op)
 }
 
+const none: ReadonlySet<string> = new Set()
 const rowsById = (rows: readonly SqlRow[]) => new Map(rows.map((row) => [String(row['id']), row]))
 const ids = (rows: readonly SqlRow[] = []) => new Set(rows.map((row) => String(row['id'])))
