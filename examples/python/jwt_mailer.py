@@ -23,15 +23,9 @@ class Mailer:
         The jti makes every repeat the same mail, so a try that got no answer is safely made again.
         """
         now = int(time.time())
-        claims = {
-            **data,
-            "user_email": address,
-            "user_aut_key": key,
-            "email_link_url": link_url,
-            "email_link_token": link_token,
-            "jti": idempotency_key or str(uuid.uuid4()),
-            **{"iat": now, "exp": now + 86400},
-        }
+        claims = {**data, "user_email": address, "user_aut_key": key}
+        claims.update(email_link_url=link_url, email_link_token=link_token)
+        claims.update(jti=idempotency_key or str(uuid.uuid4()), iat=now, exp=now + 86400)
         token = jwt.encode({name: value for name, value in claims.items() if value is not None}, self.secret, "HS256")
         for tries in range(3):
             code, mail_id = self._post(kind, token)
