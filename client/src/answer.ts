@@ -60,6 +60,8 @@ export interface ClientFailure {
   readonly claims?: readonly string[]
   /** With `refused` and `expired`, where the mail is known: what `status` takes. */
   readonly id?: string
+  /** An earlier request with the same idempotency key has this answer: this one sent nothing. */
+  readonly repeated?: true
 }
 
 const maxAnswerBytes = 64 * 1024
@@ -98,6 +100,7 @@ export async function readAnswer(response: Response): Promise<Accepting | Client
     ...retryAfter(response),
     ...(code === 'claims_invalid' && claimsIn(answer)),
     ...idIn(answer),
+    ...repeatedIn(answer),
   }
 }
 
@@ -125,6 +128,10 @@ function retryAfter({ headers }: Response): { retryAfterS?: number } {
 
 function idIn({ id }: Record<string, unknown>): { id?: string } {
   return typeof id === 'string' ? { id } : {}
+}
+
+export function repeatedIn({ repeated }: Readonly<Record<string, unknown>>): { repeated?: true } {
+  return repeated === true ? { repeated } : {}
 }
 
 function claimsIn({ claim, reason, claims }: Record<string, unknown>): Partial<ClientFailure> {

@@ -1,5 +1,5 @@
 /** Owns the calls to the service: one mail, or what became of it, tried again where that is safe. */
-import { type ClientFailure, failure, readAnswer } from './answer.ts'
+import { type ClientFailure, failure, readAnswer, repeatedIn } from './answer.ts'
 import { lifetime, mailClaims, type MailContent, type Recipient } from './mint.ts'
 import { type PrivateKey, signer } from './sign.ts'
 
@@ -29,6 +29,8 @@ export interface Accepted {
   readonly id: string
   /** `queued`: stored, and sent as soon as a relay takes it. Both are as good as delivered to the relay. */
   readonly state: 'sent' | 'queued'
+  /** An earlier request with the same idempotency key has the mail: this one sent nothing. */
+  readonly repeated?: true
 }
 
 export interface Status {
@@ -94,7 +96,7 @@ export function createMailer<K extends Record<keyof K, MailContent> = Kinds>(
     if (!answer.ok) return answer
     const { id, code } = answer.fields
     if (typeof id !== 'string' || (code !== 'sent' && code !== 'queued')) return failure('bad_answer')
-    return { ok: true, id, state: code }
+    return { ok: true, id, state: code, ...repeatedIn(answer.fields) }
   }
 
   async function status(id: string, { signal }: CallOptions = {}): Promise<Status | ClientFailure> {

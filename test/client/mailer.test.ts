@@ -74,6 +74,15 @@ describe('a mail', () => {
     expect(await mails()).toHaveLength(3)
   })
 
+  test('says whether an earlier request has it', async () => {
+    const { mailer, mails } = await live()
+    const once = { ...mail, idempotencyKey: 'signup-43' }
+    const first = await mailer.send('confirmation', once)
+    expect(first).toEqual({ ok: true, id: expect.any(String), state: 'sent' })
+    expect(await mailer.send('confirmation', once)).toEqual({ ...first, repeated: true })
+    expect(await mails()).toHaveLength(1)
+  })
+
   test('belongs to its app, whose secret signs it', async () => {
     const appSecrets = { shop: 'the secret of the shop, which is long enough' }
     const { mailer } = await live({ appSecrets }, { app: 'shop', secret: appSecrets.shop })
