@@ -121,8 +121,7 @@ test('a link may come whole, with the time at which it stops working', async () 
 describe('a refusal', () => {
   test('says which claim is wrong, and is not repeated', async () => {
     const { mailer, logLines } = await live()
-    const { to, link: whole } = mail
-    expect(await mailer.send('confirmation', { to, link: whole })).toEqual({
+    expect(await mailer.send('resetkey', { to: mail.to })).toEqual({
       ok: false,
       code: 'claims_invalid',
       retryable: false,
