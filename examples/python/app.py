@@ -45,9 +45,7 @@ def database():
 with database() as setup:
     setup.executescript(
         """
-        create table if not exists users (id integer primary key, address text unique not null, key text not null,
-            verified integer not null default 0);
-        create table if not exists used_links (jti text primary key);
+        create table if not exists users (id integer primary key, address text unique not null, key text not null);
         create table if not exists codes (user integer primary key, hash text not null, ends real not null);
         create table if not exists asked (what text not null, at real not null);
         """
@@ -137,53 +135,44 @@ def home():
 
 @app.route("/signup", methods=["GET", "POST"])
 def signup():
+    """Asks for no key: whoever signs up may not be whoever reads the mail, and only the reader chooses it."""
     if request.method != "POST":
-        return page("Sign up", "Sign up", ADDRESS, KEY)
-    address, key = typed("address").lower(), new_key()
-    if "@" not in address or key is None:
-        flash("An address, and a key of 8 to 200 characters, please.")
-        return page("Sign up", "Sign up", ADDRESS, KEY, status=422)
+        return page("Sign up", "Sign up", ADDRESS)
+    address = typed("address").lower()
+    if "@" not in address:
+        flash("An address, please.")
+        return page("Sign up", "Sign up", ADDRESS, status=422)
     if not may_ask("mail", address):
         return page("Please wait an hour", status=429)
-    with database() as db:
-        db.execute(
-            "insert into users (address, key) values (?, ?)"
-            " on conflict (address) do update set key = excluded.key where verified = 0",
-            (address, generate_password_hash(key)),
-        )
-    user = user_at(address)
-    if not user["verified"]:
-        send(
-            "signup",
-            address,
-            link_url=SITE_URL + "/confirm/",
-            link_token=sign_link("confirm", user["id"], LINK_SECRET),
-            key=secrets.token_hex(4),
-        )
-    flash("If this address is new here, a mail with a link is on its way.")  # the same for one that is not
+    if user_at(address):
+        send("account-exists", address)
+    else:
+        send("signup", address, link_url=SITE_URL + "/confirm/", link_token=sign_link("confirm", address, LINK_SECRET))
+    flash("A mail is on its way.")  # the same for an address that has an account
     return page("Look into your mail")
 
 
 @app.route("/confirm/<token>", methods=["GET", "POST"])
 def confirm(token):
     try:
-        link = verify_link(token, "confirm", LINK_SECRET)
+        address = verify_link(token, "confirm", LINK_SECRET)["sub"]
     except jwt.ExpiredSignatureError:
-        return page("This link is over: sign up once more for a new one", status=410)
+        return page("This link has expired: sign up again for a new one", status=410)
     except jwt.InvalidTokenError:
-        return page("This link is not whole: copy all of it from the mail", status=410)
+        return page("This link is not complete: copy all of it from the mail", status=410)
+    if user_at(address):
+        return page("This link has done its work: you can sign in", status=410)
+    key, title = new_key(), "Confirm your address"
     if request.method != "POST":  # mail scanners open every link, by GET and HEAD: only the button confirms
-        return page("Confirm your address", "Yes, confirm", KEY)
-    with database() as db:
-        user = db.execute("select * from users where id = ?", (link["sub"],)).fetchone()
-        # whoever signed up with this address must be whoever reads its mail
-        if not check_password_hash(user["key"] if user else NOBODY, request.form.get("key", "")[:200]):
-            flash("That is not the key of this sign-up. Sign up once more.")
-            return page("Confirm your address", "Yes, confirm", KEY, status=401)
-        if db.execute("insert or ignore into used_links values (?)", (link["jti"],)).rowcount == 0:
+        return page(title, "Confirm", KEY)
+    if key is None:
+        flash("A key of 8 to 200 characters, please.")
+        return page(title, "Confirm", KEY, status=422)
+    with database() as db:  # of two at once, the first wins
+        row = (address, generate_password_hash(key))
+        if db.execute("insert or ignore into users (address, key) values (?, ?)", row).rowcount == 0:
             return page("This link has done its work: you can sign in", status=410)
-        db.execute("update users set verified = 1 where id = ? and key = ?", (user["id"], user["key"]))
-    return page("Your address is confirmed")
+    return page("Your address is confirmed: sign in with it and your key")
 
 
 @app.route("/login", methods=["GET", "POST"])
@@ -195,8 +184,8 @@ def login():
         return page("Please wait an hour", status=429)
     user = user_at(address)
     right = check_password_hash(user["key"] if user else NOBODY, request.form.get("key", "")[:200])
-    if not user or not right or not user["verified"]:
-        flash("Confirm your address first." if user and right else "Address or key is wrong.")
+    if not user or not right:
+        flash("Address or key is wrong, or the address is not confirmed yet.")
         return page("Sign in", "Sign in", ADDRESS, KEY, status=401)
     session.clear()  # nothing that was planted before stays
     session["address"], session["key_id"] = address, key_id(user)
@@ -217,16 +206,14 @@ def reset_key():
     if not may_ask("mail", address):
         return page("Please wait an hour", status=429)
     user, code = user_at(address), f"{secrets.randbelow(1_000_000):06}"
+    ends = int(time.time()) + 600
     # the code is of no use in another browser
     session["resetting"], session["asked"] = address, secrets.token_urlsafe()
     kept = generate_password_hash(session["asked"] + code)  # as much work for an address that is not there
     if user:
         with database() as db:
-            db.execute(
-                "insert or replace into codes values (?, ?, ?)",
-                (user["id"], kept, time.time() + 600),
-            )
-        send("resetkey", address, key=code)
+            db.execute("insert or replace into codes values (?, ?, ?)", (user["id"], kept, ends))
+        send("resetkey", address, key=code, email_link_exp=ends)  # the mail says until when the code works
     return redirect("/newkey", 303)
 
 
@@ -245,6 +232,6 @@ def set_new_key():
             flash("That is not the code, or it is over.")
             return page("Type the code", "Save", *fields, status=401)
         db.execute("delete from codes where user = ?", (user["id"],))
-        db.execute("update users set key = ?, verified = 1 where id = ?", (generate_password_hash(key), user["id"]))
+        db.execute("update users set key = ? where id = ?", (generate_password_hash(key), user["id"]))
     session.pop("resetting")
     return page("Your key is saved: sign in with it")

@@ -8,6 +8,7 @@ import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
 import { promisify } from 'node:util'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { browserTest } from '../support/browser.ts'
 import { freePort } from '../support/port.ts'
 import { type Service, startService } from '../support/service.ts'
 import { secret } from '../support/tokens.ts'
@@ -91,7 +92,7 @@ describe.skipIf(missing !== undefined)(titled('in Python', missing), () => {
       return { status: response.status, text: await response.text() }
     }
     const post = async (path: string, fields: Record<string, string> = {}) => {
-      const [, csrf = ''] = /name="csrf" value="([^"]+)"/.exec((await ask(path)).text) ?? []
+      const [, csrf = ''] = /name="csrf" value="([^"]+)"/.exec((await ask('/signup')).text) ?? []
       return ask(path, { method: 'POST', body: new URLSearchParams({ csrf, ...fields }) })
     }
     return { ask, post }
@@ -107,6 +108,14 @@ describe.skipIf(missing !== undefined)(titled('in Python', missing), () => {
     return (await fetch(`${service.url}/inbox/messages/${newest!.id}`)).text()
   }
   const linkIn = (mail: string) => /http:\/\/127\.0\.0\.1:\d+\/confirm\/[\w.-]+/.exec(mail)![0]
+  const codeIn = (mail: string) => /\b\d{6}\b/.exec(mail)![0]
+
+  async function member(address: string, key: string) {
+    const person = visitor()
+    await person.post('/signup', { address })
+    expect((await person.post(linkIn(await mailTo(address)), { key })).status).toBe(200)
+    return person
+  }
 
   test('sign-up: refused until the button is pressed, and a scanner does not press it', async () => {
     const person = visitor()
@@ -116,22 +125,57 @@ describe.skipIf(missing !== undefined)(titled('in Python', missing), () => {
     const link = linkIn(await mailTo(account.address))
     for (const method of ['HEAD', 'GET']) expect((await fetch(link, { method })).status).toBe(200)
     expect((await person.post('/login', account)).status).toBe(401)
+    expect((await person.post(link, { key: 'short' })).status).toBe(422)
     expect((await person.post(link, account)).text).toContain('Your address is confirmed')
     expect((await person.post(link, account)).status).toBe(410)
     expect((await person.post('/login', account)).status).toBe(303)
     expect((await person.ask('/')).text).toContain('signed in as ada@example.com')
   })
 
+  browserTest('in a browser: what the mail holds is what its page accepts', async ({ browser }) => {
+    const address = 'hedy@example.com'
+    const context = await browser.newContext()
+    const page = await context.newPage()
+    const press = (name: string) => page.getByRole('button', { name }).click()
+    const key = page.getByLabel('Access key')
+    await page.goto(`${site}/signup`)
+    await page.getByLabel('Email address').fill(address)
+    await press('Sign up')
+    await page.getByText('A mail is on its way').waitFor()
+    const found = await fetch(`${service.url}/inbox/messages?to=${address}&wait=10s`)
+    const [mail] = (await found.json()) as [{ link: string; code: string | null; text: string }]
+    expect(mail.code).toBeNull()
+    expect(mail.text).not.toContain('access key')
+    await page.goto(mail.link)
+    await key.fill('her own key')
+    await press('Confirm')
+    await page.getByText('Your address is confirmed').waitFor()
+    await page.goto(`${site}/login`)
+    await page.getByLabel('Email address').fill(address)
+    await key.fill('her own key')
+    await press('Sign in')
+    await page.getByText(`You are signed in as ${address}`).waitFor()
+    await page.goto(`${site}/resetkey`)
+    await page.getByLabel('Email address').fill(address)
+    await press('Send me a code')
+    const typed = codeIn(await mailTo(address, 2))
+    await page.getByLabel('Code from the mail').fill(typed)
+    await key.fill('her second key')
+    await press('Save')
+    await page.getByText('Your key is saved').waitFor()
+    await context.close()
+  })
+
   test('key reset: the code works once, in the browser that asked', async () => {
-    const person = visitor()
     const address = 'grace@example.com'
-    await person.post('/signup', { address, key: 'the first key' })
-    await mailTo(address)
+    const person = await member(address, 'the first key')
     const thief = visitor()
     await thief.post('/resetkey', { address })
     await mailTo(address, 2)
     await person.post('/resetkey', { address })
-    const [, code = ''] = /\b(\d{6})\b/.exec(await mailTo(address, 3))!
+    const mail = await mailTo(address, 3)
+    expect(mail).toContain('It expires on')
+    const code = codeIn(mail)
     expect((await thief.post('/newkey', { code, key: 'of a thief' })).status).toBe(401)
     expect((await person.post('/newkey', { code, key: 'the second key' })).text).toContain(
       'Your key is saved',
@@ -141,28 +185,30 @@ describe.skipIf(missing !== undefined)(titled('in Python', missing), () => {
     expect((await person.post('/login', { address, key: 'the second key' })).status).toBe(303)
   })
 
-  test('a key that somebody else chose before is worth nothing', async () => {
+  test('a key that somebody else chose before is worth nothing, and an account stays as it is', async () => {
     const address = 'joan@example.com'
-    const own = { address, key: 'her own key' }
-    await visitor().post('/signup', { address, key: 'of an early bird' })
-    await mailTo(address)
-    await visitor().post('/signup', own)
-    const link = linkIn(await mailTo(address, 2))
-    expect((await visitor().post(link, { key: 'of an early bird' })).status).toBe(401)
-    expect((await visitor().post(link, own)).status).toBe(200)
-    expect((await visitor().post('/login', { address, key: 'of an early bird' })).status).toBe(401)
-    expect((await visitor().post('/login', own)).status).toBe(303)
+    const early = { address, key: 'of an early bird' }
+    await visitor().post('/signup', early)
+    const first = linkIn(await mailTo(address))
+    await visitor().post('/signup', { address })
+    const second = linkIn(await mailTo(address, 2))
+    expect((await visitor().post(second, { key: 'her own key' })).status).toBe(200)
+    expect((await visitor().post(first, early)).status).toBe(410)
+    expect((await visitor().post('/login', early)).status).toBe(401)
+    expect((await visitor().post('/login', { address, key: 'her own key' })).status).toBe(303)
+    const again = await visitor().post('/signup', early)
+    expect(again.text).toContain('A mail is on its way')
+    expect(await mailTo(address, 3)).toContain('You already have an account')
   })
 
   test('a new key ends every session', async () => {
     const address = 'mary@example.com'
-    const [person, thief] = [visitor(), visitor()]
-    await person.post('/signup', { address, key: 'the first key' })
-    await person.post(linkIn(await mailTo(address)), { key: 'the first key' })
+    const person = await member(address, 'the first key')
+    const thief = visitor()
     await thief.post('/login', { address, key: 'the first key' })
     expect((await thief.ask('/')).text).toContain(address)
     await person.post('/resetkey', { address })
-    const [, code = ''] = /\b(\d{6})\b/.exec(await mailTo(address, 2))!
+    const code = codeIn(await mailTo(address, 2))
     expect((await person.post('/newkey', { code, key: 'the second key' })).status).toBe(200)
     expect((await thief.ask('/')).text).not.toContain(address)
   })
@@ -174,14 +220,15 @@ import app
 sent = []
 app.mailer.send = lambda *words, **rest: (sent.append(threading.current_thread() is threading.main_thread()), ('sent', 'x'))[1]
 client = app.app.test_client()
-for path, form in (('/signup', {'address': 'a@example.com', 'key': 'a long key'}), ('/resetkey', {'address': 'a@example.com'})):
+with app.database() as db: db.execute("insert into users (address, key) values ('a@example.com', 'x')")
+for path, form in (('/signup', {'address': 'new@example.com'}), ('/signup', {'address': 'a@example.com'}), ('/resetkey', {'address': 'a@example.com'})):
     client.get(path)
     with client.session_transaction() as session: form['csrf'] = session['csrf']
     client.post(path, data=form)
 for thread in threading.enumerate():
     if thread is not threading.main_thread(): thread.join()
 print(sent)`
-    expect(await say(lines)).toBe('[False, False]')
+    expect(await say(lines)).toBe('[False, False, False]')
   })
 
   test('forged forms and links, and too much, are refused', async () => {
