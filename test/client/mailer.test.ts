@@ -76,10 +76,10 @@ describe('a mail', () => {
 
   test('says whether an earlier request has it', async () => {
     const { mailer, mails } = await live()
-    const once = { ...mail, idempotencyKey: 'signup-43' }
-    const first = await mailer.send('confirmation', once)
+    const keyed = { ...mail, idempotencyKey: 'signup-43' }
+    const first = await mailer.send('confirmation', keyed)
     expect(first).toEqual({ ok: true, id: expect.any(String), state: 'sent' })
-    expect(await mailer.send('confirmation', once)).toEqual({ ...first, repeated: true })
+    expect(await mailer.send('confirmation', keyed)).toEqual({ ...first, repeated: true })
     expect(await mails()).toHaveLength(1)
   })
 
