@@ -64,7 +64,11 @@ export async function openOutbox(options: OutboxOptions): Promise<Outbox> {
   const { clock = databaseClock.now } = options
   const seal = sealWith(options.secrets)
   const store = await reconnectingStore(engine, log)
-  if (store.trouble() === undefined) await databaseClock.compare()
+  /** A database that cannot be used would only be waited for. */
+  const compareClocks = async () => {
+    if (store.trouble() === undefined) await databaseClock.compare()
+  }
+  await compareClocks()
   const { run, rowsOf, idle } = operationQueues(store, engine.parallel)
   const { write, drained } = pendingWrites({ rowsOf, store, log })
   const { notify, wait } = waiters(async (id) => statusOf(await find(id)))
@@ -79,7 +83,7 @@ export async function openOutbox(options: OutboxOptions): Promise<Outbox> {
 
   /** `undefined` when the mail with this id was deleted between two statements, so that another try can store this one. */
   async function tryToAccept(mail: NewMail): Promise<Accepted | undefined> {
-    await databaseClock.compare()
+    await compareClocks()
     const { id, app, kind } = mail
     const started = performance.now()
     const now = Math.round(clock())
@@ -165,7 +169,7 @@ export async function openOutbox(options: OutboxOptions): Promise<Outbox> {
   }
 
   async function leaseDue(limit: number): Promise<Due[]> {
-    await databaseClock.compare()
+    await compareClocks()
     const now = Math.round(clock())
     const leaseId = randomInt(1, 2 ** 47)
     const times = { now, due: now + leaseMs, forgetAt: now + deadKeptMs }
