@@ -174,7 +174,7 @@ function compileFile(
     {
       appName,
       senderName: from.name,
-      toName: settings.to_name,
+      app: settings,
       palette,
       layout,
       locale,

@@ -12,7 +12,7 @@ import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs'
 import path from 'node:path'
 import { builtInLayout } from './built-in.ts'
 import { appSchema, type AppSettings } from './app-settings.ts'
-import { parseLayout, type Layout } from './compile/layout.ts'
+import { logoFault, parseLayout, type Layout } from './compile/layout.ts'
 import { isLocale } from './locale.ts'
 import { paletteOf, type Palette } from './compile/palette.ts'
 import type { Problems } from './problem.ts'
@@ -98,6 +98,8 @@ function readApp(folders: Folders, app: string, shared: Layout, problems: Proble
   if (typeof palette === 'string') problems.add(file, appJson.lineOf(['accent']), palette)
   const hasLayout = existsSync(path.join(dir, app, 'layout.html'))
   const layout = hasLayout ? readLayout(dir, `${app}/layout.html`, problems) : shared
+  const fault = layout && logoFault(layout, settings.logo)
+  if (fault !== undefined) problems.add(file, appJson.lineOf(['logo']), `\`logo\`: ${fault}`)
   const files = mailFiles(folders, app, settings, problems)
   checkKinds(files, settings, (setting, message) => problems.add(file, appJson.lineOf([setting]), message))
   return typeof palette === 'string' || !layout ? undefined : { app, settings, palette, layout, files }

@@ -5,6 +5,8 @@
  */
 import { z } from 'zod'
 import type { Block, Inline, ListItem } from './blocks.ts'
+import { withAppFooter } from './brand.ts'
+import type { AppSettings } from '../app-settings.ts'
 import type { Source } from '../claims.ts'
 import { contractSchema, sourcesOf } from '../declared.ts'
 import type { Formats } from '../formats.ts'
@@ -36,8 +38,7 @@ const frontMatterSchema = z.strictObject({
 export interface MailSetting {
   readonly appName: string
   readonly senderName: string
-  /** Template of the To name, when the mail has none of its own. */
-  readonly toName: string
+  readonly app: AppSettings
   readonly palette: Palette
   readonly layout: Layout
   readonly locale: string
@@ -91,8 +92,10 @@ function compileParts(
 ): Program {
   const { value } = front
   const lineOf = (...at: string[]) => front.lineOf(at)
-  const own = body.map((text, index) => ({ text, line: bodyLine + index }))
-  const source = expandPartials(own, file, setting.partial, (at, message) => problems.add(file, at, message))
+  const written = body.map((text, index) => ({ text, line: bodyLine + index }))
+  const source = expandPartials(written, file, setting.partial, (at, message) =>
+    problems.add(file, at, message),
+  )
   const report = (at: number, message: string) => {
     const place = source.placeOf(at)
     problems.add(place.file, place.line, message)
@@ -105,17 +108,24 @@ function compileParts(
   const subject = readLine(reader, value.subject, lineOf('subject'))
   const preheader = readLine(reader, value.preheader, lineOf('preheader'))
   const toName = readLine(reader, value.to_name ?? toNameOf(setting, sources), lineOf('to_name'))
-  const blocks = readBody(reader, source.lines)
-  checkBlocks(blocks, (message) => report(bodyLine, message))
+  const own = readBody(reader, source.lines)
+  checkBlocks(own, (message) => report(bodyLine, message))
   for (const name of Object.keys(value.claims)) {
     if (!names.isUsed(name)) report(lineOf('claims', name), `\`${name}\` is declared and never used`)
   }
 
+  const blocks = withAppFooter(own, setting.app)
   const rule = blocks.findIndex((block) => block.kind === 'rule')
   const [card, footer] = rule < 0 ? [blocks, []] : [blocks.slice(0, rule), blocks.slice(rule + 1)]
   const html = fillLayout(
     setting.layout,
-    { lang: setting.locale, dir: setting.direction, appName: setting.appName, palette: setting.palette },
+    {
+      lang: setting.locale,
+      dir: setting.direction,
+      appName: setting.appName,
+      logo: setting.app.logo,
+      palette: setting.palette,
+    },
     {
       subject: lineHtml(subject),
       preheader: lineHtml(preheader),
@@ -143,7 +153,8 @@ function compileParts(
 }
 
 /** The app's template, unless it greets by a name that this mail does not ask for. */
-function toNameOf({ toName }: MailSetting, sources: readonly Source[]): string {
+function toNameOf({ app }: MailSetting, sources: readonly Source[]): string {
+  const toName = app.to_name
   const isNamed = /\buser_name\b/.test(toName)
   return isNamed && !sources.some(({ name }) => name === 'user_name') ? '' : toName
 }

@@ -1,7 +1,9 @@
 /** Owns the frame of the HTML part: `layout.html` cut at its slots, colours filled in. */
+import { logoHtml, logoStyle } from './brand.ts'
 import { font } from './html.ts'
 import { dark, light, type Palette } from './palette.ts'
 import type { Part } from './placeholders.ts'
+import type { Logo } from '../app-settings.ts'
 import type { Problems } from '../problem.ts'
 import { escapeHtml } from '../../escape-html.ts'
 
@@ -17,6 +19,8 @@ const needed = [...filledSlots, 'lang', 'dir']
 const known = new Set([
   ...needed,
   'app.name',
+  'logo',
+  'logo.dark',
   'font',
   'accent',
   'label',
@@ -41,10 +45,21 @@ export function parseLayout(html: string, file: string, problems: Problems): Lay
   return { file, pieces }
 }
 
+/** What a frame lacks to show the logo of its app. */
+export function logoFault({ file, pieces }: Layout, logo: Logo | undefined): string | undefined {
+  const has = (slot: string) => pieces.some((piece, index) => index % 2 === 1 && piece === slot)
+  if (logo && !has('logo'))
+    return `${file} has no place for it: write {{ logo }} where the name of the app stands`
+  if (logo?.dark !== undefined && !has('logo.dark'))
+    return `${file} has no style for the dark one: write {{ logo.dark }} in front of </style>`
+  return undefined
+}
+
 export interface Frame {
   readonly lang: string
   readonly dir: 'ltr' | 'rtl'
   readonly appName: string
+  readonly logo: Logo | undefined
   readonly palette: Palette
 }
 
@@ -62,6 +77,8 @@ export function fillLayout(layout: Layout, frame: Frame, slots: Record<FilledSlo
     dir: frame.dir,
     font,
     'app.name': escapeHtml(frame.appName),
+    logo: logoHtml(frame.logo, frame.appName),
+    'logo.dark': logoStyle(frame.logo),
   }
   return layout.pieces.flatMap((piece, index): readonly Part[] => {
     if (index % 2 === 0) return [piece]
