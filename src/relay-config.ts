@@ -10,13 +10,38 @@ export interface SmtpRelayConfig {
   readonly port: number
   /** `starttls` and `implicit` verify the certificate; `off` is for loopback only, which the configuration checks. */
   readonly tls: 'starttls' | 'implicit' | 'off'
-  readonly auth: { readonly user: string; readonly pass: string } | undefined
+  readonly auth: PasswordLogin | OauthLogin | undefined
   readonly connections: number
   /** `undefined`: as fast as it takes them. */
   readonly rate: Rate | undefined
   /** `undefined`: the sender of every mail. */
   readonly from: string | undefined
 }
+
+export interface PasswordLogin {
+  readonly user: string
+  readonly pass: string
+}
+
+/** A login by XOAUTH2: the user with an access token. */
+export interface OauthLogin {
+  readonly user: string
+  readonly oauth: OauthConfig
+}
+
+/** Where access tokens come from. */
+export type OauthConfig = {
+  readonly tokenUrl: string
+  readonly scope: string
+} & (
+  | { readonly grant: 'client_credentials'; readonly clientId: string; readonly clientSecret: string }
+  | {
+      readonly grant: 'jwt_bearer'
+      readonly issuer: string
+      readonly keyId: string | undefined
+      readonly privateKey: string
+    }
+)
 
 /** What all relays by HTTPS have: their address without a slash at its end, and how much of them we use. */
 interface ApiRelayConfig<Name extends string> {

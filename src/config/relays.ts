@@ -1,5 +1,4 @@
 /** Owns the relays of the configuration: which there are, in which order they are tried, and how each is reached. */
-import { isIPv4 } from 'node:net'
 import { checkAddress } from '../address.ts'
 import { parseRate, type Rate } from '../rate.ts'
 import type { RelayConfig, SmtpRelayConfig } from '../relay-config.ts'
@@ -14,6 +13,7 @@ import {
 } from './api-relays.ts'
 import { ConfigError, type ConfigProblem, problemCollector } from './config-error.ts'
 import type { Environment } from './environment.ts'
+import { isLoopback, oauthVariableIn, type OauthVariables, readOauth } from './oauth.ts'
 
 type RelayVariables = Pick<
   Environment,
@@ -24,7 +24,8 @@ type RelayVariables = Pick<
   | SmtpUrlVariable
   | 'RELAYS'
 > &
-  ApiVariables
+  ApiVariables &
+  OauthVariables
 type SmtpUrlVariable = 'SMTP_URL' | 'SMTP_URL_2' | 'SMTP_URL_3'
 
 interface KnownRelay {
@@ -55,6 +56,13 @@ const maxRate = 10_000
 export function readRelays(values: RelayVariables): { relays: RelayConfig[]; warnings: ConfigProblem[] } {
   const { problems, collect } = problemCollector()
   const configured = names.flatMap((name) => collect(() => known[name]!.read(values)) ?? [])
+  const oauth = oauthVariableIn(values)
+  if (oauth !== undefined && problems.length === 0 && !configured.some(logsInByToken))
+    problems.push({
+      variable: oauth,
+      says: 'is set, and no SMTP_URL says auth=xoauth2',
+      todo: 'Write SMTP_URL=smtp://user@host:587?auth=xoauth2, or remove SMTP_OAUTH_….',
+    })
   // a relay that is written wrongly must not be called missing as well
   const order = problems.length > 0 ? [] : collect(() => readOrder(values.RELAYS, configured))
   if (problems.length > 0 || !order) throw new ConfigError(...problems)
@@ -70,6 +78,10 @@ function idleWarning({ name }: RelayConfig): ConfigProblem {
     says: `is set, but RELAYS leaves "${name}" out: it gets no mail`,
     todo: `Add ${name} to RELAYS, or remove ${setBy}.`,
   }
+}
+
+function logsInByToken(relay: RelayConfig): boolean {
+  return relay.kind === 'smtp' && relay.auth !== undefined && 'oauth' in relay.auth
 }
 
 function lacksLogin(relay: RelayConfig): boolean {
@@ -133,9 +145,7 @@ function readMailerToGo(values: RelayVariables): SmtpRelayConfig | undefined {
 }
 
 const hostName = /^(?:[A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])$/
-const isLoopback = (name: string) =>
-  name === 'localhost' || name === '[::1]' || (isIPv4(name) && name.startsWith('127.'))
-const options = ['tls', 'connections', 'rate', 'from']
+const options = ['tls', 'connections', 'rate', 'from', 'auth']
 
 function readSmtpUrl(
   name: string,
@@ -153,7 +163,7 @@ function readSmtpUrl(
     host: url.hostname.replace(/^\[|\]$/g, ''),
     port: Number(url.port) || (url.protocol === 'smtps:' ? 465 : 587),
     tls: tlsIn(url, wrong),
-    auth: authIn(url, wrong),
+    auth: authIn(url, values, wrong),
     connections: connectionsIn(url, wrong) ?? values.RELAY_CONNECTIONS,
     rate: rateIn(url, wrong),
     from: fromIn(url, wrong),
@@ -198,7 +208,18 @@ function tlsIn({ protocol, hostname, searchParams }: URL, wrong: Wrong): SmtpRel
   )
 }
 
-function authIn({ username, password }: URL, wrong: Wrong): SmtpRelayConfig['auth'] {
+function authIn(url: URL, values: OauthVariables, wrong: Wrong): SmtpRelayConfig['auth'] {
+  const { username, password, searchParams } = url
+  const mechanism = searchParams.get('auth')
+  if (mechanism !== null) {
+    const pattern = 'smtp://user@host:587?auth=xoauth2'
+    if (mechanism !== 'xoauth2')
+      throw wrong('auth can only be xoauth2', `Write ${pattern}, or leave auth out.`)
+    if (username === '' || password !== '') throw wrong(`must have a user and no password, as in ${pattern}`)
+    const user = decoded(username, wrong)
+    if (/\p{Cc}/u.test(user)) throw wrong('has a control character in its user')
+    return { user, oauth: readOauth(values) }
+  }
   if (username === '' && password === '') return undefined
   if (username === '' || password === '') {
     throw wrong(
@@ -206,8 +227,12 @@ function authIn({ username, password }: URL, wrong: Wrong): SmtpRelayConfig['aut
       'Write smtp://user:password@host:587, percent-encoded.',
     )
   }
+  return { user: decoded(username, wrong), pass: decoded(password, wrong) }
+}
+
+function decoded(part: string, wrong: Wrong): string {
   try {
-    return { user: decodeURIComponent(username), pass: decodeURIComponent(password) }
+    return decodeURIComponent(part)
   } catch {
     throw wrong('holds a "%" in user or password that is not percent-encoded', 'Write it as %25.')
   }

@@ -1,9 +1,10 @@
 /** Owns which checks there are for this environment, and in which order their findings are shown. */
-import type { RelayConfig } from '../relay-config.ts'
+import type { OauthLogin, RelayConfig } from '../relay-config.ts'
 import type { Config } from '../config/config.ts'
 import type { Catalogue } from '../mails/catalogue.ts'
 import { mimeBuilder } from '../mime/mime.ts'
 import type { Mailbox } from '../message.ts'
+import { OauthError, tokenSource, xoauth2 } from '../transport/oauth-token.ts'
 import { relayTransport } from '../transport/relays.ts'
 import { examineAdapters } from './adapters.ts'
 import { examineClock } from './clock.ts'
@@ -15,6 +16,7 @@ import { type Provider, providerOf } from './dns/provider.ts'
 import { redactor } from './redact.ts'
 import { runChecks, type RunOptions } from './run.ts'
 import { examineSenderDomain } from './dns/sender-domain.ts'
+import { tokenTrouble } from './relay/explain.ts'
 import { examineHttpsRelay } from './relay/https-relay.ts'
 import { apiClock } from './relay/relay-api.ts'
 import { examineSmtpRelay } from './relay/smtp-relay.ts'
@@ -94,11 +96,19 @@ function relayChecks(config: Config, senders: readonly string[], options: Deploy
       const own = sendersFor(relay, senders)
       const well =
         relay.kind === 'smtp'
-          ? yield* examineSmtpRelay({ relay, senders: own, signal, stageMs })
+          ? yield* examineSmtpRelay({ relay, senders: own, signal, stageMs, answerXoauth2 })
           : yield* examineHttpsRelay(relay, own, signal)
       if (well && sendTo !== undefined) yield await sendBy(relay, config.sender, sendTo, sendMs)
     },
   }))
+}
+
+async function answerXoauth2({ user, oauth }: OauthLogin): Promise<string> {
+  try {
+    return xoauth2(user, await tokenSource(oauth, user).current())
+  } catch (error) {
+    throw error instanceof OauthError ? tokenTrouble(error.responseCode, error.originalCode) : error
+  }
 }
 
 async function sendBy(

@@ -1,7 +1,7 @@
 /** Owns the last line of defence: no finding leaves with a secret in it, wherever the secret came from. */
 import type { Finding } from './finding.ts'
 
-const secretName = /SECRET|PASSWORD|PASS$|KEY|TOKEN/
+const secretName = /SECRET|PASSWORD|PASS$|KEY|TOKEN|SERVICE_ACCOUNT/
 /** Shorter secrets also occur inside of common words. */
 const leastLength = 4
 

@@ -1,9 +1,10 @@
 /** Owns which transport talks to which kind of relay: a new kind is a file beside this one and a line in here. */
-import type { RelayConfig } from '../relay-config.ts'
+import type { RelayConfig, SmtpRelayConfig } from '../relay-config.ts'
 import type { BuildMime } from '../mime/mime.ts'
 import type { Transport } from '../message.ts'
 import { brevoTransport } from './brevo.ts'
 import { mailgunTransport } from './mailgun.ts'
+import { tokenSource } from './oauth-token.ts'
 import { postmarkTransport } from './postmark.ts'
 import { resendTransport } from './resend.ts'
 import { sendgridTransport } from './sendgrid.ts'
@@ -31,5 +32,11 @@ export function relayTransport(config: RelayConfig, parts: RelayParts): Transpor
   const { from = sender } = config
   // the sender's domain, so that no local host name leaks
   const ehloName = from.slice(from.indexOf('@') + 1)
-  return smtpTransport({ ...config, ehloName, buildMime, onRefusal, ...smtp })
+  return smtpTransport({ ...config, auth: loginOf(config), ehloName, buildMime, onRefusal, ...smtp })
+}
+
+/** All connections of a relay share the source of its tokens. */
+function loginOf({ auth }: SmtpRelayConfig): SmtpOptions['auth'] {
+  if (!auth || 'pass' in auth) return auth
+  return { user: auth.user, tokens: tokenSource(auth.oauth, auth.user) }
 }

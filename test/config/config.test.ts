@@ -1,3 +1,4 @@
+import { generateKeyPairSync } from 'node:crypto'
 import { readFileSync } from 'node:fs'
 import { describe, expect, it } from 'vitest'
 import { readConfig } from '../../src/config/config.ts'
@@ -8,6 +9,13 @@ import { sampleClaims, secret, signToken } from '../support/tokens.ts'
 
 const relay = { SMTP_URL: 'smtp://user:pa%24s@smtp.example.com:587', MAIL_FROM: 'noreply@example.com' }
 const aws = { AWS_ACCESS_KEY_ID: 'AKIDEXAMPLE', AWS_SECRET_ACCESS_KEY: 'secret/key+=' }
+const tokenUrl = 'https://login.microsoftonline.com/tenant/oauth2/v2.0/token'
+const oauthUrl = 'smtp://user@smtp.office365.com:587?auth=xoauth2'
+const client = {
+  SMTP_OAUTH_TOKEN_URL: tokenUrl,
+  SMTP_OAUTH_CLIENT_ID: 'id',
+  SMTP_OAUTH_CLIENT_SECRET: 'client-secret',
+}
 const production = { NODE_ENV: 'production', JWT_MAILER_SECRET: secret, ...relay }
 
 /** The lines a start with this environment ends with. */
@@ -157,6 +165,40 @@ describe('a start in production', () => {
     [{ RELAYS: 'constructor' }, /^RELAYS: does not know "constructor"/],
     [{ RELAYS: 'smtp2' }, /^RELAYS: names "smtp2", which is not configured. Set SMTP_URL_2/],
     [{ RELAYS: 'smtp,smtp' }, /^RELAYS: names "smtp" twice/],
+    [{ SMTP_URL: oauthUrl }, /^SMTP_OAUTH_TOKEN_URL: is missing, and an SMTP_URL says auth=xoauth2\./],
+    [
+      { SMTP_URL: oauthUrl, SMTP_OAUTH_TOKEN_URL: tokenUrl, SMTP_OAUTH_CLIENT_ID: 'id' },
+      /^SMTP_OAUTH_CLIENT_SECRET: is missing/,
+    ],
+    [
+      { SMTP_URL: oauthUrl, ...client, SMTP_OAUTH_TOKEN_URL: 'http://login.example.com/token' },
+      /^SMTP_OAUTH_TOKEN_URL: must look like https.*always https but to this machine/,
+    ],
+    [
+      { SMTP_URL: oauthUrl, ...client, SMTP_OAUTH_CLIENT_SECRET: 'a b' },
+      /^SMTP_OAUTH_CLIENT_SECRET: must be the bare value/,
+    ],
+    [{ SMTP_URL: oauthUrl, ...client, SMTP_OAUTH_SCOPE: 'a  b' }, /^SMTP_OAUTH_SCOPE: must look like https/],
+    [
+      { SMTP_URL: oauthUrl.replace('user', 'user:password'), ...client },
+      /^SMTP_URL: must have a user and no/,
+    ],
+    [{ SMTP_URL: oauthUrl.replace('user@', ''), ...client }, /^SMTP_URL: must have a user and no password/],
+    [{ SMTP_URL: oauthUrl.replace('user', 'us%01er'), ...client }, /^SMTP_URL: has a control character/],
+    [{ SMTP_URL: oauthUrl.replace('xoauth2', 'ntlm'), ...client }, /^SMTP_URL: auth can only be xoauth2/],
+    [client, /^SMTP_OAUTH_TOKEN_URL: is set, and no SMTP_URL says auth=xoauth2/],
+    [
+      { SMTP_URL: oauthUrl, ...client, SMTP_OAUTH_SERVICE_ACCOUNT: '{}' },
+      /^SMTP_OAUTH_CLIENT_ID: is set beside SMTP_OAUTH_SERVICE_ACCOUNT/,
+    ],
+    [{ SMTP_URL: oauthUrl, SMTP_OAUTH_SERVICE_ACCOUNT: 'hunter2' }, /^SMTP_OAUTH_SERVICE_ACCOUNT: must be/],
+    [
+      {
+        SMTP_URL: oauthUrl,
+        SMTP_OAUTH_SERVICE_ACCOUNT: JSON.stringify({ client_email: 'a@b.example', private_key: 'hunter2' }),
+      },
+      /^SMTP_OAUTH_SERVICE_ACCOUNT: must be the JSON .*its private_key is none\./,
+    ],
     [{ SENDGRID_API_KEY: 'SG.key with a space' }, /^SENDGRID_API_KEY: must be the key alone/],
     [{ SENDGRID_API_KEY: 'SG.x', SENDGRID_API_URL: 'http://127.0.0.1' }, /^SENDGRID_API_URL: .*always https/],
     [{ SENDGRID_API_KEY: 'SG.x', SENDGRID_API_URL: 'api.sendgrid.com' }, /^SENDGRID_API_URL: must look like/],
@@ -558,4 +600,60 @@ describe('every variable', () => {
     const { env } = JSON.parse(file('app.json')) as { env: Record<string, unknown> }
     expect(Object.keys(env).toSorted()).toEqual(names.filter((name) => !notAsked.test(name)).toSorted())
   })
+})
+
+describe('a login by XOAUTH2', () => {
+  const readWith = (env: NodeJS.ProcessEnv) => readConfig({ ...production, ...env }).relays[0]
+
+  it('has the client credentials of Microsoft', () => {
+    expect(readWith({ SMTP_URL: oauthUrl.replace('user', 'mailer%40example.com'), ...client })).toMatchObject(
+      {
+        auth: {
+          user: 'mailer@example.com',
+          oauth: {
+            grant: 'client_credentials',
+            tokenUrl,
+            clientId: 'id',
+            clientSecret: 'client-secret',
+            scope: 'https://outlook.office365.com/.default',
+          },
+        },
+      },
+    )
+  })
+
+  it('has the service account of Google', () => {
+    const { privateKey } = generateKeyPairSync('rsa', { modulusLength: 2048 })
+    const pem = privateKey.export({ type: 'pkcs8', format: 'pem' }).toString()
+    const account = {
+      client_email: 'a@b.example',
+      private_key: pem,
+      private_key_id: 'one',
+      type: 'service_account',
+    }
+    expect(
+      readWith({ SMTP_URL: oauthUrl, SMTP_OAUTH_SERVICE_ACCOUNT: JSON.stringify(account) }),
+    ).toMatchObject({
+      auth: {
+        user: 'user',
+        oauth: {
+          grant: 'jwt_bearer',
+          tokenUrl: 'https://oauth2.googleapis.com/token',
+          issuer: 'a@b.example',
+          keyId: 'one',
+          privateKey: pem,
+          scope: 'https://mail.google.com/',
+        },
+      },
+    })
+  })
+
+  it.each(['http://127.0.0.1:8080/token', 'http://localhost/token'])(
+    'may get its tokens on this machine: %s',
+    (url) => {
+      expect(readWith({ SMTP_URL: oauthUrl, ...client, SMTP_OAUTH_TOKEN_URL: url })).toMatchObject({
+        auth: { oauth: { tokenUrl: url } },
+      })
+    },
+  )
 })

@@ -89,6 +89,39 @@ export function loginTrouble(variables: string, reply: Reply): CheckStopped {
   )
 }
 
+/** Of the reply only the codes: its text may repeat the token. */
+export function tokenLoginTrouble(variables: string, { code, lines }: Reply): CheckStopped {
+  const [enhanced] = /^[245]\.\d{1,3}\.\d{1,3}\b/.exec(lines[0] ?? '') ?? []
+  const reply = enhanced === undefined ? `${code}` : `${code} ${enhanced}`
+  if (code >= 400 && code < 500)
+    return new CheckStopped(
+      `the relay cannot check the login just now: ${reply}`,
+      'Try again in a few minutes.',
+    )
+  return new CheckStopped(
+    `there is an access token, but the relay refuses it: ${reply}`,
+    `Check the user in ${variables}, and what the application or the service account may do for this mailbox: docs/relays.md, "Login by XOAUTH2".`,
+  )
+}
+
+/** The token endpoint has given no token. */
+export function tokenTrouble(status: number | undefined, cause: string | undefined): CheckStopped {
+  if (status === undefined)
+    return new CheckStopped(
+      `the token endpoint does not answer (${cause ?? 'CLOSED'})`,
+      'Check the address in SMTP_OAUTH_TOKEN_URL (or token_uri of the service account), and whether this machine may reach it.',
+    )
+  if (status === 200)
+    return new CheckStopped(
+      'the token endpoint answers without an access token',
+      'Check the address in SMTP_OAUTH_TOKEN_URL: it is the one that ends in /token.',
+    )
+  return new CheckStopped(
+    `the token endpoint refuses us with ${status}`,
+    'Check SMTP_OAUTH_CLIENT_ID, SMTP_OAUTH_CLIENT_SECRET (it may have expired) and SMTP_OAUTH_SCOPE, or SMTP_OAUTH_SERVICE_ACCOUNT and its delegation to the whole domain.',
+  )
+}
+
 export function senderTrouble(sender: string, relay: SmtpRelay, reply: Reply): CheckStopped {
   if (reply.code === 530 && !relay.auth)
     return new CheckStopped(

@@ -2,6 +2,7 @@
 import { createHmac } from 'node:crypto'
 import { lookup } from 'node:dns/promises'
 import type { TLSSocket } from 'node:tls'
+import type { OauthLogin, PasswordLogin } from '../../relay-config.ts'
 import { within } from '../../timers.ts'
 import { about, CheckStopped, codeOf, type Finding, untilStopped } from '../finding.ts'
 import { examineCertificate, tlsTrouble } from './certificate.ts'
@@ -12,6 +13,7 @@ import {
   nameTrouble,
   quoteReply,
   senderTrouble,
+  tokenLoginTrouble,
 } from './explain.ts'
 import { hostAndPort, type SmtpRelay, todoToBegin, variableOf } from './operator-hints.ts'
 import {
@@ -29,6 +31,8 @@ export interface SmtpRelayOptions {
   /** The addresses mails come from. */
   readonly senders: readonly string[]
   readonly signal: AbortSignal
+  /** The argument of AUTH XOAUTH2, with a new access token. Rejects with a `CheckStopped`. */
+  readonly answerXoauth2: (login: OauthLogin) => Promise<string>
   readonly stageMs?: number
   readonly clock?: () => number
 }
@@ -72,7 +76,7 @@ async function* examineSteps(
   yield secured ? examineCertificate(secured, relay, clock()) : ok('no TLS, as asked for with tls=off')
   if (relay.tls === 'starttls') extensions = await readExtensions(dialogue, options)
 
-  if (relay.auth) yield ok(`login accepted (${await logIn(dialogue, relay, relay.auth, extensions)})`)
+  if (relay.auth) yield ok(`login accepted (${await logIn(dialogue, options, relay.auth, extensions)})`)
   else if (extensions.has('AUTH'))
     yield warn('offers a login, and none is configured', `Write user and password into ${variableOf(relay)}.`)
   for (const sender of senders) {
@@ -193,7 +197,7 @@ async function startTls(
   })
 }
 
-/** The mechanisms the transport knows, in its order of preference. */
+/** The mechanisms of a password that the transport knows, in its order of preference. */
 const mechanisms = ['PLAIN', 'LOGIN', 'CRAM-MD5'] as const
 type Mechanism = (typeof mechanisms)[number]
 type Auth = NonNullable<SmtpRelay['auth']>
@@ -201,25 +205,40 @@ type Auth = NonNullable<SmtpRelay['auth']>
 /** Returns the mechanism that the relay accepted. */
 async function logIn(
   dialogue: Dialogue,
-  relay: SmtpRelay,
+  { relay, answerXoauth2 }: SmtpRelayOptions,
   auth: Auth,
   extensions: Extensions,
-): Promise<Mechanism> {
+): Promise<Mechanism | 'XOAUTH2'> {
   const offered = extensions.get('AUTH') ?? []
-  const mechanism = mechanisms.find((name) => offered.includes(name))
-  if (!mechanism) {
-    const what = offered.length > 0 ? `only ${offered.join(', ')}` : 'no login at all'
-    throw new CheckStopped(
-      `a login is configured, but the relay offers ${what}`,
-      `Use the relay's submission port (587 or 465), or take the login out of ${variableOf(relay)} when the relay needs none.`,
-    )
+  if ('oauth' in auth) {
+    if (!offered.includes('XOAUTH2')) throw notOffered('a login by XOAUTH2', offered, relay)
+    const answer = await answerXoauth2(auth)
+    const reply = await expectReply(sendToken(dialogue, answer), 'AUTH')
+    if (reply.code !== 235) throw tokenLoginTrouble(variableOf(relay), reply)
+    return 'XOAUTH2'
   }
+  const mechanism = mechanisms.find((name) => offered.includes(name))
+  if (!mechanism) throw notOffered('a login', offered, relay)
   const reply = await expectReply(sendLogin(dialogue, mechanism, auth), 'AUTH')
   if (reply.code !== 235) throw loginTrouble(variableOf(relay), reply)
   return mechanism
 }
 
-async function sendLogin(dialogue: Dialogue, mechanism: Mechanism, auth: Auth): Promise<Reply> {
+function notOffered(login: string, offered: readonly string[], relay: SmtpRelay): CheckStopped {
+  const what = offered.length > 0 ? `only ${offered.join(', ')}` : 'no login at all'
+  return new CheckStopped(
+    `${login} is configured, but the relay offers ${what}`,
+    `Use the relay's submission port (587 or 465), or take the login out of ${variableOf(relay)} when the relay needs none.`,
+  )
+}
+
+/** The challenge says why, the reply to an empty answer that it is a refusal. */
+async function sendToken(dialogue: Dialogue, answer: string): Promise<Reply> {
+  const reply = await dialogue.send(`AUTH XOAUTH2 ${answer}`)
+  return reply.code === 334 ? dialogue.send('') : reply
+}
+
+async function sendLogin(dialogue: Dialogue, mechanism: Mechanism, auth: PasswordLogin): Promise<Reply> {
   const base64 = (text: string) => Buffer.from(text).toString('base64')
   if (mechanism === 'PLAIN') return dialogue.send(`AUTH PLAIN ${base64(`\0${auth.user}\0${auth.pass}`)}`)
   const challenge = await dialogue.send(`AUTH ${mechanism}`)

@@ -9,6 +9,7 @@ import { connectTrouble } from '../../../src/doctor/relay/explain.ts'
 import { startAuthority } from '../../support/authority.ts'
 import { postfixMissing, startPostfix } from '../../support/postfix.ts'
 import { scriptedRelay, type Script } from '../../support/relay.ts'
+import { type TokenAct, tokenEndpoint } from '../../support/token-endpoint.ts'
 import {
   certificate,
   deployment,
@@ -355,3 +356,53 @@ async function unansweredPort(): Promise<number> {
   await new Promise((resolve) => setTimeout(resolve, 50))
   return Number(port)
 }
+
+describe('the doctor logs in by XOAUTH2', () => {
+  async function examined(acts: Script, act?: (count: number) => TokenAct): Promise<readonly string[]> {
+    const relay = await scriptedRelay({ EHLO: () => '250-relay.test\r\n250 AUTH LOGIN XOAUTH2', ...acts })
+    const tokens = await tokenEndpoint(act)
+    untilTheEnd(() => relay.close())
+    untilTheEnd(() => tokens.close())
+    const findings = await examine({
+      env: {
+        ...noAddon,
+        SMTP_URL: `smtp://user@localhost:${relay.port}?tls=off&auth=xoauth2`,
+        SMTP_OAUTH_TOKEN_URL: tokens.url,
+        SMTP_OAUTH_CLIENT_ID: 'client',
+        SMTP_OAUTH_CLIENT_SECRET: 'a-client-secret',
+      },
+    })
+    expect(JSON.stringify(findings)).not.toMatch(/token-1|a-client-secret/)
+    return [...lines(findings, 'ok'), ...lines(findings, 'bad')].filter((line) => line.includes('relay smtp'))
+  }
+
+  it('with a token', async () => {
+    expect((await examined({})).join('\n')).toContain('relay smtp: login accepted (XOAUTH2)')
+  })
+
+  it('and says that the relay refuses the token, without its words', async () => {
+    const found = await examined({ AUTH: () => '535 5.7.139 token-1 is no good' })
+    expect(found.at(-1)).toMatch(
+      /^relay smtp: there is an access token, but the relay refuses it: 535 5\.7\.139 → Check the user in SMTP_URL/,
+    )
+  })
+
+  it('and says that the relay does not offer it', async () => {
+    const found = await examined({ EHLO: () => '250-relay.test\r\n250 AUTH PLAIN' })
+    expect(found.at(-1)).toMatch(
+      /^relay smtp: a login by XOAUTH2 is configured, but the relay offers only PLAIN/,
+    )
+  })
+
+  it('and says that the token endpoint refuses us', async () => {
+    const found = await examined({}, () => (response) => void response.writeHead(401).end('a-client-secret'))
+    expect(found.at(-1)).toMatch(
+      /^relay smtp: the token endpoint refuses us with 401 → Check SMTP_OAUTH_CLIENT_ID/,
+    )
+  })
+
+  it('and says that the token endpoint does not answer', async () => {
+    const found = await examined({}, () => (response) => void response.destroy())
+    expect(found.at(-1)).toMatch(/^relay smtp: the token endpoint does not answer \(ECONNRESET\)/)
+  })
+})
