@@ -80,10 +80,11 @@ const inHeader = /[\x00-\x1f\x7f\u2028\u2029\u202a-\u202e]/
 const inText = /[\x00-\x09\x0b-\x1f\x7f\u202a-\u202e]/
 
 function isRefusedRightly(mail: MailTemplate, value: string): boolean {
-  const tooLong = freeTexts(mail).some(
-    (name) => value.length > mail.contract.find((rule) => rule.name === name)!.max,
-  )
-  return tooLong || cleanText(value) === undefined
+  const rules = freeTexts(mail).map((name) => mail.contract.find((rule) => rule.name === name)!)
+  const isTooLong = rules.some(({ max }) => value.length > max)
+  // blank means absent, and a claim without a default must be there
+  const isMissing = cleanText(value) === '' && rules.some((rule) => rule.default === undefined)
+  return isTooLong || isMissing || cleanText(value) === undefined
 }
 
 test.each(mails)('$name keeps its structure whatever its claims say', ({ mail }) => {
