@@ -172,6 +172,8 @@ const causeWords: Partial<Record<Detail, string>> = {
   body: 'the body must be JSON such as {"token":"…"}',
   prefetch: 'a prefetch sends no mail',
   host: 'the header Host is missing, or is no name of a host',
+  foreign_name: 'in development the service answers to localhost and to HOST only',
+  origin: 'a page of another site may not ask this',
   proxy_http:
     'the proxy got https and speaks plain http to this service; let it use https (at Cloudflare: mode Full)',
 }

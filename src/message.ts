@@ -93,6 +93,7 @@ export type RequestReason =
   | 'audience'
   | 'stale'
   | 'admin token'
+  | 'foreign_name'
   | 'host'
   | 'http'
   | 'plain_http'

@@ -11,7 +11,7 @@ import { MailerError } from '../errors.ts'
 export function refuseForeignNames({ headers }: FastifyRequest, host: string): void {
   const name = nameIn(headers.host ?? '')
   const isOurs = isLoopbackName(name) || (!isLoopbackName(host) && (name === host || isIP(name) !== 0))
-  if (!isOurs) throw new MailerError('bad_request', { reason: 'host' })
+  if (!isOurs) throw new MailerError('bad_request', { reason: 'foreign_name' })
 }
 
 /** Throws `bad_request` for what a page of another site makes a browser send, but for a plain visit. Programs may ask. */

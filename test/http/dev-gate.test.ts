@@ -38,14 +38,22 @@ describe('the pages of a developer', () => {
       { origin: 'http://evil.example' },
       { origin: 'null' },
     ]
+    const words = (headers: Record<string, string>) =>
+      'host' in headers
+        ? 'in development the service answers to localhost and to HOST only'
+        : 'a page of another site may not ask this'
     for (const [method, url] of pages) {
       for (const headers of foreign) {
         const answer = await app.inject({ method, url, headers: { host: 'localhost:8080', ...headers } })
         expect([url, headers, answer.statusCode]).toEqual([url, headers, 400])
-        expect(answer.json()).toEqual({ error: 1, msg: 'Bad request', code: 'bad_request' })
+        expect(answer.json()).toEqual({
+          error: 1,
+          msg: `Bad request: ${words(headers)}`,
+          code: 'bad_request',
+        })
       }
     }
-    expect(new Set(logLines().map(({ reason }) => reason))).toEqual(new Set(['host', 'origin']))
+    expect(new Set(logLines().map(({ reason }) => reason))).toEqual(new Set(['foreign_name', 'origin']))
   })
 
   it('answer to names of this machine', async () => {
