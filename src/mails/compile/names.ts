@@ -1,30 +1,25 @@
 /**
  * Owns the meaning of a name in a mail: a constant, or an expression, which is the content of a slot or decides a branch.
+ * One table for a whole mail, because slots, loops and the use of claims are counted together.
  * Names, types and filters are checked here, at start; what is left for a request are functions.
  */
-import type { ClaimType, Source } from '../claims.ts'
+import type { Source } from '../claims.ts'
 import { alwaysThere, constantNames } from '../declared.ts'
 import { nearest } from '../../nearest.ts'
-import { isDateStyle, parseDate, type DateValue, type Formats } from '../formats.ts'
+import type { Formats } from '../formats.ts'
 import { invalidClaim } from '../../errors.ts'
-import { isThere, type Row, type Value, writeValue } from '../values.ts'
-import type { Comparison, Condition, Filter, Operand, Operator, ValueSyntax } from './tags.ts'
-
-/** What an expression is read from. Outside of a loop there is no row. */
-export interface Scene {
-  readonly values: readonly Value[]
-  readonly row: Row
-  readonly index: number
-  readonly count: number
-}
+import { isThere, type Value, writeValue } from '../values.ts'
+import { comparable, decisions, wrongComparison } from './comparisons.ts'
+import { filterTypes, filterWriters, unknownFilter } from './filters.ts'
+import type { Comparison, Condition, Filter, Operand, ValueSyntax } from './tags.ts'
+import { literalTerm, type Scene, type Term } from './terms.ts'
 
 /** The content of a slot, or what decides a branch. */
 export interface Expression {
   /** The loop whose rows it is read from; -1 when it is the same in all of them. */
   readonly scope: number
   readonly read: (scene: Scene) => string
-  /** `claim`: free text; `email`: free text unless it is an address; `exact`: shown as it is. */
-  readonly written: 'claim' | 'email' | 'exact'
+  readonly written: Term['written']
   /** It stands alone in its block, so line breaks in the value are kept. */
   readonly lines: boolean
   /** Indexes of the sources it is made of; with `proves`, of those that are there whenever it shows anything. */
@@ -50,17 +45,6 @@ export interface Names {
   enter(item: string, list: string, line: number): number
   leave(): void
   isUsed(name: string): boolean
-}
-
-/** An operand, or what a filter made of it. */
-interface Term {
-  readonly type: ClaimType | 'written' | 'literal'
-  readonly scope: number
-  readonly read: (scene: Scene) => Value
-  readonly written: Expression['written']
-  readonly uses: readonly number[]
-  /** In words, for problems. */
-  readonly label: string
 }
 
 export interface NameOptions {
@@ -281,10 +265,6 @@ interface Decision extends Pick<Expression, 'scope' | 'uses' | 'proves'> {
 
 const listOfMap = (_key: string, value: unknown) => (value instanceof Map ? [...value] : value)
 
-function literalTerm(value: string | number | boolean, label = JSON.stringify(value)): Term {
-  return { type: 'literal', scope: -1, read: () => value, written: 'exact', uses: [], label }
-}
-
 function writtenOf(kind: Source['kind'], name: string): Expression['written'] {
   if (kind === 'email') return 'email'
   if (kind !== 'claim') return 'exact'
@@ -307,137 +287,8 @@ const howToShow: Partial<Record<Term['type'], string>> = {
   list: 'is a list: write {% for item in NAME %}',
 }
 
-const filterTypes: Record<string, ClaimType | 'any'> = {
-  default: 'any',
-  money: 'cents',
-  number: 'integer',
-  date: 'date',
-  time: 'date',
-  plural: 'integer',
-}
-
-function unknownFilter(name: string): string {
-  const meant = nearest(name, Object.keys(filterTypes))
-  const hint = meant === undefined ? '' : `; did you mean \`${meant}\`?`
-  return `unknown filter \`${name}\`; the filters are ${Object.keys(filterTypes).join(', ')}${hint}`
-}
-
-/** Each makes a term of a term, or a sentence about what is wrong. */
-const filterWriters: Record<
-  string,
-  (term: Term, argument: Term | undefined, filter: Filter, formats: Formats) => Term | string
-> = {
-  default(term, argument) {
-    if (!argument) return 'default needs what to show instead: {{ name | default: "there" }}'
-    const read = (scene: Scene) => {
-      const value = term.read(scene)
-      return isThere(value) ? value : argument.read(scene)
-    }
-    const uses = [...term.uses, ...argument.uses]
-    return { ...term, read, uses, scope: Math.max(term.scope, argument.scope) }
-  },
-  money(term, currency, _filter, formats) {
-    if (!currency) return 'money needs its currency: {{ amount_cents | money: currency }}'
-    if (currency.type !== 'text' && currency.type !== 'literal') return `\`${currency.label}\` is no currency`
-    return writtenTerm(term, currency, (scene) => {
-      const cents = term.read(scene)
-      const code = writeValue(currency.read(scene))
-      const text = typeof cents === 'number' ? formats.money(cents, code) : ''
-      if (text === undefined)
-        throw invalidClaim(currency.label, 'type', 'a currency is three capitals, such as EUR')
-      return text
-    })
-  },
-  number: (term, _argument, _filter, formats) =>
-    writtenTerm(term, undefined, (scene) => {
-      const value = term.read(scene)
-      return typeof value === 'number' ? formats.number(value) : ''
-    }),
-  date(term, argument, filter, formats) {
-    const style = filter.argument && 'literal' in filter.argument ? filter.argument.literal : 'medium'
-    if ((argument && argument.type !== 'literal') || !isDateStyle(style))
-      return 'date is written in one of the ways "short", "medium", "long" and "full", and the language does the rest'
-    return writtenTerm(term, undefined, (scene) => {
-      const value = term.read(scene)
-      return isDate(value) ? formats.day(value, style) : ''
-    })
-  },
-  time: (term, _argument, _filter, formats) =>
-    writtenTerm(term, undefined, (scene) => {
-      const value = term.read(scene)
-      return isDate(value) ? formats.time(value) : ''
-    }),
-  plural(term, _argument, { named }, formats) {
-    const words = new Map(
-      [...named].map(([rule, word]) => [rule, 'literal' in word ? String(word.literal) : '']),
-    )
-    const other = words.get('other')
-    if (other === undefined || [...words].some(([rule]) => !pluralRules.includes(rule)))
-      return `plural needs its words: {{ count | plural: one: "item", other: "items" }} (${pluralRules.join(', ')})`
-    return writtenTerm(term, undefined, (scene) => {
-      const value = term.read(scene)
-      return typeof value === 'number' ? (words.get(formats.plural(value)) ?? other) : ''
-    })
-  },
-}
-const pluralRules = ['zero', 'one', 'two', 'few', 'many', 'other']
-
-function writtenTerm(term: Term, argument: Term | undefined, read: (scene: Scene) => string): Term {
-  const uses = [...term.uses, ...(argument?.uses ?? [])]
-  const scope = Math.max(term.scope, argument?.scope ?? -1)
-  return { type: 'written', scope, read, written: 'exact', uses, label: term.label }
-}
-
-const isDate = (value: Value): value is DateValue => typeof value === 'object' && 'time' in value
-
 /** A value stands in one segment of a path or in one value of a query, and cannot leave it. */
 function encodeSegment(text: string, label: string): string {
   if (text === '.' || text === '..') throw invalidClaim(label, 'link')
   return encodeURIComponent(text)
-}
-
-const decisions: Record<Operator, (left: Comparable, right: Comparable) => boolean> = {
-  '==': (left, right) => left === right,
-  '!=': (left, right) => left !== right,
-  '<': (left, right) => isMeasure(left) && isMeasure(right) && left < right,
-  '<=': (left, right) => isMeasure(left) && isMeasure(right) && left <= right,
-  '>': (left, right) => isMeasure(left) && isMeasure(right) && left > right,
-  '>=': (left, right) => isMeasure(left) && isMeasure(right) && left >= right,
-  contains: (left, right) =>
-    Array.isArray(left) ? left.includes(String(right)) : String(left).includes(String(right)),
-}
-type Comparable = string | number | boolean | readonly string[]
-const isMeasure = (value: Comparable): value is number => typeof value === 'number'
-
-const measured = new Set<Term['type']>(['integer', 'cents', 'date'])
-
-function wrongComparison(left: Term, operator: Operator, right: Term): string | undefined {
-  const isNumber = (term: Term) => term.type === 'literal' && typeof term.read(noScene) === 'number'
-  const isDay = (term: Term) =>
-    term.type === 'literal' && parseDate(writeValue(term.read(noScene))) !== undefined
-  const [date, other] = left.type === 'date' ? [left, right] : [right, left]
-  if (date.type === 'date' && other.type !== 'date' && !isDay(other))
-    return `\`${date.label}\` is a date: compare it with another one, such as "2026-11-26"`
-  if (operator === 'contains' || operator === '==' || operator === '!=') return undefined
-  const hasSize = (term: Term) => measured.has(term.type) || isNumber(term) || isDay(term)
-  return hasSize(left) && hasSize(right)
-    ? undefined
-    : `\`${operator}\` compares whole numbers and dates; declare { type: integer } or { type: date }`
-}
-
-const noScene: Scene = { values: [], row: [], index: 0, count: 0 }
-
-/** The value of a term in the form in which the other one can be compared with it. */
-function comparable(term: Term, other: Term): (scene: Scene) => Comparable {
-  return (scene) => {
-    const value = term.read(scene)
-    if (other.type === 'date' && typeof value === 'string') return parseDate(value)?.time ?? ''
-    if (typeof value !== 'object') return asText(value, other) ? String(value) : value
-    return isDate(value) ? value.time : value.map(([item = '']) => writeValue(item))
-  }
-}
-
-/** Identifiers are texts that may come as numbers: `order == 7` holds for both. */
-function asText(value: string | number | boolean, other: Term): boolean {
-  return typeof value === 'number' && other.type === 'text'
 }
