@@ -40,7 +40,7 @@ interface Failure {
   readonly status: number
   readonly error: 1 | 2
   readonly msg: string
-  /** For people, in the README and in the API description. */
+  /** For people, in the reference and in the API description. */
   readonly meaning: string
 }
 

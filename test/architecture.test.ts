@@ -64,7 +64,7 @@ const headingsOf = (markdown: string) =>
     anchorOf(heading),
   )
 
-const documents = globSync(['*.md', 'docs/*.md', 'bench/*.md', 'client/*.md', 'examples/*/README.md'], {
+const documents = globSync(['*.md', 'docs/**/*.md', 'bench/*.md', 'client/*.md', 'examples/*/README.md'], {
   cwd: root,
 })
 test.each(documents)('%s has no dead link', (file) => {

@@ -4,15 +4,12 @@ import { failureAnswer, failures } from '../src/contract.ts'
 import { MailerError } from '../src/errors.ts'
 import { readClaims } from '../src/token.ts'
 
-const readme = readFileSync(new URL('../README.md', import.meta.url), 'utf8')
-const rows = [
-  ...(readme.split('## When something fails')[1] ?? '').matchAll(
-    /^\| `(\w+)` \| ([\d, ]+), (\d) \| (.+) \| (.+) \|$/gm,
-  ),
-]
+const reference = (name: string) =>
+  readFileSync(new URL(`../docs/reference/${name}.md`, import.meta.url), 'utf8')
+const rows = [...reference('failure-codes').matchAll(/^\| `(\w+)` \| ([\d, ]+), (\d) \| (.+) \| (.+) \|$/gm)]
 
 describe('every failure code', () => {
-  it('stands in the README with its status, its wire code and what to do, and no other does', () => {
+  it('stands in the reference with its status, its wire code and what to do, and no other does', () => {
     const listed = rows.map(([, code = '']) => code).filter((code) => !['sent', 'queued'].includes(code))
     expect(listed.toSorted()).toEqual(Object.keys(failures).toSorted())
     for (const [, code = '', statuses = '', wire, meaning = '', advice = ''] of rows) {

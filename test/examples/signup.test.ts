@@ -524,7 +524,7 @@ test('a session has a new name at every login, and the old one is worth nothing'
   expect((await thief.ask('/')).text).not.toContain(address)
 })
 
-test('the types of its mails are those of its mails, and the README shows the file that talks to the mailer', async () => {
+test('the types of its mails are those of its mails', async () => {
   const { typesOf } = await import('../../src/commands/mail-types.ts')
   const { loadCatalogue } = await import('../../src/mails/catalogue.ts')
   const folder = resolve(project, 'examples/signup')
@@ -532,7 +532,4 @@ test('the types of its mails are those of its mails, and the README shows the fi
   const written = typesOf(loadCatalogue({ dir: `${folder}/mails`, ...sender }).mails)
   const plain = (text: string) => text.replaceAll(/[\s;"']+/g, ' ').trim()
   expect(plain(readFileSync(`${folder}/mail-types.d.ts`, 'utf8'))).toBe(plain(written))
-  expect(readFileSync(resolve(project, 'README.md'), 'utf8')).toContain(
-    readFileSync(`${folder}/mails.ts`, 'utf8'),
-  )
 })
