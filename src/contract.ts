@@ -136,6 +136,11 @@ export const deliverySchema = answerSchema.extend({
   attempts: z.number().int(),
   detail: z.string().nullable().describe('the reason of this state, in one fixed word'),
   relay: z.string().nullable(),
+  feedback: z
+    .enum(['delayed', 'delivered', 'bounced', 'suppressed_by_relay', 'complained'])
+    .optional()
+    .describe('what the relay has reported since, where it reports'),
+  bounce: z.enum(['hard', 'soft']).optional().describe('with `bounced`: whether there is no such address'),
   created: time,
   done: time,
   expires: time,

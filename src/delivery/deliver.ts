@@ -7,10 +7,9 @@ import { claimedExpiry } from '../mails/claims.ts'
 import type { draftMail } from '../mails/render.ts'
 import type { Transport } from '../message.ts'
 import type { MailStatus, Outbox, StoredMail } from '../outbox/api.ts'
-import { mailId, windowMs } from '../outbox/mail-id.ts'
+import { mailId, messageIdOf, windowMs } from '../outbox/mail-id.ts'
 import type { VerifiedToken } from '../token.ts'
 import { firstTry } from './first-try.ts'
-import { messageIdOf } from './retry.ts'
 
 /** One request for a mail, whatever way it came. `kind` is missing where the app's default kind is meant. */
 export interface MailRequest {

@@ -5,16 +5,9 @@ import type { Catalogue } from '../mails/catalogue.ts'
 import { renderMail } from '../mails/render.ts'
 import { type Message, type Receipt, receiptFacts, type Transport } from '../message.ts'
 import { MailerError } from '../errors.ts'
-import type { Lease, Due, Settlement } from '../outbox/api.ts'
+import type { Due, Settlement } from '../outbox/api.ts'
+import { messageIdOf } from '../outbox/mail-id.ts'
 import { claimsOfSealed } from '../token.ts'
-
-/**
- * The message's own id, and so its Message-ID: equal for every try of one mail, so that a rare duplicate is recognised
- * as one; another when the same token begins a new mail, or mailboxes that drop duplicates would swallow that.
- */
-export function messageIdOf({ id, created }: Pick<Lease, 'id' | 'created'>): string {
-  return `${id}-${created.toString(36)}`
-}
 
 /** A line for each relay that did not take a mail: with several of them the last word alone would hide the others. */
 export function relayLog(log: Log): (receipt: Receipt, message: Message, ms: number) => void {

@@ -1,6 +1,7 @@
 /** Owns what the other parts know of the outbox: its verbs, what they take and what they answer. */
 import { z } from 'zod'
 import type { Detail } from '../errors.ts'
+import { type Feedback, feedbackWords, type Report } from '../feedback.ts'
 import { type MailState, mailStates } from './store/operation.ts'
 
 export interface NewMail {
@@ -64,6 +65,8 @@ export const storedMailSchema = z.object({
   done: time.nullable().catch(null),
   detail: detailSchema.nullable().catch('other'),
   relay: z.string().nullable().catch(null),
+  /** What the relay has reported since. */
+  feedback: z.enum(feedbackWords).nullable().catch(null),
 })
 /** A mail as operators and callers may see it: nothing in it identifies the recipient. Times are epoch ms. */
 export type StoredMail = Readonly<z.infer<typeof storedMailSchema>>
@@ -106,6 +109,18 @@ export type Settlement =
     }
   | { readonly state: 'dead'; readonly detail: Detail }
 
+/** A report as it was taken. */
+export interface NotedReport {
+  /** Of the mail; nothing in it has to exist. */
+  readonly id: string
+  readonly feedback: Feedback
+  /** Is it news? A repeat, a milder report, and one of a mail that is not there (any more) are not. */
+  readonly changed: boolean
+  /** Of the mail, where it changed. */
+  readonly app?: string
+  readonly kind?: string
+}
+
 /** What is counted by state. */
 export const statsSchema = z.array(
   z.object({ state: stateSchema, n: z.number(), oldest: time.nullable().catch(null) }),
@@ -136,6 +151,12 @@ export interface Outbox {
   settle(lease: Lease, settlement: Settlement): Promise<MailStatus>
   /** Gives an unfinished lease to any replica at once. */
   handBack(lease: Lease): Promise<MailStatus>
+  /**
+   * Notes what relays report of their mails: the most severe report stands, in whatever order they come and however often.
+   * Resolves when all of them are stored, in their order. Throws `MailerError('store_unavailable')`, and
+   * `store_unknown`, after which the same reports may be noted again.
+   */
+  noteFeedback(reports: readonly Report[]): Promise<NotedReport[]>
   /**
    * Waits while another request or replica sends this mail. Answers `sending` after `timeoutMs`, and `dead` with
    * `undone` when the mail was deleted in the meantime. Never rejects.

@@ -1,4 +1,4 @@
-/** Owns when two requests are for the same mail: the id they share, and for how long. */
+/** Owns when two requests are for the same mail: the id they share, for how long, and what the message of it is called. */
 import { hash } from 'node:crypto'
 
 const minuteMs = 60_000
@@ -21,6 +21,26 @@ export function mailId({ app, kind, jti, token }: MailIdentity): string {
   const identity = jti === undefined ? ['input', token.slice(0, token.lastIndexOf('.'))] : ['jti', jti]
   // Four characters hold three bytes: this is the same as cutting the hash after 24 bytes.
   return hash('sha256', JSON.stringify([app, kind, ...identity]), 'base64url').slice(0, 32)
+}
+
+/**
+ * The message's own id, and so its Message-ID: equal for every try of one mail, so that a rare duplicate is recognised
+ * as one; another when the same token begins a new mail, or mailboxes that drop duplicates would swallow that.
+ */
+export function messageIdOf({ id, created }: MailOfMessage): string {
+  return `${id}-${created.toString(36)}`
+}
+
+export interface MailOfMessage {
+  readonly id: string
+  /** When the mail was accepted, epoch ms. */
+  readonly created: number
+}
+
+/** The mail that a message is of, or `undefined` for what `messageIdOf` has not made. */
+export function mailOfMessage(messageId: string): MailOfMessage | undefined {
+  const [, id, time] = /^([\w-]{1,64})-([0-9a-z]{6,9})$/.exec(messageId) ?? []
+  return id === undefined || time === undefined ? undefined : { id, created: Number.parseInt(time, 36) }
 }
 
 export interface WindowOptions {

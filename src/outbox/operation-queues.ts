@@ -24,21 +24,25 @@ export function operationQueues(store: Pick<ReconnectingStore, 'run'>, parallel:
   // Beside other writers, a transaction that accepts and settles can deadlock: it holds the row of a mail it settled and
   // waits to insert another, whose row a second transaction settled before it waits for the first.
   const changes = parallel ? queue() : accepts
+  // For the same reason apart from what settles: a report can come while another replica settles its mail.
+  const reports = parallel ? queue() : accepts
 
   function queueOf(operation: Operation) {
     if (readsOnly(operation)) return reads
+    if (operation.op === 'feedback') return reports
     return operation.op === 'accept' ? accepts : changes
   }
 
-  // A request does not wait until it is stored that its mail was sent.
-  const canWait = (operation: Operation) => operation.op === 'settle' && operation.state === 'sent'
+  // A request does not wait until it is stored that its mail was sent, and a relay that reports has time.
+  const canWait = (operation: Operation) =>
+    operation.op === 'feedback' || (operation.op === 'settle' && operation.state === 'sent')
   const run = (operation: Operation) => queueOf(operation).submit(operation, canWait(operation))
 
   return {
     run,
     rowsOf: async (operation) => (await run(operation)).rows,
     async idle() {
-      await Promise.all([reads.idle(), accepts.idle(), changes.idle()])
+      await Promise.all([reads.idle(), accepts.idle(), changes.idle(), reports.idle()])
     },
   }
 }

@@ -4,6 +4,7 @@
  */
 import { randomInt } from 'node:crypto'
 import { MailerError } from '../errors.ts'
+import type { Report } from '../feedback.ts'
 import type { Log } from '../log.ts'
 import { pause, within } from '../timers.ts'
 import {
@@ -14,11 +15,13 @@ import {
   dueSchema,
   statusSchema,
   type NewMail,
+  type NotedReport,
   type Outbox,
   type Settlement,
   type StoredMail,
   storedMailSchema,
 } from './api.ts'
+import { mailOfMessage } from './mail-id.ts'
 import { operationQueues } from './operation-queues.ts'
 import { operatorVerbs } from './operator-verbs.ts'
 import { pendingWrites } from './pending-writes.ts'
@@ -204,6 +207,19 @@ export async function openOutbox(options: OutboxOptions): Promise<Outbox> {
     void settle(unread, { state: 'dead', detail: 'bad_row' })
   }
 
+  async function noteFeedback(reports: readonly Report[]): Promise<NotedReport[]> {
+    const now = Math.round(clock())
+    return Promise.all(
+      reports.map(async ({ messageId, feedback }) => {
+        const mail = mailOfMessage(messageId)
+        if (mail === undefined) return { id: messageId, feedback, changed: false }
+        const [row] = await rowsOf({ op: 'feedback', ...mail, feedback, now })
+        if (row === undefined) return { id: mail.id, feedback, changed: false }
+        return { id: mail.id, feedback, changed: true, app: String(row['app']), kind: String(row['kind']) }
+      }),
+    )
+  }
+
   async function find(id: string): Promise<StoredMail | undefined> {
     const [row] = await rowsOf({ op: 'find', id })
     return row === undefined ? undefined : storedMailSchema.parse(row)
@@ -230,6 +246,7 @@ export async function openOutbox(options: OutboxOptions): Promise<Outbox> {
     handBack,
     waitFor,
     leaseDue,
+    noteFeedback,
     find,
     ready,
     trouble,

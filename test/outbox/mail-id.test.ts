@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest'
-import { mailId, windowMs } from '../../src/outbox/mail-id.ts'
+import { mailId, mailOfMessage, messageIdOf, windowMs } from '../../src/outbox/mail-id.ts'
 
 const minuteMs = 60_000
 const dayMs = 24 * 60 * minuteMs
@@ -61,4 +61,14 @@ describe('the window in which a repeat is the same mail', () => {
   test('is not changed by an end of the token when there is no jti', () => {
     expect(windowMs({ exp: now / 1000 + 3600, carriesSecret: true, now })).toBe(dayMs)
   })
+})
+
+test('the id of a message leads back to its mail', () => {
+  for (const id of [mailId(identity), '-', 'a-b_c-', 'x'.repeat(64)]) {
+    const mail = { id, created: 1_800_000_000_123 }
+    expect(messageIdOf(mail)).toMatch(/^[\w-]+$/)
+    expect(mailOfMessage(messageIdOf(mail))).toEqual(mail)
+  }
+  for (const strange of ['', 'x', '-mf1x2k3', 'a-MF1X2K3', 'a-mf1x2k3\n', `${'x'.repeat(65)}-mf1x2k3`])
+    expect(mailOfMessage(strange)).toBeUndefined()
 })

@@ -477,6 +477,7 @@ for (const { name, skipped, start } of stores)
             done: now - 1000,
             detail: '550',
             relay: null,
+            feedback: null,
           },
         ])
       })

@@ -2,6 +2,7 @@
 import type { KeyObject } from 'node:crypto'
 import type { FastifyInstance, FastifyRequest } from 'fastify'
 import { MailerError } from '../../errors.ts'
+import { feedbackFacts } from '../../feedback.ts'
 import type { Outbox } from '../../outbox/api.ts'
 import { verifySignature } from '../../token.ts'
 
@@ -28,7 +29,8 @@ export async function deliveriesRoutes(
     const { id, app: name, kind, state, attempts, detail, relay } = mail
     const time = (ms: number | null) => (ms === null ? null : new Date(ms).toISOString())
     const times = { created: time(mail.created), done: time(mail.done), expires: time(mail.expires) }
-    return { error: 0, msg: 'Ok', code: state, id, app: name, kind, state, attempts, detail, relay, ...times }
+    const story = { state, attempts, detail, relay, ...feedbackFacts(mail.feedback), ...times }
+    return { error: 0, msg: 'Ok', code: state, id, app: name, kind, ...story }
   })
 }
 

@@ -1,5 +1,6 @@
 /** Owns what the outbox can ask of its database, as data: the operations and their results. transaction.ts runs them. */
 import type { Detail } from '../../errors.ts'
+import type { Feedback } from '../../feedback.ts'
 import type { SqlRow } from './statement.ts'
 
 export const mailStates = ['sending', 'queued', 'sent', 'dead'] as const
@@ -54,9 +55,19 @@ export interface FindOperation {
   readonly id: string
 }
 
+export interface FeedbackOperation {
+  readonly op: 'feedback'
+  readonly id: string
+  /** Which mail of this id is meant: a repeat after its window is another one. */
+  readonly created: number
+  readonly feedback: Feedback
+  readonly now: number
+}
+
 export type Operation =
   | AcceptOperation
   | SettleOperation
+  | FeedbackOperation
   | {
       readonly op: 'lease'
       readonly leaseId: number
@@ -87,7 +98,8 @@ export type Operation =
 /**
  * The result of an operation. An accept has four: `owner`, the mail is stored and leased; `limited`, a quota is used up
  * `until` then; `existing`, `rows` holds the mail that has this id already; `gone`, that mail was deleted between two
- * statements, so another try makes sense. All other operations are `done`.
+ * statements, so another try makes sense. All other operations are `done`. A feedback operation has a row when it
+ * changed what stands for its mail, and none when that stood already or there is no such mail.
  */
 export interface OperationResult {
   readonly outcome: 'owner' | 'limited' | 'existing' | 'gone' | 'done'

@@ -16,6 +16,7 @@ export type Migrations = readonly (readonly string[])[]
  * outbox_mail: `due` is the time of the next change: the lease ends (sending), the mail is tried again (queued), the row
  * is deleted (sent, dead). `lease` is the random number of the lease, 0 unless the row is `sending`; it is needed to
  * settle the mail. `recipient` is an HMAC. `body` is the sealed token, and null once the mail is sent.
+ * `feedback` is a word of src/feedback.ts, about the mail that was accepted at `created`; it is gone with the row.
  * outbox_quota: one row for each limit, length of window and subject; `ends` is the end of the window that `n` counts.
  */
 const migrations: Migrations = [
@@ -41,6 +42,10 @@ const migrations: Migrations = [
     `create index outbox_mail_due on outbox_mail (state, due, created)`,
     `create table outbox_quota (key text not null primary key, ends bigint not null, n integer not null)`,
     `create index outbox_quota_ends on outbox_quota (ends)`,
+  ],
+  [
+    `alter table outbox_mail add column feedback text`,
+    `alter table outbox_mail add column feedback_at bigint`,
   ],
 ]
 

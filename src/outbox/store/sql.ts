@@ -1,11 +1,12 @@
 /**
- * Owns all SQL that touches mails and quotas, in the order of the outbox's verbs. Rows travel as one JSON parameter, so
- * that a batch of 256 costs as many statements as a batch of one. Both databases run the same text, but for the few words
- * of their dialect.
+ * Owns the SQL of the outbox's verbs, in their order; that of feedback has a file of its own. Both databases run the same
+ * text, but for the few words of their dialect.
  */
 import type { AcceptOperation, LatestDue, MailState, Operation, SettleOperation } from './operation.ts'
+import { feedbackSql } from './feedback-sql.ts'
 import type { Tally } from './quotas.ts'
-import type { Dialect, SqlValue, Statement } from './statement.ts'
+import { byId, hasListedId, idsOf, json, statement, text, whole } from './rows.ts'
+import type { Dialect } from './statement.ts'
 
 type LeaseOperation = Extract<Operation, { op: 'lease' }>
 type RequeueOperation = Extract<Operation, { op: 'requeue' }>
@@ -27,17 +28,9 @@ export const postgresDialect: Dialect = {
   installLock: 'select pg_advisory_xact_lock(7823901156)',
 }
 
-const columns = 'id, app, kind, state, lease, attempts, due, expires, created, done, detail, relay'
+const columns = 'id, app, kind, state, lease, attempts, due, expires, created, done, detail, relay, feedback'
 
-const text = (name: string) => `value ->> '${name}'`
-const whole = (name: string) => `cast(value ->> '${name}' as bigint)`
-const hasListedId = ({ each }: Dialect) => `id in (select ${text('id')} from ${each})`
-
-const statement = (sql: string, ...params: SqlValue[]): Statement => ({ sql, params })
 const withoutQuotas = (name: string, value: unknown) => (name === 'quotas' ? undefined : value)
-const json = (list: readonly object[], replacer?: typeof withoutQuotas) => JSON.stringify(list, replacer)
-const idsOf = (mails: readonly { id: string }[]) => json(mails.map(({ id }) => ({ id })))
-const byId = (a: { id: string }, b: { id: string }) => (a.id < b.id ? -1 : 1)
 const latest = (list: readonly AcceptOperation[]) => Math.max(...list.map(({ now }) => now))
 
 function acceptSql(dialect: Dialect) {
@@ -53,7 +46,7 @@ function acceptSql(dialect: Dialect) {
     order by id ${forUpdate}`
   const takeOver = `update outbox_mail set recipient = s.recipient, body = s.body, state = 'sending', lease = s.lease,
       attempts = 1, due = s.due, expires = s.expires, window_ms = s.window_ms, created = s.now,
-      done = null, detail = null, relay = null, stay_until = null
+      done = null, detail = null, relay = null, stay_until = null, feedback = null, feedback_at = null
     from (select ${text('id')} as mail, ${text('recipient')} as recipient, ${text('body')} as body,
       ${whole('leaseId')} as lease, ${whole('due')} as due, ${whole('expires')} as expires,
       ${whole('windowMs')} as window_ms, ${whole('now')} as now from ${each}) as s
@@ -167,6 +160,7 @@ const sqlIn = (dialect: Dialect) => ({
   ...readSql(dialect),
   ...requeueSql(dialect),
   ...purgeSql(dialect),
+  ...feedbackSql(dialect),
 })
 
 export type Sql = ReturnType<typeof sqlIn>

@@ -5,8 +5,10 @@
  * Where transactions run side by side, those that accept do nothing else, and take their locks in one order: new mails
  * by id, quotas by key, mails to take over by id. The others settle by id, or skip locked rows.
  */
+import { severityOf } from '../../feedback.ts'
 import type {
   AcceptOperation,
+  FeedbackOperation,
   FindOperation,
   Operation,
   OperationResult,
@@ -23,12 +25,14 @@ export function* transact(operations: readonly Operation[], sql: Sql): Steps<Ope
   const settles = ofKind(operations, 'settle')
   const accepts = ofKind(operations, 'accept')
   const finds = ofKind(operations, 'find')
-  const grouped = new Set<Operation>([...settles, ...accepts, ...finds])
+  const reports = ofKind(operations, 'feedback')
+  const grouped = new Set<Operation>([...settles, ...accepts, ...finds, ...reports])
   const singles = operations.filter((operation) => !grouped.has(operation))
   // Settled first, so that a mail that was sent is not leased beside it.
   const parts: Steps<Answer[]>[] = []
   if (settles.length > 0) parts.push(settleAll(settles, sql))
   if (accepts.length > 0) parts.push(acceptAll(accepts, sql))
+  if (reports.length > 0) parts.push(noteAll(reports, sql))
   if (finds.length > 0) parts.push(findAll(finds, sql))
   parts.push(...singles.map((operation) => single(operation, sql)))
   const answers = yield* together(parts)
@@ -113,6 +117,26 @@ function* acceptAll(operations: readonly AcceptOperation[], sql: Sql): Steps<Ans
     if (until !== undefined) return [accept, { outcome: 'limited', rows: [], until }]
     const row = existingById.get(accept.id)
     return [accept, row === undefined ? { outcome: 'gone', rows: [] } : { outcome: 'existing', rows: [row] }]
+  })
+}
+
+// ---- feedback -------------------------------------------------------------------------------------------------
+
+/** One row for each mail, the most severe: an update that is joined to two rows takes either of them. */
+function* noteAll(operations: readonly FeedbackOperation[], sql: Sql): Steps<Answer[]> {
+  const worst = new Map<string, FeedbackOperation>()
+  for (const operation of operations) {
+    const mail = `${operation.id} ${operation.created}`
+    const other = worst.get(mail)
+    if (!other || severityOf(operation.feedback) > severityOf(other.feedback)) worst.set(mail, operation)
+  }
+  const noted = [...worst.values()]
+  const { changed = [] } = yield* roundTrip({ changed: sql.note(noted) })
+  const rows = rowsById(changed)
+  return operations.map((operation) => {
+    const row = noted.includes(operation) ? rows.get(operation.id) : undefined
+    const isOfThisMail = row !== undefined && Number(row['created']) === operation.created
+    return [operation, done(isOfThisMail ? [row] : [])]
   })
 }
 

@@ -46,6 +46,7 @@ function statements(sql: Sql): Record<string, Statement> {
     count: sql.count([{ key: 'recipient:7:1', ends: now, latestEnd: now, max: 1, n: 1 }]),
     uncount: sql.uncount([{ key: 'recipient:7:1', n: 1 }]),
     settle: sql.settle([settle]),
+    note: sql.note([{ op: 'feedback', id: '7', created: now, feedback: 'delivered', now }]),
     settleSent: sql.settleSent([settle]),
     leaseQueued: sql.lease(leasing, 'queued'),
     leaseSending: sql.lease(leasing, 'sending'),

@@ -1,0 +1,16 @@
+/**
+ * Owns how rows travel to a statement: as one JSON parameter, so that a batch of 256 costs as many statements as a batch
+ * of one.
+ */
+import type { Dialect, SqlValue, Statement } from './statement.ts'
+
+export const text = (name: string) => `value ->> '${name}'`
+export const whole = (name: string) => `cast(value ->> '${name}' as bigint)`
+export const hasListedId = ({ each }: Dialect) => `id in (select ${text('id')} from ${each})`
+
+export const statement = (sql: string, ...params: SqlValue[]): Statement => ({ sql, params })
+export const json = (list: readonly object[], replacer?: (name: string, value: unknown) => unknown) =>
+  JSON.stringify(list, replacer)
+export const idsOf = (mails: readonly { id: string }[]) => json(mails.map(({ id }) => ({ id })))
+/** The order in which rows are locked. */
+export const byId = (a: { id: string }, b: { id: string }) => (a.id < b.id ? -1 : 1)
