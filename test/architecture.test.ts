@@ -1,5 +1,5 @@
-/** Holds the documents to the files: docs/architecture.md names every file of src, and no link is dead. */
-import { existsSync, globSync, readFileSync } from 'node:fs'
+/** Holds docs/architecture.md to the files: it names every file of src, and says what each folder imports. */
+import { globSync, readFileSync } from 'node:fs'
 import { basename, dirname, join } from 'node:path'
 import { describe, expect, test } from 'vitest'
 import { mayImport } from '../imports.config.ts'
@@ -50,29 +50,4 @@ describe('docs/architecture.md', () => {
     expect(links.length).toBeGreaterThan(10)
     expect(lost.map(([link]) => link)).toEqual([])
   })
-})
-
-/** As GitHub makes it of a heading. */
-const anchorOf = (heading: string) =>
-  heading
-    .toLowerCase()
-    .replaceAll(/[^\p{L}\p{N} _-]/gu, '')
-    .replaceAll(' ', '-')
-
-const headingsOf = (markdown: string) =>
-  [...markdown.replaceAll(/^```[^]*?^```/gm, '').matchAll(/^#+ (.+)$/gm)].map(([, heading = '']) =>
-    anchorOf(heading),
-  )
-
-const documents = globSync(['*.md', 'docs/**/*.md', 'bench/*.md', 'client/*.md', 'examples/*/README.md'], {
-  cwd: root,
-})
-test.each(documents)('%s has no dead link', (file) => {
-  const links = [...read(file).matchAll(/\]\((?!\w+:)([^)#\s]*)(?:#([^)\s]+))?\)/g)]
-  const dead = links.filter(([, path = '', anchor]) => {
-    const target = path === '' ? file : join(dirname(file), path)
-    if (!existsSync(join(root, target))) return true
-    return anchor !== undefined && !headingsOf(read(target)).includes(anchor)
-  })
-  expect(dead.map(([link]) => link)).toEqual([])
 })
