@@ -17,7 +17,7 @@ export interface JwtMailerOptions extends BackgroundOptions {
   readonly kind?: string | undefined
 }
 
-interface VerificationRequest {
+export interface VerificationRequest {
   readonly identifier: string
   readonly url: string
   readonly expires: Date

@@ -44,12 +44,12 @@ interface User {
   readonly email: string
   readonly name?: string | null | undefined
 }
-interface UserLink {
+export interface UserLink {
   readonly user: User
   readonly url: string
   readonly token: string
 }
-interface Invitation {
+export interface Invitation {
   readonly id: string
   readonly email: string
   readonly role: string
