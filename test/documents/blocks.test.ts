@@ -32,11 +32,11 @@ const python = ['/usr/bin/python3', 'python3'].find((name) => {
 const noPython = required('REQUIRE_PYTHON', python ? undefined : 'no python3 with PyJWT and requests')
 
 /** The languages that a test below runs. */
-const runnable = ['sh', 'ts', 'python', 'json', 'yaml', 'markdown']
+const runnable = new Set(['sh', 'ts', 'python', 'json', 'yaml', 'markdown'])
 
 test('every code block is run here, or says why not', () => {
   const unexplained = blocks.filter(
-    ({ language, notRun }) => !runnable.includes(language) && notRun === undefined,
+    ({ language, notRun }) => !runnable.has(language) && notRun === undefined,
   )
   expect(unexplained.map(titleOf)).toEqual([])
 })
