@@ -35,9 +35,7 @@ const noPython = required('REQUIRE_PYTHON', python ? undefined : 'no python3 wit
 const runnable = new Set(['sh', 'ts', 'python', 'json', 'yaml', 'markdown'])
 
 test('every code block is run here, or says why not', () => {
-  const unexplained = blocks.filter(
-    ({ language, notRun }) => !runnable.has(language) && notRun === undefined,
-  )
+  const unexplained = blocks.filter(({ language, notRun }) => !runnable.has(language) && notRun === undefined)
   expect(unexplained.map(titleOf)).toEqual([])
 })
 
