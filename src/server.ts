@@ -28,7 +28,8 @@ import { openMetrics } from './metrics.ts'
 import { OutboxError } from './outbox/reconnect.ts'
 import { openOutbox } from './outbox/outbox.ts'
 import { type Pump, type PumpOptions, startPump } from './outbox/pump.ts'
-import { engineOf } from './outbox/store/choose-engine.ts'
+import { reserveOutbox } from './outbox/use.ts'
+import { engineOf, placeName } from './outbox/store/choose-engine.ts'
 import { failover, type FailoverOptions } from './transport/failover.ts'
 import type { Inbox } from './dev/inbox-server.ts'
 import { relayTransport } from './transport/relays.ts'
@@ -180,6 +181,8 @@ export async function start(config: Config, log: Log, timings: Timings = {}): Pr
   const relays = inbox ? [inboxRelay(inbox.port)] : config.relays
   const metrics = config.metrics ? await openMetrics() : undefined
   const outbox = await opening
+  const use = config.production ? 'production' : 'inbox'
+  if (config.production || inbox) await reserveOutbox(outbox, use)
   let url = localUrl(config.host, config.port)
   const firstCommand = () => commandFor(url, catalogue, keysOf)
   const {
@@ -219,8 +222,9 @@ export async function start(config: Config, log: Log, timings: Timings = {}): Pr
   await app.listen({ host, port: config.port })
   const port = portOf(app.server)
   url = localUrl(config.host, port)
-  if (inbox) console.log(banner(url, firstCommand()))
-  else log.info({ port, relay: transport.name, mails: catalogue.mails.length }, 'listening')
+  const place = placeName(config)
+  if (inbox) console.log(banner(url, firstCommand(), place))
+  else log.info({ port, relay: transport.name, mails: catalogue.mails.length, outbox: place }, 'listening')
 }
 
 /** Where a link of this mail may lead to this machine, its link shows in the inbox that it works. */

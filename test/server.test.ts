@@ -33,7 +33,7 @@ async function serviceBefore(script: Script, nodeArgs: readonly string[] = []) {
 }
 
 describe('the first start', () => {
-  it('prints three lines, and the curl in the second puts a mail into the inbox of the third', async () => {
+  it('says where it listens, and the curl in the second line puts a mail into the inbox of the third', async () => {
     const service = await startService({ mode: 'development' })
     onTestFinished(async () => void (await service.stop()))
     await expect.poll(service.output).toContain('/preview)')
@@ -42,7 +42,7 @@ describe('the first start', () => {
       .trim()
       .split('\n')
       .filter((line) => !line.startsWith('{'))
-    expect(lines).toHaveLength(3)
+    expect(lines).toHaveLength(4)
     expect(lines[0]).toMatch(/^jwt-mailer listens on http:/)
     const url = /curl (\S+)$/.exec(lines[1] ?? '')?.[1] ?? ''
     expect(await (await fetch(url)).json()).toMatchObject({ error: 0, code: 'sent' })
@@ -50,6 +50,22 @@ describe('the first start', () => {
     const [mail] = (await (await fetch(`${inbox}/messages`)).json()) as { id: string }[]
     const read = (await (await fetch(`${inbox}/messages/${mail?.id}`)).json()) as { text: string }
     expect(read.text).toContain('7hK2pQ')
+  })
+
+  it('names the file of the outbox, which production then refuses', async () => {
+    const folder = mkdtempSync(join(tmpdir(), 'jwt-mailer-data-'))
+    onTestFinished(() => rmSync(folder, { recursive: true }))
+    const service = await startService({ mode: 'development', env: { DATA_DIR: folder } })
+    await expect.poll(service.output).toContain(join(folder, 'outbox.sqlite'))
+    await service.stop()
+    const env = { ...plainEnv, NODE_ENV: 'production', DATA_DIR: folder, JWT_MAILER_SECRET: secret }
+    const relay = { SMTP_URL: 'smtp://user:password@127.0.0.1:9?tls=off', MAIL_FROM: 'noreply@example.com' }
+    const { status, stderr } = spawnSync(process.execPath, [start], {
+      env: { ...env, ...relay },
+      encoding: 'utf8',
+    })
+    expect(stderr).toMatch(/^Cannot start: this outbox holds mails of a development service/)
+    expect(status).toBe(1)
   })
 })
 

@@ -1,4 +1,4 @@
-/** Owns the three lines that the service prints on the machine of a developer. */
+/** Owns the lines that the service prints on the machine of a developer. */
 import type { KeyObject } from 'node:crypto'
 import jwt from 'jsonwebtoken'
 
@@ -22,10 +22,11 @@ export function sampleCommand(url: string, { app, kind, claims, key }: FirstMail
   return `curl ${route}/${jwt.sign({ ...claims, jti: now.toString(36) }, key)}`
 }
 
-export function banner(url: string, command: string): string {
+export function banner(url: string, command: string, outbox: string): string {
   return [
     `jwt-mailer listens on ${url}`,
     ...(command === '' ? [] : [`Send a first mail:  ${command}`]),
     `and read it here:   ${url}/inbox  (all mails: ${url}/preview)`,
+    `The outbox:         ${outbox}`,
   ].join('\n')
 }

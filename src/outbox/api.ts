@@ -2,7 +2,9 @@
 import { z } from 'zod'
 import type { Detail } from '../errors.ts'
 import { type Feedback, feedbackWords, type Report } from '../feedback.ts'
-import { type MailState, mailStates } from './store/operation.ts'
+import { type MailState, mailStates, type OutboxUse } from './store/operation.ts'
+
+export type { OutboxUse }
 
 export interface NewMail {
   /** From `mailId`. */
@@ -176,6 +178,8 @@ export interface Outbox {
   requeueDead(): Promise<number>
   /** Deletes, page by page, mails whose window is over and quotas that have ended. Answers how many mails. */
   purge(signal?: AbortSignal): Promise<number>
+  /** Marks what this store serves, for good. Answers everything that it has served, this included. */
+  use(use: OutboxUse): Promise<OutboxUse[]>
   /** Resolves after the first try to open the store, or after `ms`: `trouble` is `starting` until then. */
   ready(ms: number): Promise<void>
   /** Why the store cannot be used now, as a fixed word; `undefined` when it can. */

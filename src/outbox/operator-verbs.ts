@@ -2,13 +2,16 @@
 import { type Outbox, type Stats, statsSchema, type StoredMail, storedMailSchema } from './api.ts'
 import type { OperationQueues } from './operation-queues.ts'
 import { deadKeptMs, leaseMs, maxWaitMs } from './settlement.ts'
-import type { MailState } from './store/operation.ts'
+import { type MailState, type OutboxUse, outboxUses } from './store/operation.ts'
 
 const dayMs = 24 * 3_600_000
 const pageSize = 500
 const maxListed = 1000
 
-type OperatorVerbs = Pick<Outbox, 'list' | 'stats' | 'countSent' | 'requeue' | 'requeueDead' | 'purge'>
+type OperatorVerbs = Pick<
+  Outbox,
+  'list' | 'stats' | 'countSent' | 'requeue' | 'requeueDead' | 'purge' | 'use'
+>
 
 export function operatorVerbs(rowsOf: OperationQueues['rowsOf'], clock: () => number): OperatorVerbs {
   async function list(state: MailState, limit: number): Promise<StoredMail[]> {
@@ -27,6 +30,11 @@ export function operatorVerbs(rowsOf: OperationQueues['rowsOf'], clock: () => nu
   async function countSent(): Promise<number> {
     const [row] = await rowsOf({ op: 'countSent' })
     return Number(row?.['n'] ?? 0)
+  }
+
+  async function use(name: OutboxUse): Promise<OutboxUse[]> {
+    const rows = await rowsOf({ op: 'use', use: name })
+    return rows.flatMap((row) => outboxUses.filter((known) => known === row['use']))
   }
 
   async function requeue(id: string): Promise<boolean> {
@@ -55,7 +63,7 @@ export function operatorVerbs(rowsOf: OperationQueues['rowsOf'], clock: () => nu
     return mails
   }
 
-  return { list, stats, countSent, requeue, requeueDead, purge }
+  return { list, stats, countSent, requeue, requeueDead, purge, use }
 }
 
 /** Clocks that are compared with the database's differ by less. */

@@ -1,5 +1,5 @@
 /** Owns the choice of the database that holds the outbox, and of the file when that is SQLite. */
-import { join } from 'node:path'
+import { join, resolve } from 'node:path'
 import type { Engine } from './engine.ts'
 import { sqliteEngine } from './sqlite.ts'
 
@@ -11,6 +11,10 @@ export interface StorePlace {
 }
 
 export const outboxFile = ({ dataDir }: Pick<StorePlace, 'dataDir'>) => join(dataDir, 'outbox.sqlite')
+
+/** What a start says of it: the file, wherever the process was started, or that it is Postgres. */
+export const placeName = ({ databaseUrl, dataDir }: StorePlace) =>
+  databaseUrl === undefined ? resolve(outboxFile({ dataDir })) : 'postgres'
 
 /** Loads the driver of Postgres only when it is used. */
 export async function engineOf({ databaseUrl, heroku, dataDir }: StorePlace): Promise<Engine> {

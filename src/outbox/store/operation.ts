@@ -44,6 +44,10 @@ export interface SettleOperation {
   readonly now: number
 }
 
+/** What a store serves: the inbox of a developer, or mails that leave. */
+export const outboxUses = ['inbox', 'production'] as const
+export type OutboxUse = (typeof outboxUses)[number]
+
 export interface LatestDue {
   readonly state: MailState
   readonly due: number
@@ -80,6 +84,7 @@ export type Operation =
   | { readonly op: 'list'; readonly state: MailState; readonly limit: number }
   | { readonly op: 'stats' }
   | { readonly op: 'countSent' }
+  | { readonly op: 'use'; readonly use: OutboxUse }
   | {
       readonly op: 'requeue'
       readonly id: string | null

@@ -17,6 +17,7 @@ export type Migrations = readonly (readonly string[])[]
  * is deleted (sent, dead). `lease` is the random number of the lease, 0 unless the row is `sending`; it is needed to
  * settle the mail. `recipient` is an HMAC. `body` is the sealed token, and null once the mail is sent.
  * `feedback` is a word of src/feedback.ts, about the mail that was accepted at `created`; it is gone with the row.
+ * outbox_use: the words of `OutboxUse` in operation.ts that this store has served.
  * outbox_quota: one row for each limit, length of window and subject; `ends` is the end of the window that `n` counts.
  */
 const migrations: Migrations = [
@@ -46,6 +47,10 @@ const migrations: Migrations = [
   [
     `alter table outbox_mail add column feedback text`,
     `alter table outbox_mail add column feedback_at bigint`,
+  ],
+  [
+    `create table outbox_use (use text not null primary key)`,
+    `insert into outbox_use (use) select 'inbox' where exists (select 1 from outbox_mail where relay = 'inbox')`,
   ],
 ]
 

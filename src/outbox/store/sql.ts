@@ -2,7 +2,14 @@
  * Owns the SQL of the outbox's verbs, in their order; that of feedback has a file of its own. Both databases run the same
  * text, but for the few words of their dialect.
  */
-import type { AcceptOperation, LatestDue, MailState, Operation, SettleOperation } from './operation.ts'
+import type {
+  AcceptOperation,
+  LatestDue,
+  MailState,
+  Operation,
+  OutboxUse,
+  SettleOperation,
+} from './operation.ts'
 import { feedbackSql } from './feedback-sql.ts'
 import type { Tally } from './quotas.ts'
 import { byId, hasListedId, idsOf, json, statement, text, whole } from './rows.ts'
@@ -126,6 +133,14 @@ function readSql(dialect: Dialect) {
   }
 }
 
+function useSql() {
+  const use = 'insert into outbox_use (use) values ($1) on conflict do nothing'
+  return {
+    use: (name: OutboxUse) => statement(use, name),
+    uses: () => statement('select use from outbox_use'),
+  }
+}
+
 function requeueSql({ skipLocked }: Dialect) {
   const revive = `update outbox_mail set state = 'queued', lease = 0, attempts = 0, due = $1, done = null,
     expires = case when expires > $2 then expires else $2 end`
@@ -158,6 +173,7 @@ const sqlIn = (dialect: Dialect) => ({
   ...settleSql(dialect),
   ...leaseSql(dialect),
   ...readSql(dialect),
+  ...useSql(),
   ...requeueSql(dialect),
   ...purgeSql(dialect),
   ...feedbackSql(dialect),

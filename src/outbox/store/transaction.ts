@@ -201,6 +201,8 @@ function* rowsOf(operation: Operation, sql: Sql): Steps<SqlRow[]> {
       return (yield [sql.stats()]).flat()
     case 'countSent':
       return (yield [sql.countSent()]).flat()
+    case 'use':
+      return (yield [sql.use(operation.use), sql.uses()]).slice(1).flat()
     case 'requeue':
       return (yield [sql.requeue(operation)]).flat()
     case 'purge': {

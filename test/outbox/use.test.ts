@@ -1,0 +1,32 @@
+/** Which services may share an outbox, on both stores. */
+import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vitest'
+import { reserveOutbox } from '../../src/outbox/use.ts'
+import { open, stores, type Store } from './stores.ts'
+
+describe.each(stores)('the outbox in $name', ({ skipped, start }) => {
+  let store: Store
+  beforeAll(async () => void (skipped || (store = await start())))
+  afterAll(async () => store?.close())
+
+  it.skipIf(skipped)('is of one use, and stays so for the next start', async () => {
+    for (const [first, second, sentence] of [
+      ['inbox', 'production', /holds mails of a development service/],
+      ['production', 'inbox', /belongs to a production service/],
+    ] as const) {
+      const another = await store.another()
+      const outbox = await open(another)
+      await reserveOutbox(outbox, first)
+      await reserveOutbox(outbox, first)
+      await outbox.close()
+      const next = await open(another)
+      onTestFinished(() => next.close())
+      await expect(reserveOutbox(next, second)).rejects.toThrow(sentence)
+    }
+  })
+
+  it.skipIf(skipped)('is not asked while it cannot be used', async () => {
+    const outbox = await open(await store.another())
+    await outbox.close()
+    await expect(reserveOutbox(outbox, 'production')).resolves.toBeUndefined()
+  })
+})
