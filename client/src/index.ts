@@ -16,6 +16,7 @@ export {
   createMailer,
   type Accepted,
   type CallOptions,
+  type Feedback,
   type Kinds,
   type Mailer,
   type MailerOptions,

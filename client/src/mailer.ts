@@ -33,6 +33,9 @@ export interface Accepted {
   readonly repeated?: true
 }
 
+const feedbackWords = ['delayed', 'delivered', 'bounced', 'suppressed_by_relay', 'complained'] as const
+export type Feedback = (typeof feedbackWords)[number]
+
 export interface Status {
   readonly ok: true
   readonly id: string
@@ -40,6 +43,10 @@ export interface Status {
   readonly attempts: number
   /** The reason of this state, in one fixed word. */
   readonly detail: string | null
+  /** What the relay has reported since, where it reports: MailerToGo and plain SMTP do not. */
+  readonly feedback?: Feedback
+  /** Of `bounced`: `hard` when there is no such address. */
+  readonly bounce?: 'hard' | 'soft'
   readonly created: Date | null
   readonly done: Date | null
   readonly expires: Date | null
@@ -117,6 +124,7 @@ export function createMailer<K extends Record<keyof K, MailContent> = Kinds>(
       created: dateOf(created),
       done: dateOf(done),
       expires: dateOf(expires),
+      ...feedbackIn(answer.fields),
     }
   }
 
@@ -148,6 +156,15 @@ export function createMailer<K extends Record<keyof K, MailContent> = Kinds>(
   }
 
   return { send, status }
+}
+
+function feedbackIn({
+  feedback,
+  bounce,
+}: Readonly<Record<string, unknown>>): Pick<Status, 'feedback' | 'bounce'> {
+  const known = feedbackWords.find((word) => word === feedback)
+  if (known === undefined) return {}
+  return { feedback: known, ...((bounce === 'hard' || bounce === 'soft') && { bounce }) }
 }
 
 /** Rejects as soon as the signal says so. */

@@ -14,6 +14,8 @@ import { CommandError, type CommandIo, type ExitCode, type Terminal } from './te
 export interface SendFlags extends MailFlags {
   readonly url: string
   readonly wait?: boolean
+  /** Wait also for what the relay reports. */
+  readonly feedback?: boolean
   /** Seconds. */
   readonly timeout: number
   readonly json?: boolean
@@ -31,8 +33,9 @@ export async function sendMail(
   const mailer = orCommandError(() => createMailer({ url: flags.url, secret, app: flags.app, expiresInS }))
   const answer = await mailer.send(flags.kind, mail)
   if (!answer.ok) return printFailure(answer, flags, terminal)
-  if (!flags.wait || answer.state !== 'queued') return printState(answer, flags, terminal)
-  const status = await follow(mailer, answer, flags.timeout, terminal)
+  if (!flags.feedback && (!flags.wait || answer.state !== 'queued'))
+    return printState(answer, flags, terminal)
+  const status = await follow(mailer, answer, flags, terminal)
   return status.ok ? printState(status, flags, terminal) : printFailure(status, flags, terminal)
 }
 
@@ -48,14 +51,14 @@ function orCommandError<T>(make: () => T): T {
 async function follow(
   mailer: Mailer,
   { id }: Accepted,
-  waitS: number,
+  { timeout: waitS, feedback }: SendFlags,
   terminal: Terminal,
 ): Promise<Status | ClientFailure> {
   const started = Date.now()
   for (;;) {
     const status = await mailer.status(id)
     const passedS = Math.round((Date.now() - started) / 1000)
-    const over = passedS >= waitS || !status.ok || status.state === 'sent' || status.state === 'dead'
+    const over = passedS >= waitS || !status.ok || isOver(status, feedback)
     const tries = status.ok ? `${status.attempts} ${status.attempts === 1 ? 'try' : 'tries'}` : ''
     terminal.progress?.(over || !status.ok ? '' : `${status.state}, ${tries}, ${passedS} s`)
     if (over) return status
@@ -63,12 +66,24 @@ async function follow(
   }
 }
 
-function printState(answer: Accepted | Status, { json, wait }: SendFlags, terminal: Terminal): ExitCode {
+/** A relay that still tries may report again. */
+function isOver({ state, feedback }: Status, wantsFeedback = false): boolean {
+  if (state === 'sent') return !wantsFeedback || (feedback !== undefined && feedback !== 'delayed')
+  return state === 'dead'
+}
+
+function printState(answer: Accepted | Status, flags: SendFlags, terminal: Terminal): ExitCode {
   const { id, state } = answer
   const detail = 'detail' in answer && answer.detail ? ` (${answer.detail})` : ''
-  if (json) terminal.out(JSON.stringify(answer))
-  else terminal.out(`${terminal.paint(state === 'dead' ? 'red' : 'green', state)}${detail}  ${id}`)
-  return state === 'sent' || (!wait && state !== 'dead') ? 0 : 1
+  const { feedback, bounce }: Pick<Status, 'feedback' | 'bounce'> = 'attempts' in answer ? answer : {}
+  const reported = [feedback, bounce].filter(Boolean).join(' ')
+  if (flags.json) terminal.out(JSON.stringify(answer))
+  else {
+    const word = terminal.paint(state === 'dead' ? 'red' : 'green', state)
+    terminal.out(`${word}${detail}${reported && `, ${reported}`}  ${id}`)
+  }
+  if (flags.feedback) return feedback === 'delivered' ? 0 : 1
+  return state === 'sent' || (!flags.wait && state !== 'dead') ? 0 : 1
 }
 
 async function printFailure(

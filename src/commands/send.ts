@@ -6,7 +6,7 @@ import type { AddCommand } from './terminal.ts'
 
 const maxWaitS = 86_400
 const help = `
-Exit codes: 0 accepted; with --wait, sent · 1 refused or given up; with --wait, also still unsent · 2 the command could not run, or the service cannot be reached
+Exit codes: 0 accepted; with --wait, sent; with --feedback, delivered · 1 refused or given up; with --wait, also still unsent; with --feedback, also bounced or not yet reported · 2 the command could not run, or the service cannot be reached
 ${mailHelp}
 
 Examples:
@@ -22,6 +22,7 @@ export const addSend: AddCommand = (program, io) => {
   addMailFlags(command)
     .addOption(urlOption(io.env, 'where the service listens'))
     .option('--wait', 'wait until a queued mail is sent or given up')
+    .option('--feedback', 'wait until the relay has reported too: whether the mail was delivered or bounced')
     .option('--timeout <seconds>', 'how long to wait, at most a day', readSeconds, 300)
     .option('--json', 'print one JSON object')
     .addHelpText('after', help)

@@ -15,6 +15,7 @@ describe('jwt-mailer send', () => {
   let relay: ScriptedRelay
   let service: Service
   let slow = false
+  const login = 'postmark:1d5fa87c902b43e6'
   beforeAll(async () => {
     relay = await scriptedRelay({ MAIL: () => (slow ? '451 later' : '250 ok') })
     service = await startService({
@@ -23,6 +24,7 @@ describe('jwt-mailer send', () => {
         JWT_MAILER_SECRET: secret,
         SMTP_URL: `smtp://user:pass@127.0.0.1:${relay.port}?tls=off`,
         MAIL_FROM: 'noreply@example.com',
+        POSTMARK_FEEDBACK_LOGIN: login,
       },
     })
   })
@@ -61,6 +63,22 @@ describe('jwt-mailer send', () => {
     expect(JSON.parse(stdout)).toMatchObject({ ok: true, state: 'sent', attempts: 2 })
     expect(status).toBe(0)
   }, 90_000)
+
+  test('waits for what the relay reports, when it is asked to', async () => {
+    const taken = relay.mails.length
+    const sending = send(...mailWords, '--feedback')
+    await expect.poll(() => relay.mails.length, { timeout: 20_000 }).toBe(taken + 1)
+    const [, mail] = /^Message-ID: <([^@]+)@/im.exec(relay.mails.at(-1)?.source ?? '') ?? []
+    const { status: noted } = await fetch(`${service.url}/feedback/postmark`, {
+      method: 'POST',
+      headers: { authorization: `Basic ${Buffer.from(login).toString('base64')}` },
+      body: JSON.stringify({ RecordType: 'Bounce', Type: 'HardBounce', Metadata: { mail } }),
+    })
+    expect(noted).toBe(200)
+    const { status, stdout } = await sending
+    expect(stdout).toMatch(/^sent \(accepted\), bounced hard {2}[\w-]+\n$/)
+    expect(status).toBe(1)
+  }, 60_000)
 
   test('stops waiting when it has waited long enough, and the mail is still queued', async () => {
     slow = true
