@@ -92,6 +92,8 @@ export type RequestReason =
   | 'no signature'
   | 'audience'
   | 'stale'
+  | 'topic'
+  | 'certificate'
   | 'admin token'
   | 'foreign_name'
   | 'host'

@@ -1,4 +1,5 @@
 /** Owns what can be measured: the verbs of a meter, and the meter that measures nothing. */
+import type { Feedback } from './feedback.ts'
 import type { Message, Receipt } from './message.ts'
 
 export type Stage = 'verify' | 'render' | 'store'
@@ -10,10 +11,13 @@ export interface Meter {
   answered(route: string | undefined, status: number, code: string): void
   /** One try at one relay, as `failover` hears of it. */
   tried(receipt: Receipt, message: Pick<Message, 'app' | 'kind'>, ms: number): void
+  /** A relay has reported something new of a mail. */
+  reported(relay: string, feedback: Feedback): void
 }
 
 export const silentMeter: Meter = {
   timing: (_stage, work) => work,
   answered: () => undefined,
   tried: () => undefined,
+  reported: () => undefined,
 }

@@ -82,6 +82,11 @@ export async function openMetrics(): Promise<Metrics> {
     'relay',
     'outcome',
   ])
+  const feedback = counter(
+    'feedback_total',
+    'What relays report of mails after they took them; repeats are not counted',
+    ['relay', 'feedback'],
+  )
   const relays = histogram('relay_duration_seconds', 'One try at one relay', relaying, ['relay'])
   const stages: Record<Stage, Histogram> = {
     verify: histogram('verify_duration_seconds', 'Checking a token that was good', quick),
@@ -110,6 +115,7 @@ export async function openMetrics(): Promise<Metrics> {
       attempts.inc({ app, kind, relay, outcome })
       relays.observe({ relay }, ms / 1_000)
     },
+    reported: (relay, word) => feedback.inc({ relay, feedback: word }),
     watch({ outbox, transport, now = () => performance.now() }) {
       watchOutbox(gauge, outbox, now)
       watchRelays(gauge, transport)

@@ -2,7 +2,9 @@
 import type { KeyObject } from 'node:crypto'
 import type { FastifyInstance } from 'fastify'
 import type { AdapterSettings } from './adapter.ts'
+import type { FeedbackSettings } from './feedback-source.ts'
 import { type AppParts, buildApp } from './http/app.ts'
+import type { FeedbackRoutesOptions } from './http/routes/feedback.ts'
 import { type AdaptersRoutesOptions, foreignKey } from './http/routes/adapters.ts'
 import { relayLog, retrier } from './delivery/retry.ts'
 import { checkLinkOrigins } from './config/adapters.ts'
@@ -37,11 +39,12 @@ import type { SmtpOptions } from './transport/smtp.ts'
 import { banner, localUrl, sampleCommand } from './dev/banner.ts'
 import { firstMail, sampleClaims } from './mails/sample.ts'
 
-/** Other times than the service's own, for tests. */
+/** Other times than the service's own, and other sources of feedback, for tests. */
 export interface Timings {
   readonly clock?: () => number
   readonly deliver?: Pick<DeliverParts, 'inlineMs'> | undefined
   readonly adapters?: Pick<AdaptersRoutesOptions, 'answerMs'> | undefined
+  readonly feedback?: Pick<FeedbackRoutesOptions, 'answerMs' | 'sources'> | undefined
   readonly pump?: Pick<PumpOptions, 'everyMs'> | undefined
   readonly relays?: Pick<FailoverOptions, 'totalMs' | 'handoverMs' | 'breaker'> | undefined
   readonly smtp?: Pick<SmtpOptions, 'connectMs'> | undefined
@@ -64,7 +67,10 @@ export interface ServiceParts {
   readonly routes?: Pick<
     AppParts,
     'inbox' | 'docs' | 'preview' | 'metrics' | 'devHost' | 'redirectHttp' | 'trustedProxies'
-  > & { readonly adapters?: readonly AdapterSettings[] | undefined }
+  > & {
+    readonly adapters?: readonly AdapterSettings[] | undefined
+    readonly feedback?: readonly FeedbackSettings[] | undefined
+  }
 }
 
 export interface Service {
@@ -103,10 +109,24 @@ export async function composeService(parts: ServiceParts, timings: Timings = {})
     ...timings.deliver,
   })
   const adapters = routes?.adapters && { ...foreignDelivery(routes.adapters, story), ...timings.adapters }
+  const feedback = routes?.feedback?.length
+    ? { settings: routes.feedback, outbox, meter, log, now, ...timings.feedback }
+    : undefined
   const attempt = retrier({ catalogue, transport, log, now })
   const preview = routes?.preview && { sendToInbox: routes.inbox && transport.send, ...routes.preview }
   return {
-    app: await buildApp({ deliver, keysOf, audience, outbox, transport, log, ...routes, preview, adapters }),
+    app: await buildApp({
+      deliver,
+      keysOf,
+      audience,
+      outbox,
+      transport,
+      log,
+      ...routes,
+      preview,
+      adapters,
+      feedback,
+    }),
     transport,
     startPump: () =>
       startPump({
@@ -204,6 +224,7 @@ export async function start(config: Config, log: Log, timings: Timings = {}): Pr
       namesUndeclared: !config.production,
       routes: {
         adapters: config.adapters,
+        feedback: config.feedback,
         docs: !config.production,
         devHost: config.production ? undefined : config.host,
         preview: config.preview ? { catalogue, buildMime, adminToken } : undefined,

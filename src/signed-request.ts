@@ -1,5 +1,5 @@
 /**
- * Owns how a foreign request proves who sent it: an HMAC over its raw bytes and its time, or a secret in a header. All
+ * Owns how a foreign request proves who sent it: an HMAC over its raw bytes and its time, or a secret or a login in a header. All
  * comparisons take the same time wherever two texts differ.
  */
 import { createHmac, hash, type KeyObject, timingSafeEqual } from 'node:crypto'
@@ -52,6 +52,16 @@ export function checkBearer(headers: IncomingHttpHeaders, secrets: readonly stri
   if (!anyEqual(secrets, [given])) throw refusal('invalid signature')
 }
 
+/** `Authorization: Basic`, for one of these `user:password`. */
+export function checkBasic(headers: IncomingHttpHeaders, logins: readonly string[]): void {
+  const given = /^Basic +([A-Za-z0-9+/=]{1,1000})$/i.exec(headers.authorization ?? '')?.[1]
+  if (given === undefined) throw refusal('no signature')
+  if (!anyEqual(logins, [Buffer.from(given, 'base64').toString()])) throw refusal('invalid signature')
+}
+
+/** What makes those send their login who send none unless they are asked for it. */
+export const basicChallenge = 'Basic realm="feedback", charset="UTF-8"'
+
 const maxSignatures = 20
 
 function checkTime(time: string, now: number): void {
@@ -72,7 +82,7 @@ function checkHmac(
 }
 
 /** Of hashes, because they are of one length. */
-function anyEqual(expected: readonly string[], given: readonly string[]): boolean {
+export function anyEqual(expected: readonly string[], given: readonly string[]): boolean {
   const digest = (text: string) => hash('sha256', text, 'buffer')
   const known = expected.map(digest)
   let found = false

@@ -5,6 +5,7 @@
  */
 import type { AdapterSettings } from '../adapter.ts'
 import { checkAddress, isMailDomain } from '../address.ts'
+import type { FeedbackSettings } from '../feedback-source.ts'
 import type { Mailbox } from '../message.ts'
 import type { Rate } from '../rate.ts'
 import type { RelayConfig } from '../relay-config.ts'
@@ -12,6 +13,7 @@ import { alteredValues } from './altered-values.ts'
 import { readAdapters } from './adapters.ts'
 import { ConfigError, type ConfigProblem, problemCollector } from './config-error.ts'
 import { type Environment, readEnvironment } from './environment.ts'
+import { readFeedback } from './feedback.ts'
 import { weaknessOf } from './key-strength.ts'
 import { readPublicKeys, withPublicKeys } from './public-keys.ts'
 import { readRelays } from './relays.ts'
@@ -42,6 +44,8 @@ export interface Config {
   readonly allowHttpLinks: boolean
   /** The other systems that may ask for mails. */
   readonly adapters: readonly AdapterSettings[]
+  /** The relays that may report what became of a mail. */
+  readonly feedback: readonly FeedbackSettings[]
   readonly mailsDir: string | undefined
   /** `/preview` is served; in production only behind `adminToken`. */
   readonly preview: boolean
@@ -73,6 +77,7 @@ function readVariables(env: NodeJS.ProcessEnv, altered: readonly ConfigProblem[]
   const admin = collect(() => readAdmin(values, production))
   const secrets = collect(() => readSecrets(env, values, production))
   const publicKeys = collect(() => readPublicKeys(env))
+  const feedback = collect(() => readFeedback(values))
   const allowHttpLinks = values.ALLOW_HTTP_LINKS ?? !production
   const adapters = collect(() =>
     readAdapters(env, {
@@ -81,7 +86,16 @@ function readVariables(env: NodeJS.ProcessEnv, altered: readonly ConfigProblem[]
       allowHttp: allowHttpLinks,
     }),
   )
-  if (!relays || !sender || !admin || !secrets || !adapters || !publicKeys || problems.length > 0)
+  if (
+    !relays ||
+    !sender ||
+    !admin ||
+    !secrets ||
+    !adapters ||
+    !feedback ||
+    !publicKeys ||
+    problems.length > 0
+  )
     throw new ConfigError(...problems)
   return Object.freeze({
     production,
@@ -101,6 +115,7 @@ function readVariables(env: NodeJS.ProcessEnv, altered: readonly ConfigProblem[]
     appName: values.APP_NAME ?? (sender.name || sender.address.slice(sender.address.indexOf('@') + 1)),
     allowHttpLinks,
     adapters,
+    feedback,
     mailsDir: values.MAILS_DIR,
     preview: values.PREVIEW ?? !production,
     adminToken: admin.token,

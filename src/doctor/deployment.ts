@@ -7,6 +7,7 @@ import type { Mailbox } from '../message.ts'
 import { OauthError, tokenSource, xoauth2 } from '../transport/oauth-token.ts'
 import { relayTransport } from '../transport/relays.ts'
 import { examineAdapters } from './adapters.ts'
+import { examineFeedback } from './feedback.ts'
 import { examineClock } from './clock.ts'
 import { examineConfig, examineMails, examineNode, examineSecrets } from './environment.ts'
 import { about, type Check, type Finding } from './finding.ts'
@@ -59,6 +60,7 @@ function notExamined(): Finding {
 async function examineParts(config: Config, options: DeploymentOptions): Promise<Finding[]> {
   const { catalogue, findings } = examineMails(config)
   if (catalogue) findings.push(...examineAdapters(config.adapters, catalogue))
+  findings.push(...examineFeedback(config.feedback, config.relays))
   const senders = sendersOf(config, catalogue)
   const checks = [
     ...relayChecks(config, senders, options),

@@ -1,7 +1,7 @@
 /** Owns the last line of defence: no finding leaves with a secret in it, wherever the secret came from. */
 import type { Finding } from './finding.ts'
 
-const secretName = /SECRET|PASSWORD|PASS$|KEY|TOKEN|SERVICE_ACCOUNT/
+const secretName = /SECRET|PASSWORD|PASS$|KEY|TOKEN|LOGIN|SERVICE_ACCOUNT/
 /** Shorter secrets also occur inside of common words. */
 const leastLength = 4
 
@@ -25,6 +25,7 @@ function secretsIn(env: NodeJS.ProcessEnv): string[] {
     if (secretName.test(name)) {
       found.add(value)
       found.add(base64(value))
+      if (name.endsWith('_LOGIN')) found.add(value.slice(value.indexOf(':') + 1))
     }
   }
   return [...found].filter(({ length }) => length >= leastLength)

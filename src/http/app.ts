@@ -15,6 +15,7 @@ import type { Log } from '../log.ts'
 import { METHODS } from './node-http.ts'
 import type { Outbox } from '../outbox/api.ts'
 import { adaptersRoutes, type AdaptersRoutesOptions } from './routes/adapters.ts'
+import { feedbackRoutes, type FeedbackRoutesOptions } from './routes/feedback.ts'
 import { deliveriesRoutes } from './routes/deliveries.ts'
 import { emailserviceRoutes } from './routes/emailservice.ts'
 import { type HealthOptions, healthRoutes } from './routes/health.ts'
@@ -33,6 +34,8 @@ export interface AppParts {
   readonly log: Log
   /** `/adapters/…`, for the systems that are configured. */
   readonly adapters?: AdaptersRoutesOptions | undefined
+  /** `/feedback/…`, for the relays that are configured to report. */
+  readonly feedback?: FeedbackRoutesOptions | undefined
   /** For development. */
   readonly inbox?: InboxRoutesOptions | undefined
   /** `/docs`, for development. */
@@ -105,6 +108,7 @@ export async function buildApp(parts: AppParts): Promise<FastifyInstance> {
     await served.register(healthRoutes, parts)
     await served.register(deliveriesRoutes, parts)
     if (parts.adapters) await served.register(adaptersRoutes, parts.adapters)
+    if (parts.feedback) await served.register(feedbackRoutes, parts.feedback)
     await served.register(async (pages) => {
       if (parts.devHost !== undefined) guardPages(pages, parts.devHost)
       await pages.register(openApiRoutes, { withPage: docs, sites, catalogue: preview?.catalogue })

@@ -39,6 +39,7 @@ const secondMs = 1000
 const maxExpiryMs = 30 * 24 * 3600 * secondMs
 const closeMs = 5 * secondMs
 const maxAcceptTurns = 2
+const maxReports = 256
 /** A caller is answered within 25 s. */
 const answeredMs = 22 * secondMs
 const findOutPauseMs = 50
@@ -208,6 +209,14 @@ export async function openOutbox(options: OutboxOptions): Promise<Outbox> {
   }
 
   async function noteFeedback(reports: readonly Report[]): Promise<NotedReport[]> {
+    const noted: NotedReport[] = []
+    // Page by page, so that a large report leaves room in the queue.
+    for (let from = 0; from < reports.length; from += maxReports)
+      noted.push(...(await notePage(reports.slice(from, from + maxReports))))
+    return noted
+  }
+
+  async function notePage(reports: readonly Report[]): Promise<NotedReport[]> {
     const now = Math.round(clock())
     return Promise.all(
       reports.map(async ({ messageId, feedback }) => {

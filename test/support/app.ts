@@ -57,6 +57,7 @@ export interface TestAppOptions {
   readonly deliver?: Timings['deliver']
   /** By default adapters wait so long for the store that a busy machine does not show. */
   readonly adapters?: Timings['adapters']
+  readonly feedback?: Timings['feedback']
   readonly engine?: Engine
   readonly limits?: Limits
   /** Tries what was stored again; without it nothing does. */
@@ -130,6 +131,7 @@ export async function testApp(options: TestAppOptions = {}): Promise<TestApp> {
       clock: now,
       deliver: options.deliver,
       adapters: { answerMs: 20_000, ...options.adapters },
+      feedback: { answerMs: 20_000, ...options.feedback },
       relays: options.failover,
       pump: options.pump,
     },
