@@ -21,14 +21,35 @@ export function enableOwnCompileCache() {
   if (folder !== undefined) module.enableCompileCache(folder)
 }
 
-/** Reads `.env` of the current folder, if there is one. Returns a sentence when it cannot be trusted, and reads nothing. */
+/** Node has read these when `.env` is read: there they come too late. */
+const readBefore = [
+  'NODE_COMPILE_CACHE',
+  'NODE_EXTRA_CA_CERTS',
+  'NODE_OPTIONS',
+  'NODE_USE_ENV_PROXY',
+  'NODE_USE_SYSTEM_CA',
+  'OPENSSL_CONF',
+  'SSL_CERT_DIR',
+  'SSL_CERT_FILE',
+]
+
+/**
+ * Reads `.env` of the current folder, if there is one, and says on standard error which of its variables have no effect.
+ * Returns a sentence when it cannot be trusted, and reads nothing.
+ */
 export function loadOwnEnvFile() {
   if (!existsSync('.env')) return undefined
   const owner = lstatSync('.env').uid
   const isForeign = process.getuid !== undefined && ![0, process.getuid()].includes(owner)
   if (isForeign && statSync('.').mode & worldMayWrite)
     return 'The file .env here belongs to another user, in a folder that everybody may write. Start in a folder of your own.'
+  const late = readBefore.filter((name) => process.env[name] === undefined)
   process.loadEnvFile('.env')
+  for (const name of late)
+    if (process.env[name] !== undefined)
+      console.error(
+        `${name} in .env has no effect: Node reads it before. Set it in the environment of the process.`,
+      )
   return undefined
 }
 

@@ -111,4 +111,16 @@ describe('.env', () => {
       expect(command(shared).status).toBe(0)
     },
   )
+
+  it('with a variable that Node has read before is told so, and only where it stands there alone', () => {
+    const { root, command } = machine()
+    writeFileSync(join(root, '.env'), 'NODE_EXTRA_CA_CERTS=ca.pem\nLOG_LEVEL=warn\n')
+    expect(command()).toMatchObject({
+      status: 0,
+      stderr:
+        'NODE_EXTRA_CA_CERTS in .env has no effect: Node reads it before. Set it in the environment of the process.\n',
+    })
+    writeFileSync(join(root, 'ca.pem'), '')
+    expect(command(root, { NODE_EXTRA_CA_CERTS: 'ca.pem' }).stderr).not.toContain('has no effect')
+  })
 })
