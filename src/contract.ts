@@ -200,8 +200,8 @@ const reasonWords: Record<ClaimReason, string> = {
   size: 'makes the mail too large',
   time: 'is not a time that can be meant',
 }
-/** Of a sentence; the rest is counted. */
-const maxNamed = 5
+/** Of one answer; the rest, as of a long list, is counted. */
+const maxNamed = 20
 
 /** Names and fixed words only: no value of a claim leaves with an answer. */
 function claimFault({ faults }: MailerError, msg: string): Partial<Answer> {

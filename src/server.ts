@@ -157,10 +157,10 @@ function foreignDelivery(
 }
 
 function tellingDraft(log: Log): typeof draftMail {
-  return (mail, claims) => {
+  return (mail, claims, known) => {
     const undeclared = undeclaredClaims(mail, claims)
     if (undeclared.length > 0) log.warn({ app: mail.app, kind: mail.kind, undeclared }, 'claims are ignored')
-    return draftMail(mail, claims)
+    return draftMail(mail, claims, known)
   }
 }
 

@@ -34,6 +34,8 @@ export function algorithmsOf(key: KeyObject): jwt.Algorithm[] {
 
 export interface VerifiedToken {
   readonly claims: Claims
+  /** What is wrong with claims in themselves. While there is any, `claims` lacks those, and no mail is made of it. */
+  readonly faults: readonly ClaimFault[]
   /** The token's own end in seconds since the epoch, when it has one. */
   readonly exp: number | undefined
   /** Signed with a key that is not the first: the caller has not moved to the new secret yet. */
@@ -43,7 +45,8 @@ export interface VerifiedToken {
 /**
  * Verifies the signature with the first of `keys` that fits, then times (60 s of tolerance), then claims.
  * `audience` is what `aud` of a token with a public key must hold. Key hints in the header (`kid`, `jku`, `x5u`, `jwk`) are never read; `crit` is refused (RFC 7515 4.1.11).
- * Throws `token_malformed`, `token_signature`, `token_expired`, `token_not_yet_valid` or `claims_invalid`.
+ * Throws `token_malformed`, `token_signature`, `token_expired` or `token_not_yet_valid`; what is wrong with claims is in
+ * `faults`, because the mail may find more, and the caller is told of all at once.
  */
 export function verifyToken(
   token: string,
@@ -51,10 +54,12 @@ export function verifyToken(
   now = Date.now(),
   audience?: string,
 ): VerifiedToken {
-  const { payload, place } = verifySignature(token, keys, now, audience)
+  const { payload, place, faults } = openToken(token, keys, now, audience)
   const { exp } = payload
+  const read = parseClaims(payload, now)
   return {
-    claims: readClaims(payload, now),
+    claims: read.claims,
+    faults: faults.length === 0 ? read.faults : [...faults, ...read.faults],
     exp: typeof exp === 'number' ? exp : undefined,
     outdated: place > 0,
   }
@@ -65,25 +70,35 @@ export function claimsOfSealed(token: string): Claims {
   return readClaims(plainClaims(token, jwt.decode(token)))
 }
 
+/** As `parseClaims`. Throws `claims_invalid` naming all claims that are missing or wrong in themselves. */
+export function readClaims(payload: unknown, now?: number): Claims {
+  const { claims, faults } = parseClaims(payload, now)
+  if (faults.length > 0) throw invalidClaims(faults)
+  return claims
+}
+
 /**
- * Throws `claims_invalid` naming all claims that are missing or wrong in themselves. `now` (epoch ms) is the time against
+ * The claims, and what is missing or wrong in itself; `claims` holds none of those. `now` (epoch ms) is the time against
  * which times are judged; without it they have been judged before.
  */
-export function readClaims(payload: unknown, now?: number): Claims {
+export function parseClaims(payload: unknown, now?: number): Pick<VerifiedToken, 'claims' | 'faults'> {
   const parsed = claimsSchema.safeParse(payload)
   const faults = parsed.success ? [] : faultsOf(parsed.error, payload)
   const { user_email: address, email_link_exp: expiry }: Record<string, unknown> = Object(payload)
   const wrong = (name: string) => faults.some(({ claim }) => claim === name)
   if (now !== undefined && typeof expiry === 'number' && isFarAhead(expiry, now) && !wrong('email_link_exp'))
     faults.push({ claim: 'email_link_exp', ...unmeant })
-  if (typeof address !== 'string' || wrong('user_email')) throw invalidClaims(faults)
+  let user_email = ''
   try {
-    const user_email = checkAddress(address)
-    if (parsed.success && faults.length === 0) return { ...parsed.data, user_email }
+    if (typeof address === 'string' && !wrong('user_email')) user_email = checkAddress(address)
   } catch (error) {
-    if (error instanceof MailerError) faults.unshift(...error.faults)
+    if (!(error instanceof MailerError)) throw error
+    faults.unshift(...error.faults)
   }
-  throw invalidClaims(faults)
+  if (parsed.success && faults.length === 0) return { claims: { ...parsed.data, user_email }, faults }
+  const right = Object.entries(Object(payload)).filter(([name]) => !wrong(name))
+  const { data } = claimsSchema.safeParse({ ...Object.fromEntries(right), user_email: 'refused' })
+  return { claims: { ...data, user_email }, faults }
 }
 
 function faultsOf({ issues }: z.ZodError, payload: unknown): ClaimFault[] {
@@ -104,26 +119,36 @@ export function isFarAhead(time: number, now: number): boolean {
   return time > now / 1000 + maxAheadS
 }
 
-interface VerifiedSignature {
-  readonly payload: Record<string, unknown>
-  /** Of the key that fits, among `keys`. */
-  readonly place: number
-}
-
 /** What `verifyToken` says of signature and times, for tokens that carry no mail. */
 export function verifySignature(
   token: string,
   keys: readonly KeyObject[],
   now = Date.now(),
   audience?: string,
-): VerifiedSignature {
+): void {
+  const { faults } = openToken(token, keys, now, audience)
+  if (faults.length > 0) throw invalidClaims(faults)
+}
+
+interface OpenedToken extends Pick<VerifiedToken, 'faults'> {
+  readonly payload: Record<string, unknown>
+  /** Of the key that fits, among `keys`. */
+  readonly place: number
+}
+
+function openToken(
+  token: string,
+  keys: readonly KeyObject[],
+  now: number,
+  audience: string | undefined,
+): OpenedToken {
   // made only when it is thrown: a stack trace costs as much as the verification
   let failure: MailerError | undefined
   for (const [place, key] of keys.entries()) {
     try {
       const { header, payload } = jwt.verify(token, key, {
         algorithms: algorithmsOf(key),
-        // `inTime` judges all times together
+        // `checkTimes` judges all times together
         ignoreExpiration: true,
         ignoreNotBefore: true,
         complete: true,
@@ -131,10 +156,11 @@ export function verifySignature(
       if ('crit' in header || 'zip' in header || 'b64' in header) {
         throw new MailerError('token_malformed', { reason: 'header' })
       }
-      const claims = inTime(plainClaims(token, payload), now)
+      const claims = plainClaims(token, payload)
+      const faults = checkTimes(claims, now)
       if (audience !== undefined && key.type === 'public' && ![claims['aud']].flat().includes(audience))
         throw new MailerError('token_signature', { reason: 'audience' })
-      return { payload: claims, place }
+      return { payload: claims, place, faults }
     } catch (error) {
       failure = asFailure(error)
       if (failure.code !== 'token_signature') break
@@ -157,18 +183,18 @@ function plainClaims(token: string, payload: unknown): Record<string, unknown> {
   return claims
 }
 
-/** A time that cannot be meant is named before one that is merely wrong. */
-function inTime(claims: Record<string, unknown>, now: number): Record<string, unknown> {
+/** A time that cannot be meant is a fault of its claim, and is named before one that is merely wrong. */
+function checkTimes(claims: Record<string, unknown>, now: number): ClaimFault[] {
   const { exp, nbf, iat }: { exp?: number; nbf?: number; iat?: number } = claims
   const seconds = Math.floor(now / 1000)
   const wrong = Object.entries({ exp, nbf, iat }).filter(([, time]) => time && isFarAhead(time, now))
-  if (wrong.length > 0) throw invalidClaims(wrong.map(([claim]) => ({ claim, ...unmeant })))
+  if (wrong.length > 0) return wrong.map(([claim]) => ({ claim, ...unmeant }))
   if (nbf !== undefined && nbf > seconds + toleranceS)
     throw new MailerError('token_not_yet_valid', { reason: 'nbf' })
   if (exp !== undefined && seconds >= exp + toleranceS) throw new MailerError('token_expired')
   if (iat !== undefined && iat > now / 1000 + toleranceS)
     throw new MailerError('token_not_yet_valid', { reason: 'iat' })
-  return claims
+  return []
 }
 
 /** Messages of jsonwebtoken. */

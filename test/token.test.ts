@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import { failureAnswer } from '../src/contract.ts'
+import { invalidClaims } from '../src/errors.ts'
 import { claimsOfSealed, tokenKey, verifyToken } from '../src/token.ts'
 import { forgeToken, sampleClaims, secret, signToken } from './support/tokens.ts'
 
@@ -9,21 +10,12 @@ const seconds = now / 1000
 const hs256 = { alg: 'HS256', typ: 'JWT' }
 const plain = JSON.stringify(sampleClaims())
 
-function thrownBy(call: () => unknown): unknown {
-  try {
-    return call()
-  } catch (error) {
-    return error
-  }
-}
-
 function codeOf(token: string, at = now): string {
   try {
-    verifyToken(token, keys, at)
-    return 'verified'
+    const [fault] = verifyToken(token, keys, at).faults
+    return fault ? `claims_invalid ${fault.claim}` : 'verified'
   } catch (error) {
-    const { code, claim } = error as { code: string; claim?: string }
-    return claim ? `${code} ${claim}` : code
+    return (error as { code: string }).code
   }
 }
 
@@ -169,11 +161,8 @@ describe('time', () => {
   })
 
   it('that cannot be meant is named, with what to do', () => {
-    const { answer } = failureAnswer(
-      thrownBy(() =>
-        verifyToken(forgeToken(hs256, plain.replace('{', `{"exp":${now},"iat":${now},`)), keys, now),
-      ),
-    )
+    const token = forgeToken(hs256, plain.replace('{', `{"exp":${now},"iat":${now},`))
+    const { answer } = failureAnswer(invalidClaims(verifyToken(token, keys, now).faults))
     expect(answer).toMatchObject({ claim: 'exp', reason: 'time', claims: ['exp', 'iat'] })
     expect(answer.msg).toContain('in seconds')
   })
@@ -207,6 +196,14 @@ describe('claims of the wrong kind are named, their values are not', () => {
     [{ jti: 7 }, 'jti'],
   ] as [Record<string, unknown>, string][])('%j', (changes, claim) => {
     expect(codeOf(signToken(sampleClaims(changes)))).toBe(`claims_invalid ${claim}`)
+  })
+
+  it('leaves out what is wrong, so that the mail can be asked about the rest', () => {
+    const token = signToken(sampleClaims({ exp: now, user_email: 'nobody', user_name: 7, locale: 'it' }))
+    const { claims, faults } = verifyToken(token, keys, now)
+    expect(faults.map(({ claim }) => claim)).toEqual(['exp', 'user_email', 'user_name'])
+    expect(claims).toMatchObject({ user_email: '', locale: 'it', user_aut_key: '7hK2pQ' })
+    expect(claims.user_name).toBeUndefined()
   })
 
   it('does not take inherited claims for own ones', () => {

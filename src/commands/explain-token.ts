@@ -5,7 +5,7 @@ import jwt from 'jsonwebtoken'
 import { alterationOf } from '../config/altered-values.ts'
 import { isSecretName } from '../config/secret-names.ts'
 import { failureAnswer } from '../contract.ts'
-import { MailerError } from '../errors.ts'
+import { invalidClaims, MailerError } from '../errors.ts'
 import { tokenKey, verifyToken } from '../token.ts'
 import { CommandError, type CommandIo, type ExitCode } from './terminal.ts'
 
@@ -105,10 +105,9 @@ function opens(token: string, secret: string | Buffer): boolean {
 /** What the service would answer from the token alone, before it reads the mail template. */
 function verdictOn(token: string, secrets: readonly NamedSecret[]) {
   try {
-    verifyToken(
-      token,
-      secrets.map(([, secret]) => tokenKey(secret)),
-    )
+    const keys = secrets.map(([, secret]) => tokenKey(secret))
+    const { faults } = verifyToken(token, keys)
+    if (faults.length > 0) throw invalidClaims(faults)
     return { code: 'ok', says: 'good: the service would go on to the mail' }
   } catch (error) {
     if (!(error instanceof MailerError)) throw error

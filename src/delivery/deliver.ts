@@ -1,6 +1,6 @@
 /** Owns the story of one request: token → claims → message → stored → sent → answer. */
 import { type AcceptedAnswer, acceptedAnswer, type Claims } from '../contract.ts'
-import { MailerError } from '../errors.ts'
+import { type ClaimFault, invalidClaims, MailerError } from '../errors.ts'
 import type { Log, LogLine } from '../log.ts'
 import type { Catalogue } from '../mails/catalogue.ts'
 import { claimedExpiry } from '../mails/claims.ts'
@@ -42,8 +42,9 @@ export function deliverer(parts: DeliverParts): Deliver {
   const sendFirst = firstTry(parts)
 
   return async function deliver({ app, kind, token }, line) {
-    const { claims, exp, outdated } = verify(app, token)
+    const { claims, faults, exp, outdated } = verify(app, token)
     if (outdated) line.add({ secret: 'previous' })
+    if (faults.length > 0) throw refusal(app, kind, claims, faults)
     const mail = catalogue.find(app, kind, claims.locale)
     const id = mailId({ app, kind: mail.kind, jti: claims.jti, token })
     line.add({ app, kind: mail.kind, locale: mail.locale, id, domain: domainOf(claims) })
@@ -72,6 +73,21 @@ export function deliverer(parts: DeliverParts): Deliver {
     // a store that took long leaves the relay less of the caller's time
     const waitMs = Math.max(0, answerBy - performance.now())
     return answerOf(await sendFirst({ lease, message, waitMs, line }), id)
+  }
+
+  /** With what the mail, where there is one, finds wrong besides. */
+  function refusal(
+    app: string,
+    kind: string | undefined,
+    claims: Claims,
+    faults: readonly ClaimFault[],
+  ): unknown {
+    try {
+      draft(catalogue.find(app, kind, claims.locale), claims, faults)
+    } catch (error) {
+      if (!(error instanceof MailerError && error.code === 'mail_unknown')) return error
+    }
+    return invalidClaims(faults)
   }
 
   /** A mail with a dead link is worse than no mail. But a repeat is answered with the mail that left in time. */

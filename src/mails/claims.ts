@@ -1,6 +1,6 @@
 /** Owns how the claims of a token become the values of a mail, each of the type that the mail declares. */
 import type { Claims } from '../contract.ts'
-import { type ClaimReason, invalidClaim } from '../errors.ts'
+import { type ClaimFault, type ClaimReason, invalidClaim, invalidClaims, MailerError } from '../errors.ts'
 import { checkLink, joinLink, type LinkRules } from '../link.ts'
 import { isFarAhead } from '../token.ts'
 import { parseDate } from './formats.ts'
@@ -86,14 +86,31 @@ function readList({ max, fields = [] }: ClaimRule, value: unknown, path: string)
   if (!Array.isArray(value)) throw invalidClaim(path, 'type', 'it must be a list')
   if (value.length > max) throw invalidClaim(path, 'length', `at most ${max} items`)
   const isTexts = fields.length === 1 && fields[0]!.name === ''
-  return value.map((item: unknown, index) => {
+  const faults: ClaimFault[] = []
+  const read = (field: ClaimRule, item: object, place: string): Value => {
+    try {
+      return readNamed(field, item, place)
+    } catch (error) {
+      if (!(error instanceof MailerError)) throw error
+      faults.push(...error.faults)
+      return ''
+    }
+  }
+  const rows: Row[] = []
+  for (const [index, item] of value.entries()) {
+    if (faults.length > maxFaults) break
     const place = `${path}[${index}]`
-    if (isTexts) return [readNamed(fields[0]!, { '': item }, place)]
-    if (typeof item !== 'object' || item === null || Array.isArray(item))
-      throw invalidClaim(place, 'type', 'it must be an object')
-    return fields.map((field) => readNamed(field, item, `${place}.${field.name}`))
-  })
+    if (isTexts) rows.push([read(fields[0]!, { '': item }, place)])
+    else if (typeof item === 'object' && item !== null && !Array.isArray(item))
+      rows.push(fields.map((field) => read(field, item, `${place}.${field.name}`)))
+    else faults.push({ claim: place, reason: 'type', advice: 'it must be an object' })
+  }
+  if (faults.length > 0) throw invalidClaims(faults)
+  return rows
 }
+
+/** Of one list: the same fault in each of five hundred rows is told by its first ones. */
+const maxFaults = 20
 
 const keyPattern = /^[\x21-\x7e]{1,256}$/
 const keyLikeLink = /:\/\/|^www\./i

@@ -5,11 +5,11 @@
 import { failureAnswer } from '../contract.ts'
 import { MailerError } from '../errors.ts'
 import { joinBody, type Message } from '../message.ts'
-import { readClaims } from '../token.ts'
+import { parseClaims } from '../token.ts'
 import type { Catalogue, MailTemplate } from './catalogue.ts'
 import type { ClaimRule } from './claims.ts'
 import type { BuildMime } from '../mime/mime.ts'
-import { type MessageIdentity, renderMail } from './render.ts'
+import { draftMail, type MessageIdentity } from './render.ts'
 import { sampleClaims } from './sample.ts'
 
 /** One mail in the list of all mails. */
@@ -79,7 +79,8 @@ export function tryRender(mail: MailTemplate, claims: unknown, identity: Message
 
 /** Throws `claims_invalid` like a real request. `id` becomes the Message-ID. */
 function previewMessage(mail: MailTemplate, claims: unknown, identity: MessageIdentity): Message {
-  return renderMail(mail, readClaims(claims, Date.now()), identity)
+  const { claims: read, faults } = parseClaims(claims, Date.now())
+  return draftMail(mail, read, faults)(identity)
 }
 
 async function previewOf(message: Message, buildMime: BuildMime): Promise<Preview> {

@@ -41,10 +41,17 @@ export function renderMail(mail: MailTemplate, claims: Claims, identity: Message
   return draftMail(mail, claims)(identity)
 }
 
-/** As `renderMail`, in two steps: the claims are checked now, and the message is made when its identity is known. */
-export function draftMail(mail: MailTemplate, claims: Claims): (identity: MessageIdentity) => Message {
+/**
+ * As `renderMail`, in two steps: the claims are checked now, and the message is made when its identity is known. `known`
+ * are the faults of the token already known (`claims` lacks their claims): they are thrown together with the mail's.
+ */
+export function draftMail(
+  mail: MailTemplate,
+  claims: Claims,
+  known: readonly ClaimFault[] = [],
+): (identity: MessageIdentity) => Message {
   const { program } = mail
-  const values = readSources(mail, claims)
+  const values = readSources(mail, claims, known)
   const { plain, text, html: inHtml } = fillingsOf(program, values)
   const html = fillBody(program.html, inHtml)
   if (lengthOf(html) > maxHtml) throw invalidClaim(largest(mail, values, claims), 'size')
@@ -66,20 +73,30 @@ export function draftMail(mail: MailTemplate, claims: Claims): (identity: Messag
 }
 
 /** Throws with all faults at once. */
-function readSources(mail: MailTemplate, claims: Claims): Value[] {
-  const faults: ClaimFault[] = []
+function readSources(mail: MailTemplate, claims: Claims, known: readonly ClaimFault[]): Value[] {
+  const faults: ClaimFault[] = [...known]
   const values = mail.program.sources.map((source) => {
     try {
       return readSource(source, mail, claims)
     } catch (error) {
       if (!(error instanceof MailerError)) throw error
-      faults.push(...error.faults)
+      faults.push(...error.faults.filter(({ claim }) => !known.some((fault) => fills(fault.claim, claim))))
       return ''
     }
   })
   if (faults.length > 0) throw invalidClaims(faults)
   return values
 }
+
+/** Whether the first claim fills the same place of a mail: while it is wrong, the other one is not missing. */
+function fills(claim: string, other: string): boolean {
+  return claim === other || sameFill.some((names) => names.includes(claim) && names.includes(other))
+}
+
+const sameFill = [
+  ['user_aut_key', 'user_aut_key_or_otp'],
+  ['email_link', 'email_link_url', 'email_link_token'],
+]
 
 interface Fillings {
   /** For headers, for the text part and for the HTML part. */
