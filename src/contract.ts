@@ -121,7 +121,7 @@ export const answerSchema = z.object({
   claims: z
     .array(z.string())
     .optional()
-    .describe('with `claims_invalid`: all claims that are missing or wrong'),
+    .describe('with `claims_invalid`: all claims that are missing or wrong, in the token and for its mail'),
 })
 export type Answer = Readonly<z.infer<typeof answerSchema>>
 

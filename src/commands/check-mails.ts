@@ -1,11 +1,10 @@
 /** Owns the check of a folder of mails: its problems, as lines or as JSON. */
 import path from 'node:path'
-import { builtInMails } from '../mails/built-in.ts'
 import { type ExitCode, type Terminal } from './terminal.ts'
 import { lintCatalogue } from '../mails/lint.ts'
 import { galleryOf } from '../mails/preview.ts'
 import type { Problem } from '../mails/problem.ts'
-import { mailsFolder, problemsFromHere, readMails } from './mail-folder.ts'
+import { folderBeneath, mailsFolder, problemsFromHere, readMails } from './mail-folder.ts'
 
 export interface CheckOptions {
   readonly dir: string | undefined
@@ -15,10 +14,9 @@ export interface CheckOptions {
 /** 1 when there are problems. */
 export function checkMails(options: CheckOptions, terminal: Terminal): ExitCode {
   const dir = mailsFolder(options.dir)
-  const beneath = path.resolve(dir) === builtInMails ? undefined : builtInMails
-  const { catalogue, problems } = readMails({ dir, beneath })
+  const { catalogue, problems } = readMails({ dir })
   const listed = catalogue
-    ? problemsFromHere(dir, adviceOn(dir, beneath, galleryOf(catalogue, Date.now())))
+    ? problemsFromHere(dir, adviceOn(dir, galleryOf(catalogue, Date.now())))
     : problems
   const mails = catalogue?.mails.filter(({ file }) => !path.isAbsolute(file)).length
   if (options.json)
@@ -28,17 +26,13 @@ export function checkMails(options: CheckOptions, terminal: Terminal): ExitCode 
 }
 
 /** Lints only when all samples render: lint reads the rendered samples. */
-function adviceOn(
-  dir: string,
-  beneath: string | undefined,
-  gallery: ReturnType<typeof galleryOf>,
-): readonly Problem[] {
+function adviceOn(dir: string, gallery: ReturnType<typeof galleryOf>): readonly Problem[] {
   const faulty = gallery.flatMap(({ file, fault }) =>
     fault
       ? [{ file, line: 1, message: `the samples are refused: ${fault.claim ?? fault.msg}. ${fault.hint}` }]
       : [],
   )
-  return faulty.length > 0 ? faulty : lintCatalogue(dir, beneath)
+  return faulty.length > 0 ? faulty : lintCatalogue(dir, folderBeneath(dir))
 }
 
 function printProblems(

@@ -15,10 +15,14 @@ export function mailsFolder(given: string | undefined): string {
   return near === '' ? '.' : near.startsWith('..') ? dir : near
 }
 
+/** What lies beneath the folder, as in the service: the built-in mails. */
+export function folderBeneath(dir: string): string | undefined {
+  return path.resolve(dir) === builtInMails ? undefined : builtInMails
+}
+
 /** Either the catalogue or its problems, never both. Their files are named as they are reached from here. */
 export function readMails(options: {
   dir: string
-  beneath?: string | undefined
   appName?: string | undefined
 }): {
   catalogue: Catalogue | undefined
@@ -28,7 +32,7 @@ export function readMails(options: {
   try {
     const catalogue = loadCatalogue({
       dir: options.dir,
-      beneath: options.beneath,
+      beneath: folderBeneath(options.dir),
       appName: options.appName || undefined,
       ...sender,
       allowHttpLinks: true,

@@ -23,6 +23,7 @@ export function typesOf(mails: readonly MailTemplate[]): string {
     return `  ${name(app)}: {\n${[...kinds].map(([kind, [mail]]) => `    ${name(kind)}: ${contentOf(mail!)}`).join('\n')}\n  }`
   })
   return `// Written by "jwt-mailer types": what each mail asks of its caller. Write it anew when a mail changes.
+/** A whole URL (claim \`email_link\`), or its two halves (\`email_link_url\`, \`email_link_token\`). */
 type Link = string | { readonly url: string; readonly token: string }
 
 export interface Mails {
@@ -37,6 +38,7 @@ function contentOf({ contract, showsKey }: MailTemplate): string {
   const addressee = contract.find(({ name: claim }) => claim === 'user_name')
   const fields = [
     link ? `link${mark(link)}: Link` : 'link?: never',
+    ...(link || (showsKey && key) ? ['linkExpires?: Date'] : []),
     showsKey && key ? `accessKey${mark(key)}: string` : 'accessKey?: never',
     addressee?.required ? 'name: string' : 'name?: string',
     'locale?: string',

@@ -1,4 +1,6 @@
 /** `jwt-mailer types`: the interface it prints. That a compiler takes it is shown with the package and the example. */
+import { mkdirSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
 import { temporaryFolder, varianceMails } from '../support/preview.ts'
 import { run, spoiledMails } from './program.ts'
@@ -13,6 +15,16 @@ describe('jwt-mailer types', () => {
     expect(variance).toMatchObject({ status: 0, stderr: '' })
     expect(variance.stdout).toMatch(/^ {4}quote_ready: \{ link\?: never; /m)
     expect(run(['types'], { env: { MAILS_DIR: varianceMails } }).stdout).toBe(variance.stdout)
+  })
+
+  test('prints the built-in mails that lie beneath a folder as well', () => {
+    const dir = temporaryFolder()
+    mkdirSync(join(dir, 'default'))
+    const mail = '---\nsubject: Hi\npreheader: There\nclaims: { code: {} }\n---\n# Hi\n\n{{ code }}\n'
+    writeFileSync(join(dir, 'default/note.en.md'), mail)
+    const { stdout } = run(['types'], { env: { MAILS_DIR: dir } })
+    expect(stdout).toMatch(/^ {4}note: \{ link\?: never; .*data: \{ code: string \| number \} \}$/m)
+    expect(stdout).toMatch(/^ {4}reset: \{ link: Link; linkExpires\?: Date; /m)
   })
 
   test('prints the problems of broken mails instead, and ends with 1', () => {
