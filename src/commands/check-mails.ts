@@ -15,9 +15,7 @@ export interface CheckOptions {
 export function checkMails(options: CheckOptions, terminal: Terminal): ExitCode {
   const dir = mailsFolder(options.dir)
   const { catalogue, problems } = readMails({ dir })
-  const listed = catalogue
-    ? problemsFromHere(dir, adviceOn(dir, galleryOf(catalogue, Date.now())))
-    : problems
+  const listed = catalogue ? problemsFromHere(dir, adviceOn(dir, galleryOf(catalogue, Date.now()))) : problems
   const mails = catalogue?.mails.filter(({ file }) => !path.isAbsolute(file)).length
   if (options.json)
     terminal.out(JSON.stringify({ ok: listed.length === 0, dir, mails: mails ?? null, problems: listed }))

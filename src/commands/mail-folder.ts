@@ -21,10 +21,7 @@ export function folderBeneath(dir: string): string | undefined {
 }
 
 /** Either the catalogue or its problems, never both. Their files are named as they are reached from here. */
-export function readMails(options: {
-  dir: string
-  appName?: string | undefined
-}): {
+export function readMails(options: { dir: string; appName?: string | undefined }): {
   catalogue: Catalogue | undefined
   problems: readonly Problem[]
 } {
