@@ -11,7 +11,7 @@ import type { Engine } from './engine.ts'
 import { transact } from './transaction.ts'
 import { installSchema, isInstalled } from './schema.ts'
 import { readsOnly } from './operation.ts'
-import { isRefusalOfRights, refusalQuery, setupError } from './setup.ts'
+import { isRefusalOfRights, refusalQuery, setupError } from './rights.ts'
 import { writeProbe } from './probe.ts'
 import { postgresDialect, postgresSql } from './sql.ts'
 
