@@ -1,7 +1,11 @@
-import { availableParallelism } from 'node:os'
+import { availableParallelism, tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { defineConfig } from 'vitest/config'
 import LongestFirst from './test/support/longest-first.ts'
 import { testFilesByProject } from './test/support/projects.ts'
+
+// Each test of a whole service starts a thread, which otherwise compiles TypeScript anew: a third of a second of CPU.
+process.env['NODE_COMPILE_CACHE'] ??= join(tmpdir(), 'jwt-mailer-compile-cache')
 
 const { unit, system, stores } = testFilesByProject()
 
