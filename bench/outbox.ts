@@ -34,29 +34,49 @@ const options = new Command('bench/outbox.ts')
   .option('--callers <list>', 'callers at once', list(count), [1, 32, 256])
   .option('--seconds <n>', 'how long each number of callers is measured', positive, 3)
   .option('--rows <list>', 'settled mails that the store already holds', list(number), [0])
+  .option(
+    '--suppressed <list>',
+    'addresses in the suppression list that each accept looks into; -1 looks nowhere',
+    list((text: string) => (text === '-1' ? -1 : number(text))),
+    [-1],
+  )
+  .option('--rounds <n>', 'so many times, the sizes of the suppression list in turn', count, 1)
   .option('--dir <path>', 'where the SQLite file is put', tmpdir())
   .addHelpText('after', helpOnFigures)
   .parse()
-  .opts<{ engine: Engine['name'][]; callers: number[]; seconds: number; rows: number[]; dir: string }>()
+  .opts<{
+    engine: Engine['name'][]
+    callers: number[]
+    seconds: number
+    rows: number[]
+    suppressed: number[]
+    rounds: number
+    dir: string
+  }>()
 const silent = { info() {}, warn() {}, error: (...what: unknown[]) => console.error(...what) }
 const token = `header.${'x'.repeat(600)}.signature`
 
 async function main(): Promise<void> {
-  for (const engine of options.engine) for (const rows of options.rows) await measureEngine(engine, rows)
+  for (const engine of options.engine)
+    for (const rows of options.rows)
+      for (let round = 0; round < options.rounds; round += 1)
+        for (const suppressed of options.suppressed) await measureEngine(engine, rows, suppressed)
 }
 
-async function measureEngine(engine: Engine['name'], rows: number): Promise<void> {
+async function measureEngine(engine: Engine['name'], rows: number, suppressed: number): Promise<void> {
   const store = engine === 'sqlite' ? sqliteStore() : await postgresStore()
   const outbox = await openOutbox({
     engine: store.engine,
     secrets: ['a secret for the bench, long enough'],
     limits: { recipient: { max: 30, windowMs: 3_600_000 } },
     log: silent,
+    suppression: suppressed < 0 ? undefined : 'app',
   })
   try {
-    if (rows > 0) await store.fill(rows)
+    if (rows > 0) await store.fill(filling, rows)
+    if (suppressed > 0) await store.fill(suppressing, suppressed)
     for (const callers of options.callers)
-      console.log(JSON.stringify({ engine, rows, callers, ...(await measure(outbox, callers)) }))
+      console.log(JSON.stringify({ engine, rows, suppressed, callers, ...(await measure(outbox, callers)) }))
     console.log(JSON.stringify({ engine, rows, ...(await measureQuestions(outbox)), rssMiB: mebibytes() }))
   } finally {
     await outbox.close()
@@ -126,6 +146,10 @@ async function timed(work: () => Promise<unknown>): Promise<number> {
   return round((performance.now() - from) / 5)
 }
 
+/** So many addresses that get no mail. */
+const suppressing = (numbered: string, id: string, now: number) => `insert into outbox_suppression
+  select substr(${id}, 1, 22), 'default', 'bounced', ${now}, ${now} + 2592000000, 1, ${now} + 9000000000 from ${numbered}`
+
 /** So many settled mails, written in one go; the numbers give spread-out ids. */
 const filling = (numbered: string, id: string, now: number) => `insert into outbox_mail
   (id, app, kind, recipient, state, lease, attempts, due, expires, window_ms, created, done, detail, relay)
@@ -137,10 +161,10 @@ function sqliteStore() {
   const path = join(folder, 'outbox.db')
   return {
     engine: sqliteEngine({ path }),
-    async fill(rows: number) {
+    async fill(sql: typeof filling, rows: number) {
       const database = new DatabaseSync(path)
       const series = `(with recursive s(n) as (select 1 union all select n + 1 from s where n < ${rows}) select n from s)`
-      database.exec(filling(series, `hex(randomblob(16))`, Date.now()))
+      database.exec(sql(series, `hex(randomblob(16))`, Date.now()))
       database.exec('pragma wal_checkpoint(truncate)')
       database.close()
     },
@@ -152,10 +176,11 @@ async function postgresStore() {
   const server = await startPostgres({ fsync: true })
   return {
     engine: postgresEngine({ url: server.url }),
-    async fill(rows: number) {
+    async fill(sql: typeof filling, rows: number) {
       const client = new Client({ connectionString: server.url })
       await client.connect()
-      await client.query(filling(`generate_series(1, ${rows}) as s(n)`, `md5(n::text)`, Date.now()))
+      await client.query(sql(`generate_series(1, ${rows}) as s(n)`, `md5(n::text)`, Date.now()))
+      await client.query('analyze')
       await client.end()
     },
     close: () => server.close(),

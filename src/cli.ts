@@ -9,6 +9,7 @@ import { addDoctor } from './commands/doctor.ts'
 import { addOutbox } from './commands/outbox.ts'
 import { addPreview } from './commands/preview.ts'
 import { addSend } from './commands/send.ts'
+import { addSuppression } from './commands/suppression.ts'
 import { addServe } from './commands/serve.ts'
 import {
   type AddCommand,
@@ -30,6 +31,7 @@ const commands: readonly AddCommand[] = [
   addPreview,
   addDoctor,
   addOutbox,
+  addSuppression,
 ]
 
 const help = `
@@ -43,7 +45,8 @@ Examples:
   $ jwt-mailer check                       find problems in the mails that the service would send
   $ jwt-mailer preview --out previews      look at the mails without a service
   $ jwt-mailer doctor                      examine a deployment
-  $ jwt-mailer outbox stats                count waiting and dead mails`
+  $ jwt-mailer outbox stats                count waiting and dead mails
+  $ jwt-mailer suppression show ada@example.com`
 
 /** `words` follow the name of the program. Never throws: an error becomes a sentence on `err` and exit code 2. */
 export async function runCommand(

@@ -29,6 +29,9 @@ export const claimsSchema = z.looseObject({
     .describe('when the link or the code stops working, in seconds since 1970'),
   user_name: optionalText('how to address the reader'),
   locale: optionalText('the language of the mail, such as `it` or `it-IT`'),
+  retry_suppressed: z
+    .preprocess(absent, z.boolean().optional())
+    .describe('`true`: send although a mail to this address has bounced'),
   jti: optionalText('what makes the token one of a kind; without it the whole token does'),
 })
 export type Claims = z.infer<typeof claimsSchema>
@@ -83,6 +86,12 @@ export const failures = {
     error: 2,
     msg: 'Too many mails',
     meaning: 'too many mails to this recipient or of this app',
+  },
+  suppressed: {
+    status: 422,
+    error: 2,
+    msg: 'Suppressed',
+    meaning: 'a mail to this address has bounced, so none is sent; `retry_suppressed` tries all the same',
   },
   refused: { status: 502, ...notSent, meaning: 'the relay refused sender, recipient or message for good' },
   expired: { status: 502, ...notSent, meaning: "the mail's link had died before the mail could be sent" },

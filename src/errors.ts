@@ -13,6 +13,7 @@ export type FailureCode =
   | 'bad_request'
   | 'too_large'
   | 'rate_limited'
+  | 'suppressed'
   | 'refused'
   | 'expired'
   | 'relay_unavailable'

@@ -13,10 +13,10 @@ export const feedbackWords = [
   'bounced_soft',
   /** The relay has a list of its own of addresses that it does not mail, and this one is on it. */
   'suppressed_by_relay',
-  /** There is no such address. */
-  'bounced_hard',
   /** The recipient called it spam. */
   'complained',
+  /** There is no such address. The last, so that it counts once in any order: it suppresses the address. */
+  'bounced_hard',
 ] as const
 export type Feedback = (typeof feedbackWords)[number]
 

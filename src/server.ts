@@ -172,6 +172,7 @@ export async function start(config: Config, log: Log, timings: Timings = {}): Pr
   const opening = openOutbox({
     engine: await engineOf(config),
     secrets: config.sealSecrets,
+    suppression: config.suppression,
     // in development one reads one's own mails: their recipient is always the same
     limits: config.relays.length > 0 ? config.limits : { ...config.limits, recipient: undefined },
     log,

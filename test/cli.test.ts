@@ -83,6 +83,8 @@ describe('what is loaded', () => {
     ...commands.map((command) => `commands/${command}.ts`),
     'commands/terminal.ts',
     'commands/mail-options.ts',
+    'commands/suppression.ts',
+    'commands/table.ts',
     'address.ts',
     'errors.ts',
     'rate.ts',

@@ -14,6 +14,7 @@ export const serviceFailureCodes = [
   'bad_request',
   'too_large',
   'rate_limited',
+  'suppressed',
   'refused',
   'expired',
   'relay_unavailable',

@@ -37,6 +37,8 @@ export interface Recipient {
    * characters. Without one every call is a mail of its own.
    */
   readonly idempotencyKey?: string | undefined
+  /** Send although a mail to this address has bounced: the person has put her mailbox right. */
+  readonly retrySuppressed?: boolean | undefined
 }
 
 export interface MintOptions extends MailContent, Recipient {
@@ -75,6 +77,7 @@ export function lifetime(seconds = dayS): { iat: number; exp: number } {
 
 function claimsOf(mail: MailContent & Recipient): Record<string, unknown> {
   const { to, idempotencyKey = crypto.randomUUID(), link, linkExpires, accessKey, name, locale, data } = mail
+  const { retrySuppressed } = mail
   if (typeof to !== 'string' || to === '') throw new TypeError('`to` is empty')
   if (idempotencyKey === '' || idempotencyKey.length > maxKey)
     throw new TypeError(`the idempotency key has 1 to ${maxKey} characters`)
@@ -89,6 +92,7 @@ function claimsOf(mail: MailContent & Recipient): Record<string, unknown> {
     ...(linkExpires && { email_link_exp: Math.floor(linkExpires.getTime() / 1000) }),
     user_name: name ?? data?.['user_name'],
     locale: locale ?? data?.['locale'],
+    retry_suppressed: retrySuppressed === true ? true : undefined,
     jti: idempotencyKey,
     iat: undefined,
     exp: undefined,

@@ -18,6 +18,7 @@ export interface MailFlags {
   readonly claim: Readonly<Record<string, string | number>>
   readonly claims?: string
   readonly jti?: string
+  readonly retrySuppressed?: boolean
   readonly expires: number
 }
 
@@ -46,6 +47,7 @@ export function addMailFlags(command: Command): Command {
     )
     .option('--claims <file>', 'claims as a JSON object; - reads standard input; flags override them')
     .option('--jti <text>', 'idempotency key: a repeat with the same text is the same mail')
+    .option('--retry-suppressed', 'send although a mail to this address has bounced')
     .addOption(
       new Option('--expires <time>', 'how long the token is valid: 90s, 10m, 24h, 7d')
         .argParser(readExpiry)
@@ -61,6 +63,7 @@ const flagNames = new Map([
   ['email_link_url', '--link-url'],
   ['email_link_token', '--link-token'],
   ['user_name', '--name'],
+  ['retry_suppressed', '--retry-suppressed'],
   ['locale', '--locale'],
 ])
 
@@ -77,6 +80,7 @@ export async function mailFromFlags(flags: MailFlags, env: NodeJS.ProcessEnv): P
     email_link_url,
     email_link_token,
     jti,
+    retry_suppressed,
     ...data
   } = flags.claims === undefined ? {} : (await import('./claims-file.ts')).readClaims(flags.claims)
   const to = flags.to ?? user_email
@@ -98,6 +102,7 @@ export async function mailFromFlags(flags: MailFlags, env: NodeJS.ProcessEnv): P
     locale: flags.locale,
     data: { ...data, ...flags.claim },
     idempotencyKey: textOf(flags.jti ?? jti),
+    retrySuppressed: flags.retrySuppressed ?? retry_suppressed === true,
     secret: secretOf(flags.app, env),
     expiresInS: flags.expires,
   }

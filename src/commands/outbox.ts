@@ -2,6 +2,7 @@
 import { type Command, InvalidArgumentError, Option } from 'commander'
 import type { Outbox, StoredMail } from '../outbox/api.ts'
 import { type MailState, mailStates } from '../outbox/store/operation.ts'
+import { table } from './table.ts'
 import { type AddCommand, CommandError } from './terminal.ts'
 
 interface Json {
@@ -177,18 +178,6 @@ function shown({ due, created, done, expires, ...mail }: StoredMail) {
 
 const isoOf = (ms: number | null) => (ms === null ? null : new Date(ms).toISOString())
 const timeOf = (ms: number) => new Date(ms).toISOString().replace(/\.\d+/, '')
-
-/** Pads each column to its widest cell, two spaces apart. */
-function table(rows: readonly (readonly string[])[]): string[] {
-  const widths =
-    rows[0]?.map((_, column) => Math.max(...rows.map((cells) => cells[column]?.length ?? 0))) ?? []
-  return rows.map((cells) =>
-    cells
-      .map((cell, column) => cell.padEnd(widths[column] ?? 0))
-      .join('  ')
-      .trimEnd(),
-  )
-}
 
 function readCount(value: string): number {
   if (/^\d{1,4}$/.test(value) && Number(value) >= 1 && Number(value) <= 1000) return Number(value)

@@ -14,13 +14,14 @@ const silent = { info() {}, warn() {}, error() {} }
 /** Whatever keeps `work` from being done is thrown as a `CommandError`. */
 export async function withOutbox<T>(
   env: NodeJS.ProcessEnv,
-  work: (outbox: Outbox) => Promise<T>,
+  work: (outbox: Outbox, config: Config) => Promise<T>,
 ): Promise<T> {
   const config = readOrComplain(env)
   refuseToMakeFile(config)
   const outbox = await openOutbox({
     engine: await engineOf(config),
     secrets: config.sealSecrets,
+    suppression: config.suppression,
     limits: config.limits,
     log: silent,
   }).catch((error: unknown) => {
@@ -31,7 +32,7 @@ export async function withOutbox<T>(
     await outbox.ready(5000)
     const trouble = outbox.trouble()
     if (trouble !== undefined) throw new CommandError(`the outbox cannot be reached: ${trouble}`)
-    return await work(outbox)
+    return await work(outbox, config)
   } catch (error) {
     if (!(error instanceof MailerError)) throw error
     throw new CommandError(`the outbox cannot be reached: ${error.reason ?? error.code}`)

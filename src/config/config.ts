@@ -46,6 +46,8 @@ export interface Config {
   readonly adapters: readonly AdapterSettings[]
   /** The relays that may report what became of a mail. */
   readonly feedback: readonly FeedbackSettings[]
+  /** Where a hard bounce suppresses its address. Without feedback there is none to learn from. */
+  readonly suppression: 'app' | 'all' | undefined
   readonly mailsDir: string | undefined
   /** `/preview` is served; in production only behind `adminToken`. */
   readonly preview: boolean
@@ -97,6 +99,7 @@ function readVariables(env: NodeJS.ProcessEnv, altered: readonly ConfigProblem[]
     problems.length > 0
   )
     throw new ConfigError(...problems)
+  const { SUPPRESSION: suppression = feedback.length > 0 ? 'app' : 'off' } = values
   return Object.freeze({
     production,
     host: values.HOST ?? (production ? '0.0.0.0' : '127.0.0.1'),
@@ -116,6 +119,7 @@ function readVariables(env: NodeJS.ProcessEnv, altered: readonly ConfigProblem[]
     allowHttpLinks,
     adapters,
     feedback,
+    suppression: suppression === 'off' ? undefined : suppression,
     mailsDir: values.MAILS_DIR,
     preview: values.PREVIEW ?? !production,
     adminToken: admin.token,

@@ -90,6 +90,7 @@ export const environmentSchema = z.object({
   MAILGUN_FEEDBACK_KEY: text,
   RESEND_FEEDBACK_SECRET: text,
   BREVO_FEEDBACK_LOGIN: text,
+  SUPPRESSION: emptyIsUnset(z.enum(['app', 'all', 'off'], 'must be "app", "all" or "off"').optional()),
   RELAYS: text,
   RELAY_CONNECTIONS: emptyIsUnset(wholeNumber(1, 100).default(10)),
   MAIL_FROM: text,

@@ -62,10 +62,12 @@ export function deliverer(parts: DeliverParts): Deliver {
       recipient: claims.user_email,
       token,
       expires,
+      retrySuppressed: claims.retry_suppressed,
       windowMs: windowMs({ jti: claims.jti, exp, carriesSecret, now: now() }),
     })
     if (accepted.state === 'limited')
       throw new MailerError('rate_limited', { retryAfterS: accepted.retryAfterS })
+    if (accepted.state === 'suppressed') throw new MailerError('suppressed')
     if (accepted.state === 'existing') return answerRepeat(accepted.mail, line)
 
     const { lease } = accepted

@@ -2,6 +2,7 @@
 import { z } from 'zod'
 import type { Detail } from '../errors.ts'
 import { type Feedback, feedbackWords, type Report } from '../feedback.ts'
+import type { SuppressionVerbs } from './suppression.ts'
 import { type MailState, mailStates, type OutboxUse } from './store/operation.ts'
 
 export type { OutboxUse }
@@ -19,6 +20,8 @@ export interface NewMail {
   readonly expires: number
   /** How long the same id stays the same mail, counted from its sending; from `windowMs`. */
   readonly windowMs: number
+  /** Sent although its recipient is suppressed. */
+  readonly retrySuppressed?: boolean | undefined
 }
 
 /** The right to try one mail and to settle it. Ends with `settle`, or by itself a minute later. */
@@ -95,6 +98,8 @@ export type Accepted =
   | { readonly state: 'owner'; readonly lease: Lease }
   | { readonly state: 'existing'; readonly mail: StoredMail }
   | { readonly state: 'limited'; readonly retryAfterS: number }
+  /** Its recipient gets no mail: one to them has bounced. */
+  | { readonly state: 'suppressed' }
 
 /** What became of an attempt. `detail` never quotes a relay's text. */
 export type Settlement =
@@ -137,7 +142,7 @@ export interface Stats {
   readonly oldest: number | undefined
 }
 
-export interface Outbox {
+export interface Outbox extends SuppressionVerbs {
   /**
    * Stores a mail before it is sent, or answers with the mail that has its id already. A dead mail, and a sent one whose
    * window is over, are replaced by the new one; limits count new mails only. When it throws

@@ -4,7 +4,6 @@
  */
 import { randomInt } from 'node:crypto'
 import { MailerError } from '../errors.ts'
-import type { Report } from '../feedback.ts'
 import type { Log } from '../log.ts'
 import { pause, within } from '../timers.ts'
 import {
@@ -15,13 +14,12 @@ import {
   dueSchema,
   statusSchema,
   type NewMail,
-  type NotedReport,
   type Outbox,
   type Settlement,
   type StoredMail,
   storedMailSchema,
 } from './api.ts'
-import { mailOfMessage } from './mail-id.ts'
+import { feedbackNotes } from './feedback-notes.ts'
 import { operationQueues } from './operation-queues.ts'
 import { operatorVerbs } from './operator-verbs.ts'
 import { pendingWrites } from './pending-writes.ts'
@@ -29,9 +27,10 @@ import { isUnknown, reconnectingStore } from './reconnect.ts'
 import { sealWith } from './seal.ts'
 import { deadKeptMs, leaseMs, settleOperation, stayMs } from './settlement.ts'
 import type { Engine } from './store/engine.ts'
-import type { Operation, OperationResult } from './store/operation.ts'
+import type { Operation, OperationResult, SuppressionScope } from './store/operation.ts'
 import { type Limits, quotasFor } from './store/quotas.ts'
 import type { SqlRow } from './store/statement.ts'
+import { suppressionVerbs } from './suppression.ts'
 import { storeClock } from './store-clock.ts'
 import { waiters } from './waiters.ts'
 
@@ -39,7 +38,6 @@ const secondMs = 1000
 const maxExpiryMs = 30 * 24 * 3600 * secondMs
 const closeMs = 5 * secondMs
 const maxAcceptTurns = 2
-const maxReports = 256
 /** A caller is answered within 25 s. */
 const answeredMs = 22 * secondMs
 const findOutPauseMs = 50
@@ -50,6 +48,8 @@ export interface OutboxOptions {
   readonly secrets: readonly string[]
   readonly limits: Limits
   readonly log: Pick<Log, 'info' | 'warn' | 'error'>
+  /** Where a hard bounce suppresses its recipient; by default nowhere. */
+  readonly suppression?: SuppressionScope | undefined
   /** By default the database's. */
   readonly clock?: (() => number) | undefined
   /** 0 to 1, for the jitter of the backoff. */
@@ -63,10 +63,11 @@ export interface OutboxOptions {
  * sentence for the operator, only when a newer program has changed the schema.
  */
 export async function openOutbox(options: OutboxOptions): Promise<Outbox> {
-  const { engine, limits, log, random = Math.random, findOutMs = answeredMs } = options
+  const { engine, limits, log, suppression = null, random = Math.random, findOutMs = answeredMs } = options
   const databaseClock = storeClock(engine, log)
   const { clock = databaseClock.now } = options
   const seal = sealWith(options.secrets)
+  const isRotating = options.secrets.length > 1
   const store = await reconnectingStore(engine, log)
   /** A database that cannot be used would only be waited for. */
   const compareClocks = async () => {
@@ -108,6 +109,8 @@ export async function openOutbox(options: OutboxOptions): Promise<Outbox> {
       windowMs: Math.ceil(mail.windowMs),
       now,
       quotas: quotasFor(limits, recipient, app, now),
+      scope: mail.retrySuppressed ? null : suppression,
+      formerRecipient: suppression && isRotating ? seal.names(mail.recipient)[1] : undefined,
     }
     const {
       outcome,
@@ -121,6 +124,7 @@ export async function openOutbox(options: OutboxOptions): Promise<Outbox> {
     if (outcome === 'owner' || (outcome === 'existing' && rows[0]?.['lease'] === leaseId))
       return { state: 'owner', lease: { id, app, kind, created: now, expires, attempts: 1, leaseId } }
     if (outcome === 'existing') return { state: 'existing', mail: storedMailSchema.parse(rows[0]) }
+    if (outcome === 'suppressed') return { state: 'suppressed' }
     if (outcome === 'gone') return undefined
     return { state: 'limited', retryAfterS: Math.max(1, Math.ceil((until - now) / secondMs)) }
   }
@@ -208,27 +212,6 @@ export async function openOutbox(options: OutboxOptions): Promise<Outbox> {
     void settle(unread, { state: 'dead', detail: 'bad_row' })
   }
 
-  async function noteFeedback(reports: readonly Report[]): Promise<NotedReport[]> {
-    const noted: NotedReport[] = []
-    // Page by page, so that a large report leaves room in the queue.
-    for (let from = 0; from < reports.length; from += maxReports)
-      noted.push(...(await notePage(reports.slice(from, from + maxReports))))
-    return noted
-  }
-
-  async function notePage(reports: readonly Report[]): Promise<NotedReport[]> {
-    const now = Math.round(clock())
-    return Promise.all(
-      reports.map(async ({ messageId, feedback }) => {
-        const mail = mailOfMessage(messageId)
-        if (mail === undefined) return { id: messageId, feedback, changed: false }
-        const [row] = await rowsOf({ op: 'feedback', ...mail, feedback, now })
-        if (row === undefined) return { id: mail.id, feedback, changed: false }
-        return { id: mail.id, feedback, changed: true, app: String(row['app']), kind: String(row['kind']) }
-      }),
-    )
-  }
-
   async function find(id: string): Promise<StoredMail | undefined> {
     const [row] = await rowsOf({ op: 'find', id })
     return row === undefined ? undefined : storedMailSchema.parse(row)
@@ -250,12 +233,13 @@ export async function openOutbox(options: OutboxOptions): Promise<Outbox> {
   const { ready, trouble } = store
   return {
     ...operatorVerbs(rowsOf, clock),
+    ...suppressionVerbs(rowsOf, seal, clock),
     accept,
     settle,
     handBack,
     waitFor,
     leaseDue,
-    noteFeedback,
+    noteFeedback: feedbackNotes(rowsOf, clock, suppression),
     find,
     ready,
     trouble,

@@ -22,28 +22,32 @@ export interface Seal {
   open(sealed: string, about: string): string | undefined
   /** A name for a recipient that does not reveal the address: 22 characters, the same in upper and lower case. */
   hide(recipient: string): string
+  /** The same by every secret, the newest first. */
+  names(recipient: string): string[]
 }
 
 /** The first secret seals and hides; every secret opens. */
 export function sealWith(secrets: readonly string[]): Seal {
   const keys = secrets.map((secret) => derive(secret, 'token'))
-  const [newest = ''] = secrets
   const [newestKey] = keys
-  if (newestKey === undefined || secrets.includes('')) throw new Error('the outbox needs a secret')
-  const hiding = derive(newest, 'recipient')
+  const hidingKeys = secrets.map((secret) => derive(secret, 'recipient'))
+  const [hiding] = hidingKeys
+  if (newestKey === undefined || hiding === undefined || secrets.includes(''))
+    throw new Error('the outbox needs a secret')
   return {
     seal: (text, about) => sealText(newestKey, text, about),
     open(sealed, about) {
       const bytes = Buffer.from(sealed, 'base64url')
       return keys.map((key) => openText(key, bytes, about)).find((text) => text !== undefined)
     },
-    hide: (recipient) =>
-      createHmac('sha256', hiding)
-        .update(recipient.toLowerCase())
-        .digest()
-        .subarray(0, 16)
-        .toString('base64url'),
+    hide: (recipient) => hideBy(hiding, recipient),
+    names: (recipient) => hidingKeys.map((key) => hideBy(key, recipient)),
   }
+}
+
+function hideBy(key: KeyObject, recipient: string): string {
+  const digest = createHmac('sha256', key).update(recipient.toLowerCase()).digest()
+  return digest.subarray(0, 16).toString('base64url')
 }
 
 /** A KeyObject, because Node converts a Buffer at every use: 12 instead of 40 µs a token. */

@@ -129,6 +129,7 @@ describe.each(engines)('an outbox on $engine', ({ missing, startStores }) => {
     expect(out).toMatch(/^relay +-$/m)
     expect(Object.keys(await json('show', dead)).toSorted()).toEqual(
       [
+        'feedback',
         'id',
         'app',
         'kind',

@@ -45,14 +45,14 @@ for (const { name, skipped, start } of stores)
         feedbackWords,
         feedbackWords.toReversed(),
         [...feedbackWords, ...feedbackWords],
-        ['bounced_soft', 'complained', 'delivered', 'delayed', 'bounced_hard', 'suppressed_by_relay'],
+        ['bounced_soft', 'bounced_hard', 'delivered', 'delayed', 'complained', 'suppressed_by_relay'],
       ] as const
       for (const [index, order] of orders.entries()) {
         const lease = await sentMail(`order-${index}`)
         let news = 0
         for (const word of order) news += (await note(lease, word)).filter(({ changed }) => changed).length
-        expect(await outbox.find(lease.id)).toMatchObject({ feedback: 'complained' })
-        expect(news).toBe(order[0] === 'complained' ? 1 : index === 3 ? 2 : feedbackWords.length)
+        expect(await outbox.find(lease.id)).toMatchObject({ feedback: 'bounced_hard' })
+        expect(news).toBe(order[0] === 'bounced_hard' ? 1 : index === 3 ? 2 : feedbackWords.length)
       }
     })
 
@@ -63,9 +63,9 @@ for (const { name, skipped, start } of stores)
         outbox.noteFeedback(reports),
         other.noteFeedback(reports.toReversed()),
       ])
-      expect(await outbox.find('at-once')).toMatchObject({ feedback: 'complained' })
+      expect(await outbox.find('at-once')).toMatchObject({ feedback: 'bounced_hard' })
       expect(
-        noted.flat().filter(({ changed, feedback }) => changed && feedback === 'complained'),
+        noted.flat().filter(({ changed, feedback }) => changed && feedback === 'bounced_hard'),
       ).toHaveLength(1)
     })
 
@@ -78,11 +78,11 @@ for (const { name, skipped, start } of stores)
 
     test('of an earlier mail says nothing of the one that has its id now', async () => {
       const lease = await sentMail('again')
-      await note(lease, 'bounced_hard')
+      await note(lease, 'complained')
       now += 2 * dayMs
       const later = await own(outbox, mail('again', {}, now))
       expect(await outbox.find('again')).toMatchObject({ feedback: null })
-      expect(await note(lease, 'complained')).toMatchObject([{ changed: false }])
+      expect(await note(lease, 'bounced_hard')).toMatchObject([{ changed: false }])
       expect(await note(later, 'delivered')).toMatchObject([{ changed: true }])
       expect(await outbox.find('again')).toMatchObject({ feedback: 'delivered' })
     })

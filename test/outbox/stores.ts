@@ -83,6 +83,7 @@ export const silent = { info() {}, warn() {}, error() {} }
 export interface OpenOptions {
   readonly log?: OutboxOptions['log']
   readonly limits?: Limits
+  readonly suppression?: OutboxOptions['suppression']
   readonly secrets?: readonly string[]
   readonly clock?: () => number
   readonly random?: () => number

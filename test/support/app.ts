@@ -60,6 +60,7 @@ export interface TestAppOptions {
   readonly feedback?: Timings['feedback']
   readonly engine?: Engine
   readonly limits?: Limits
+  readonly suppression?: 'app' | 'all' | undefined
   /** Tries what was stored again; without it nothing does. */
   readonly pump?: Timings['pump']
   readonly mailsDir?: string
@@ -110,6 +111,7 @@ export async function testApp(options: TestAppOptions = {}): Promise<TestApp> {
     engine: options.engine ?? sqliteEngine({ path: join(folder, 'outbox.sqlite') }),
     secrets,
     limits: options.limits ?? {},
+    suppression: options.suppression,
     log: logger,
     clock: now,
   })

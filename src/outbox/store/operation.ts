@@ -20,6 +20,21 @@ export interface AcceptOperation {
   readonly windowMs: number
   readonly now: number
   readonly quotas: readonly Quota[]
+  /** Where a bounce of this recipient counts against the mail; `null`: nowhere. */
+  readonly scope: SuppressionScope | null
+  /** The recipient's name under the secret that is being replaced. */
+  readonly formerRecipient?: string | undefined
+}
+
+/** In the app whose mail has bounced, or in all of them. */
+export type SuppressionScope = 'app' | 'all'
+
+export interface SuppressEntry {
+  readonly recipient: string
+  readonly app: string
+  readonly reason: 'bounced' | 'added' | 'imported'
+  readonly since: number
+  readonly until: number
 }
 
 export interface Quota {
@@ -66,6 +81,10 @@ export interface FeedbackOperation {
   readonly created: number
   readonly feedback: Feedback
   readonly now: number
+  /** Where a delivery lifts a suppression; `null`: none is kept. */
+  readonly scope: SuppressionScope | null
+  /** Until when a hard bounce suppresses. */
+  readonly suppressUntil: number
 }
 
 export type Operation =
@@ -92,6 +111,10 @@ export type Operation =
       readonly limit: number
       readonly now: number
     }
+  | { readonly op: 'listSuppressed'; readonly limit: number }
+  | { readonly op: 'findSuppressed'; readonly names: readonly string[] }
+  | { readonly op: 'suppress'; readonly entries: readonly SuppressEntry[] }
+  | { readonly op: 'lift'; readonly names: readonly string[]; readonly app: string | null }
   | {
       readonly op: 'purge'
       readonly limit: number
@@ -101,18 +124,18 @@ export type Operation =
     }
 
 /**
- * The result of an operation. An accept has four: `owner`, the mail is stored and leased; `limited`, a quota is used up
- * `until` then; `existing`, `rows` holds the mail that has this id already; `gone`, that mail was deleted between two
- * statements, so another try makes sense. All other operations are `done`. A feedback operation has a row when it
+ * The result of an operation. An accept has five: `owner`, the mail is stored and leased; `limited`, a quota is used up
+ * `until` then; `existing`, `rows` holds the mail that has this id already; `suppressed`, its
+ * recipient gets no mail; `gone`, that mail was deleted between two statements, so another try makes sense. All other operations are `done`. A feedback operation has a row when it
  * changed what stands for its mail, and none when that stood already or there is no such mail.
  */
 export interface OperationResult {
-  readonly outcome: 'owner' | 'limited' | 'existing' | 'gone' | 'done'
+  readonly outcome: 'owner' | 'limited' | 'existing' | 'suppressed' | 'gone' | 'done'
   readonly rows: readonly SqlRow[]
   readonly until?: number
 }
 
-const readOnly = new Set(['find', 'list', 'stats', 'countSent'])
+const readOnly = new Set(['find', 'list', 'stats', 'countSent', 'listSuppressed', 'findSuppressed'])
 
 /** Does the operation change nothing in the store? */
 export const readsOnly = (operation: Operation) => readOnly.has(operation.op)

@@ -24,6 +24,7 @@ export function* writeProbe(sql: Sql, now: number): Steps<void> {
     windowMs: 0,
     now,
     quotas: [{ key: `probe:${id}`, max: 1, ends: now, latestEnd: now }],
+    scope: 'app',
   }
   const { leaseId } = mail
   yield [sql.insert([mail]), sql.count(tally([mail]))]

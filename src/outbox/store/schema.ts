@@ -18,6 +18,8 @@ export type Migrations = readonly (readonly string[])[]
  * settle the mail. `recipient` is an HMAC. `body` is the sealed token, and null once the mail is sent.
  * `feedback` is a word of src/feedback.ts, about the mail that was accepted at `created`; it is gone with the row.
  * outbox_use: the words of `OutboxUse` in operation.ts that this store has served.
+ * outbox_suppression: `recipient` is the HMAC, `app` is `*` for all apps; no mail until `until`; `times` counts bounces; the
+ * row is deleted at `forget`, and until then a new bounce counts as a repetition.
  * outbox_quota: one row for each limit, length of window and subject; `ends` is the end of the window that `n` counts.
  */
 const migrations: Migrations = [
@@ -47,6 +49,20 @@ const migrations: Migrations = [
   [
     `alter table outbox_mail add column feedback text`,
     `alter table outbox_mail add column feedback_at bigint`,
+  ],
+  [
+    `create table outbox_suppression (
+      recipient text not null,
+      app text not null,
+      reason text not null,
+      since bigint not null,
+      until bigint not null,
+      times integer not null,
+      forget bigint not null,
+      primary key (recipient, app)
+    )`,
+    `create index outbox_suppression_since on outbox_suppression (since)`,
+    `create index outbox_suppression_forget on outbox_suppression (forget)`,
   ],
   [
     `create table outbox_use (use text not null primary key)`,

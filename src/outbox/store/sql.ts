@@ -1,5 +1,5 @@
 /**
- * Owns the SQL of the outbox's verbs, in their order; that of feedback has a file of its own. Both databases run the same
+ * Owns the SQL of the outbox's verbs, in their order; that of feedback and of suppression has a file of its own. Both databases run the same
  * text, but for the few words of their dialect.
  */
 import type {
@@ -14,6 +14,7 @@ import { feedbackSql } from './feedback-sql.ts'
 import type { Tally } from './quotas.ts'
 import { byId, hasListedId, idsOf, json, statement, text, whole } from './rows.ts'
 import type { Dialect } from './statement.ts'
+import { isSuppressed, suppressionSql } from './suppression-sql.ts'
 
 type LeaseOperation = Extract<Operation, { op: 'lease' }>
 type RequeueOperation = Extract<Operation, { op: 'requeue' }>
@@ -42,11 +43,13 @@ const latest = (list: readonly AcceptOperation[]) => Math.max(...list.map(({ now
 
 function acceptSql(dialect: Dialect) {
   const { each, forUpdate } = dialect
-  const insert = `insert into outbox_mail
+  const insertWhere = (condition: string) => `insert into outbox_mail
     (id, app, kind, recipient, body, state, lease, attempts, due, expires, window_ms, created)
     select ${text('id')}, ${text('app')}, ${text('kind')}, ${text('recipient')}, ${text('body')}, 'sending',
       ${whole('leaseId')}, 1, ${whole('due')}, ${whole('expires')}, ${whole('windowMs')}, ${whole('now')}
-    from ${each} where true on conflict (id) do nothing returning id`
+    from ${each} where ${condition} on conflict (id) do nothing returning id`
+  const insert = insertWhere('true')
+  const insertUnsuppressed = insertWhere(`not ${isSuppressed}`)
   // `state || ''` hides the column from the planner, whose old statistics may make it read the index by state.
   const takeable = `select id from outbox_mail
     where ${hasListedId(dialect)} and (state || '' = 'dead' or (state || '' = 'sent' and due <= $2))
@@ -69,8 +72,13 @@ function acceptSql(dialect: Dialect) {
   const uncount = `update outbox_quota set n = outbox_quota.n - s.n
     from (select ${text('key')} as quota, ${whole('n')} as n from ${each}) as s where outbox_quota.key = s.quota`
   return {
-    insert: (mails: readonly AcceptOperation[]) =>
-      statement(insert, json(mails.toSorted(byId), withoutQuotas)),
+    /** All but those of suppressed recipients. */
+    insert: (mails: readonly AcceptOperation[]) => {
+      const rows = json(mails.toSorted(byId), withoutQuotas)
+      return mails.some(({ scope }) => scope !== null)
+        ? statement(insertUnsuppressed, rows, latest(mails))
+        : statement(insert, rows)
+    },
     takeable: (mails: readonly AcceptOperation[]) => statement(takeable, idsOf(mails), latest(mails)),
     takeOver: (mails: readonly AcceptOperation[]) => statement(takeOver, json(mails, withoutQuotas)),
     remove: (mails: readonly { id: string }[]) => statement(remove, idsOf(mails)),
@@ -177,6 +185,7 @@ const sqlIn = (dialect: Dialect) => ({
   ...requeueSql(dialect),
   ...purgeSql(dialect),
   ...feedbackSql(dialect),
+  ...suppressionSql(dialect),
 })
 
 export type Sql = ReturnType<typeof sqlIn>

@@ -5,20 +5,18 @@
  * Where transactions run side by side, those that accept do nothing else, and take their locks in one order: new mails
  * by id, quotas by key, mails to take over by id. The others settle by id, or skip locked rows.
  */
-import { severityOf } from '../../feedback.ts'
 import type {
   AcceptOperation,
-  FeedbackOperation,
   FindOperation,
   Operation,
   OperationResult,
   SettleOperation,
 } from './operation.ts'
+import { noteAll } from './note-feedback.ts'
 import { judgeQuotas, tally } from './quotas.ts'
+import { type Answer, done, forAny, ids, roundTrip, rowsById } from './round-trip.ts'
 import type { Sql } from './sql.ts'
-import type { SqlRow, Statement, Steps } from './statement.ts'
-
-type Answer = readonly [Operation, OperationResult]
+import type { SqlRow, Steps } from './statement.ts'
 
 /** The transaction that carries out the operations, with a result for each, in their order. */
 export function* transact(operations: readonly Operation[], sql: Sql): Steps<OperationResult[]> {
@@ -56,27 +54,6 @@ function* together<T>(parts: readonly Steps<T>[]): Steps<T[]> {
   return running.flatMap(({ step }) => (step.done ? [step.value] : []))
 }
 
-/** One round trip of named statements, answered by name. Those that are `undefined` are left out. */
-function* roundTrip<Name extends string>(
-  statements: Readonly<Record<Name, Statement | undefined>>,
-): Steps<Partial<Record<Name, SqlRow[]>>> {
-  const sent: Statement[] = []
-  for (const name in statements) {
-    const statement = statements[name]
-    if (statement !== undefined) sent.push(statement)
-  }
-  const answer: Partial<Record<Name, SqlRow[]>> = {}
-  if (sent.length === 0) return answer
-  const rows = yield sent
-  let at = 0
-  for (const name in statements) if (statements[name] !== undefined) answer[name] = rows[at++]
-  return answer
-}
-
-/** The statement for a list, or none for an empty one. */
-const forAny = <Item>(list: readonly Item[], make: (list: readonly Item[]) => Statement) =>
-  list.length > 0 ? make(list) : undefined
-
 // ---- accept ---------------------------------------------------------------------------------------------------
 
 /**
@@ -96,7 +73,15 @@ function* acceptAll(operations: readonly AcceptOperation[], sql: Sql): Steps<Ans
   const insertedIds = ids(inserted)
   const known = wanted.filter(({ id }) => !insertedIds.has(id))
   // Mostly all are new, and the steps that follow have nothing to ask.
-  const takeableIds = known.length > 0 ? ids((yield [sql.takeable(known)])[0]) : none
+  const { ended, suppressedRows } = yield* roundTrip({
+    ended: forAny(known, sql.takeable),
+    suppressedRows: forAny(known.filter(suppressible), (list) =>
+      sql.suppressed(list.map(whoFor), newest(list)),
+    ),
+  })
+  const suppressedIds = ids(suppressedRows)
+  const endedIds = ids(ended)
+  const takeableIds = new Set([...endedIds].filter((id) => !suppressedIds.has(id)))
   const isNew = ({ id }: AcceptOperation) => insertedIds.has(id) || takeableIds.has(id)
   const { limited, uncounted } = judgeQuotas(wanted, tallies, counted, isNew)
 
@@ -116,29 +101,21 @@ function* acceptAll(operations: readonly AcceptOperation[], sql: Sql): Steps<Ans
     const until = limited.get(accept.id)
     if (until !== undefined) return [accept, { outcome: 'limited', rows: [], until }]
     const row = existingById.get(accept.id)
+    if (suppressedIds.has(accept.id) && (row === undefined || endedIds.has(accept.id)))
+      return [accept, { outcome: 'suppressed', rows: [] }]
     return [accept, row === undefined ? { outcome: 'gone', rows: [] } : { outcome: 'existing', rows: [row] }]
   })
 }
 
-// ---- feedback -------------------------------------------------------------------------------------------------
-
-/** One row for each mail, the most severe: an update that is joined to two rows takes either of them. */
-function* noteAll(operations: readonly FeedbackOperation[], sql: Sql): Steps<Answer[]> {
-  const worst = new Map<string, FeedbackOperation>()
-  for (const operation of operations) {
-    const mail = `${operation.id} ${operation.created}`
-    const other = worst.get(mail)
-    if (!other || severityOf(operation.feedback) > severityOf(other.feedback)) worst.set(mail, operation)
-  }
-  const noted = [...worst.values()]
-  const { changed = [] } = yield* roundTrip({ changed: sql.note(noted) })
-  const rows = rowsById(changed)
-  return operations.map((operation) => {
-    const row = noted.includes(operation) ? rows.get(operation.id) : undefined
-    const isOfThisMail = row !== undefined && Number(row['created']) === operation.created
-    return [operation, done(isOfThisMail ? [row] : [])]
-  })
-}
+const suppressible = ({ scope }: AcceptOperation) => scope !== null
+const whoFor = ({ id, app, recipient, formerRecipient, scope }: AcceptOperation) => ({
+  id,
+  app,
+  recipient,
+  formerRecipient,
+  scope,
+})
+const newest = (list: readonly AcceptOperation[]) => Math.max(...list.map(({ now }) => now))
 
 // ---- settle and the rest ------------------------------------------------------------------------------------------
 
@@ -205,6 +182,14 @@ function* rowsOf(operation: Operation, sql: Sql): Steps<SqlRow[]> {
       return (yield [sql.use(operation.use), sql.uses()]).slice(1).flat()
     case 'requeue':
       return (yield [sql.requeue(operation)]).flat()
+    case 'listSuppressed':
+      return (yield [sql.listSuppressed(operation.limit)]).flat()
+    case 'findSuppressed':
+      return (yield [sql.findSuppressed(operation.names)]).flat()
+    case 'suppress':
+      return operation.entries.length > 0 ? (yield [sql.suppress(operation.entries)]).flat() : []
+    case 'lift':
+      return (yield [sql.lift(operation.names, operation.app)]).flat()
     case 'purge': {
       const { now, limit, latest } = operation
       yield latest.map((each) => sql.bringForward(each, limit))
@@ -212,6 +197,7 @@ function* rowsOf(operation: Operation, sql: Sql): Steps<SqlRow[]> {
         sql.purge('sent', now, limit),
         sql.purge('dead', now, limit),
         sql.purgeQuota(now, limit),
+        sql.purgeSuppression(now, limit),
       ]).flat()
     }
     default:
@@ -219,12 +205,6 @@ function* rowsOf(operation: Operation, sql: Sql): Steps<SqlRow[]> {
   }
 }
 
-const done = (rows: readonly SqlRow[]): OperationResult => ({ outcome: 'done', rows })
-
 function ofKind<K extends Operation['op']>(operations: readonly Operation[], op: K) {
   return operations.filter((operation): operation is Extract<Operation, { op: K }> => operation.op === op)
 }
-
-const none: ReadonlySet<string> = new Set()
-const rowsById = (rows: readonly SqlRow[]) => new Map(rows.map((row) => [String(row['id']), row]))
-const ids = (rows: readonly SqlRow[] = []) => new Set(rows.map((row) => String(row['id'])))

@@ -20,6 +20,7 @@ const accept: AcceptOperation = {
   windowMs: 1,
   now,
   quotas: [],
+  scope: null,
 }
 const settle: SettleOperation = {
   op: 'settle',
@@ -46,7 +47,18 @@ function statements(sql: Sql): Record<string, Statement> {
     count: sql.count([{ key: 'recipient:7:1', ends: now, latestEnd: now, max: 1, n: 1 }]),
     uncount: sql.uncount([{ key: 'recipient:7:1', n: 1 }]),
     settle: sql.settle([settle]),
-    note: sql.note([{ op: 'feedback', id: '7', created: now, feedback: 'delivered', now }]),
+    note: sql.note([
+      { op: 'feedback', id: '7', created: now, feedback: 'delivered', now, scope: 'app', suppressUntil: now },
+    ]),
+    insertUnsuppressed: sql.insert([{ ...accept, scope: 'app' }]),
+    suppressed: sql.suppressed([{ ...accept, scope: 'app' }], now),
+    suppress: sql.suppress([{ recipient: '7', app: 'default', reason: 'bounced', since: now, until: now }]),
+    liftDelivered: sql.liftDelivered([{ recipient: '7', app: 'default', since: now }]),
+    findSuppressed: sql.findSuppressed(['7']),
+    listSuppressed: sql.listSuppressed(50),
+    lift: sql.lift(['7'], null),
+    liftApp: sql.lift(['7'], 'default'),
+    purgeSuppression: sql.purgeSuppression(now, 500),
     settleSent: sql.settleSent([settle]),
     leaseQueued: sql.lease(leasing, 'queued'),
     leaseSending: sql.lease(leasing, 'sending'),
@@ -65,6 +77,8 @@ const fillMail = (numbers: string, id: string) => `insert into outbox_mail
   (id, app, kind, recipient, state, lease, attempts, due, expires, window_ms, created)
   select ${id}, 'default', 'confirmation', 'hidden', case when n % 1000 = 0 then 'queued' else 'sent' end, 0, 1,
   ${now} + n, ${now}, 1, ${now} from ${numbers}`
+const fillSuppression = (numbers: string, id: string) => `insert into outbox_suppression
+  select ${id}, 'default', 'bounced', ${now} + n, ${now}, 1, ${now} + n from ${numbers}`
 const fillQuota = (numbers: string, id: string) =>
   `insert into outbox_quota (key, ends, n) select ${id}, ${now} + n, 1 from ${numbers}`
 
@@ -96,7 +110,7 @@ for (const { name, skipped, start } of stores)
 async function explainSqlite(store: Store) {
   const database = new DatabaseSync(store.address)
   const numbers = `(with recursive s(n) as (select 1 union all select n + 1 from s where n < ${filled}) select n from s)`
-  for (const fill of [fillMail, fillQuota]) database.exec(fill(numbers, `'x' || n`))
+  for (const fill of [fillMail, fillQuota, fillSuppression]) database.exec(fill(numbers, `'x' || n`))
   const explain = async ({ sql, params }: Statement) => {
     const plan = database.prepare(`explain query plan ${sql.replaceAll(/\$(\d)/g, '?$1')}`).all(...params)
     return plan.map(({ detail }) => detail).join('\n')
@@ -107,7 +121,7 @@ async function explainSqlite(store: Store) {
 async function explainPostgres(store: Store) {
   const client = new Client({ connectionString: store.address })
   await client.connect()
-  for (const fill of [fillMail, fillQuota])
+  for (const fill of [fillMail, fillQuota, fillSuppression])
     await client.query(fill(`generate_series(1, ${filled}) s(n)`, `'x' || n`))
   await client.query('analyze')
   await client.query('set enable_seqscan = off')

@@ -1,0 +1,63 @@
+/** Owns the SQL of suppression: which addresses get no mail, because one to them has bounced or an operator said so. */
+import type { SuppressEntry } from './operation.ts'
+import { json, statement, text, whole } from './rows.ts'
+import type { Dialect, SqlRow } from './statement.ts'
+
+const columns = 'recipient, app, reason, since, until, times'
+/** Of a suppression that stands for all apps. */
+export const everyApp = '*'
+
+/**
+ * Is a row of the parameter suppressed at `$2`? A row without a `scope` never is. While the secret is being replaced, the
+ * recipient has two names.
+ */
+export const isSuppressed = `(${text('scope')} is not null and exists (select 1 from outbox_suppression as s
+  where s.recipient in (${text('recipient')}, ${text('formerRecipient')}) and s.until > $2
+    and (s.app in ('${everyApp}', ${text('app')}) or ${text('scope')} = 'all')))`
+
+/** How much longer each repetition lasts: 30 days become 60, 120, and at last 240. */
+const longer = `case outbox_suppression.times when 1 then 2 when 2 then 4 else 8 end`
+/** A repetition is known as one for so long after the end. */
+const rememberedMs = 90 * 24 * 3_600_000
+
+export function suppressionSql({ each, skipLocked }: Dialect) {
+  const suppressed = `select ${text('id')} as id from ${each} where ${isSuppressed}`
+  const repeats = `excluded.reason = 'bounced' and outbox_suppression.reason = 'bounced'`
+  const until = `case when ${repeats}
+    then excluded.since + (excluded.until - excluded.since) * (${longer}) else excluded.until end`
+  const suppress = `insert into outbox_suppression (${columns}, forget)
+    select ${text('recipient')}, ${text('app')}, ${text('reason')}, ${whole('since')}, ${whole('until')}, 1,
+      ${whole('until')} + ${rememberedMs}
+    from ${each} where true
+    on conflict (recipient, app) do update set reason = excluded.reason, since = excluded.since, until = ${until},
+      times = case when ${repeats} then outbox_suppression.times + 1 else outbox_suppression.times end,
+      forget = ${until} + ${rememberedMs}
+    returning recipient`
+  // The time as well: a bounce that came in between stays.
+  const liftDelivered = `delete from outbox_suppression where (recipient, app, since) in
+    (select ${text('recipient')}, ${text('app')}, ${whole('since')} from ${each})`
+  const listed = `select value from ${each}`
+  const recipients = each === 'json_each($1)' ? listed : `select value #>> '{}' from ${each}`
+  const find = `select ${columns} from outbox_suppression where recipient in (${recipients}) order by app`
+  const list = `select ${columns} from outbox_suppression where since > 0 order by since desc limit $1`
+  const lift = `delete from outbox_suppression where recipient in (${recipients}) returning ${columns}`
+  const liftApp = `delete from outbox_suppression where recipient in (${recipients}) and app = $2 returning ${columns}`
+  const purge = `delete from outbox_suppression where (recipient, app) in
+    (select recipient, app from outbox_suppression where forget <= $1 limit $2 ${skipLocked}) returning recipient`
+  return {
+    suppressed: (mails: readonly object[], now: number) => statement(suppressed, json(mails), now),
+    suppress: (entries: readonly SuppressEntry[]) => statement(suppress, json(onePerAddress(entries))),
+    liftDelivered: (rows: readonly SqlRow[]) => statement(liftDelivered, json(rows)),
+    findSuppressed: (names: readonly string[]) => statement(find, JSON.stringify(names)),
+    listSuppressed: (limit: number) => statement(list, limit),
+    lift: (names: readonly string[], app: string | null) =>
+      app === null ? statement(lift, JSON.stringify(names)) : statement(liftApp, JSON.stringify(names), app),
+    purgeSuppression: (now: number, limit: number) => statement(purge, now, limit),
+  }
+}
+
+/** An upsert may meet each row once only. In one order, so that two of them do not lock each other out. */
+function onePerAddress(entries: readonly SuppressEntry[]): SuppressEntry[] {
+  const byAddress = new Map(entries.map((entry) => [`${entry.recipient} ${entry.app}`, entry]))
+  return [...byAddress].toSorted(([a], [b]) => (a < b ? -1 : 1)).map(([, entry]) => entry)
+}
