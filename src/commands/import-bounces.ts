@@ -98,6 +98,6 @@ function isBounce(row: readonly string[], { reason, status }: Columns): boolean 
   const why = (row[reason] ?? '').trim()
   return (
     !/^(?:complaint|spam ?complaint|manual ?suppression)$/i.test(why) &&
-    !/^4/.test((row[status] ?? '').trim())
+    !(row[status] ?? '').trim().startsWith('4')
   )
 }
