@@ -86,11 +86,12 @@ describe('the Dockerfile', () => {
   const image = instructions.slice(last)
   const valueOf = (name: string) => image.findLast((instruction) => instruction.name === name)?.value ?? ''
 
-  test('builds on the slim Debian image of the Node that package.json asks for', () => {
+  test('takes the Node that package.json asks for onto the slim Debian it was made for', () => {
     const [, major] = /(\d+)\.x$/.exec(manifest.engines.node)!
-    const base = `node:${major}-bookworm-slim`
     const bases = instructions.filter(({ name }) => name === 'FROM').map(({ value }) => value.split(' ')[0])
-    expect(bases).toEqual([base, base])
+    expect(bases).toEqual([`node:${major}-bookworm-slim`, 'debian:bookworm-slim'])
+    const copies = image.filter(({ name }) => name === 'COPY').map(({ value }) => value)
+    expect(copies).toContain('--from=dependencies /usr/local/bin/node /usr/local/bin/node')
   })
 
   test('installs by the lock file and without development packages', () => {
@@ -105,7 +106,7 @@ describe('the Dockerfile', () => {
     expect(image.slice(user).filter(({ name }) => ['COPY', 'ADD', 'RUN'].includes(name))).toEqual([])
     expect(image.filter(({ value }) => /--chown|chown /.test(value))).toEqual([])
     expect(valueOf('ENV')).toContain(`DATA_DIR=${valueOf('VOLUME')}`)
-    expect(valueOf('RUN')).toMatch(new RegExp(`^install -d -o node .*${valueOf('VOLUME')}$`))
+    expect(valueOf('RUN')).toMatch(new RegExp(`&& install -d -o node .*${valueOf('VOLUME')}$`))
   })
 
   test('starts the same program as the Procfile, as process 1', () => {
