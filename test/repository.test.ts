@@ -1,4 +1,5 @@
 /** Holds what a stranger meets first to the rest of the repository: licence, contributing, forms of GitHub, CI. */
+import { spawnSync } from 'node:child_process'
 import { existsSync, globSync, readFileSync } from 'node:fs'
 import { join, resolve } from 'node:path'
 import { describe, expect, test } from 'vitest'
@@ -9,6 +10,7 @@ const project = resolve(import.meta.dirname, '..')
 const read = (name: string) => readFileSync(join(project, name), 'utf8')
 const manifestSchema = z.object({
   license: z.string(),
+  version: z.string(),
   engines: z.object({ node: z.string() }),
   scripts: z.record(z.string(), z.string()),
 })
@@ -59,7 +61,7 @@ describe('CI', () => {
   })
 
   test('runs everything on the Debian and the Node of the image', () => {
-    const [, base = ''] = /^FROM (node:\d+-\w+)-slim$/m.exec(read('Dockerfile')) ?? []
+    const [, base = ''] = /^FROM (node:\d+-\w+)-slim AS/m.exec(read('Dockerfile')) ?? []
     expect(everything?.container.image).toBe(base)
     expect(commandsOf(everything?.steps)).toContain('.ci/run')
   })
@@ -69,6 +71,47 @@ describe('CI', () => {
     expect(client?.strategy?.matrix.node).toEqual(majors)
     const runtimes = /deno@[\d.]+ bun@[\d.]+/
     expect(commandsOf(client?.steps).join('\n')).toContain(runtimes.exec(read('.ci/run'))?.[0] ?? 'none')
+  })
+})
+
+describe('the release', () => {
+  const workflow = z
+    .object({
+      on: z.object({ push: z.object({ tags: z.array(z.string()) }), workflow_dispatch: z.null() }),
+      permissions: z.unknown(),
+      jobs: z.record(
+        z.string(),
+        z.object({ steps: z.array(z.object({ run: z.string().optional(), uses: z.string().optional() })) }),
+      ),
+    })
+    .parse(parse(read('.github/workflows/release.yml')))
+  const runNode = (...words: string[]) =>
+    spawnSync(process.execPath, words, { cwd: project, encoding: 'utf8' })
+
+  test('runs for a tag, or by hand without publishing', () => {
+    expect(workflow.on.push.tags).toEqual(['v*'])
+    expect(workflow.permissions).toEqual({ contents: 'read' })
+    const publishes = (workflow.jobs['packages']?.steps ?? []).filter(({ run }) =>
+      run?.startsWith('npm publish'),
+    )
+    expect(publishes).toHaveLength(2)
+    for (const { run } of publishes) expect(run).toMatch(/--provenance .*--dry-run/)
+  })
+
+  test('wants the tag to be the version of both packages', () => {
+    const script = '.github/tag-is-version.js'
+    expect(runNode(script, `v${manifest.version}`)).toMatchObject({ status: 0, stderr: '' })
+    const { status, stderr } = runNode(script, 'v0.0.0')
+    expect(status).toBe(1)
+    expect(stderr).toMatch(/^The tag is v0\.0\.0, and package\.json says /)
+  })
+
+  test('takes its notes from the changelog', () => {
+    const script = '.github/release-notes.js'
+    const { status, stdout } = runNode(script, 'vUnreleased')
+    expect(status).toBe(0)
+    expect(stdout).toMatch(/^### /)
+    expect(runNode(script, 'v0.0.0')).toMatchObject({ status: 1, stdout: '' })
   })
 })
 
