@@ -59,6 +59,8 @@ export interface ServiceParts {
   /** In the order in which they are tried. */
   readonly transports: readonly Transport[]
   readonly log: Log
+  /** Aborted when the shutdown begins. */
+  readonly stopping?: AbortSignal | undefined
   /** How many waiting mails are tried at once. */
   readonly maxRunning?: number | undefined
   /** Names in the log the claims that a mail does not declare: for development, since callers choose the names. */
@@ -116,6 +118,7 @@ export async function composeService(parts: ServiceParts, timings: Timings = {})
   const preview = routes?.preview && { sendToInbox: routes.inbox && transport.send, ...routes.preview }
   return {
     app: await buildApp({
+      stopping: parts.stopping,
       deliver,
       keysOf,
       audience,
@@ -200,6 +203,7 @@ export async function start(config: Config, log: Log, timings: Timings = {}): Pr
       `the relay allows no more connections at once: write connections=${connections} into its URL, or set RELAY_CONNECTIONS`,
     )
   const relays = inbox ? [inboxRelay(inbox.port)] : config.relays
+  const stopping = new AbortController()
   const metrics = config.metrics ? await openMetrics() : undefined
   const outbox = await opening
   const use = config.production ? 'production' : 'inbox'
@@ -220,6 +224,7 @@ export async function start(config: Config, log: Log, timings: Timings = {}): Pr
         relayTransport(relay, { buildMime, sender: sender.address, smtp: { ...timings.smtp, onLimit } }),
       ),
       log,
+      stopping: stopping.signal,
       // the mails go to one relay after the other, so the largest pool is what can be used
       maxRunning: Math.ceil(Math.max(...relays.map(({ connections }) => connections)) * 1.3),
       namesUndeclared: !config.production,
@@ -238,7 +243,8 @@ export async function start(config: Config, log: Log, timings: Timings = {}): Pr
     timings,
   )
   const pump = startRetries()
-  shutDownInOrder({ app, pump, transport, outbox, inbox, log })
+  const delayMs = config.shutdownDelayMs
+  shutDownInOrder({ app, pump, transport, outbox, inbox, log, stopping, delayMs })
   // for "localhost" Fastify would open a second server, which has none of the first one's limits
   const host = config.host === 'localhost' ? '127.0.0.1' : config.host
   await app.listen({ host, port: config.port })

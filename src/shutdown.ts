@@ -6,7 +6,8 @@ import type { Transport } from './message.ts'
 import type { Outbox } from './outbox/api.ts'
 import type { Pump } from './outbox/pump.ts'
 import type { Inbox } from './dev/inbox-server.ts'
-import { within } from './timers.ts'
+import { stopListening } from './http/stop-listening.ts'
+import { pause, within } from './timers.ts'
 
 /** Heroku kills 30 s after SIGTERM. A running try takes 20 s at most, and its receipt must still reach the store. */
 const graceMs = 24_500
@@ -26,14 +27,20 @@ export interface ShutdownParts {
   readonly outbox: Outbox
   readonly inbox: Inbox | undefined
   readonly log: Log
+  /** Aborted when the shutdown begins: from then on the service tells balancers and callers to go elsewhere. */
+  readonly stopping: AbortController
+  /** How long requests are still answered after that, for balancers that need time. */
+  readonly delayMs: number
 }
 
 /** From now on a signal or a crash ends the process: with 0 after a signal and an orderly shutdown, else with 1. */
-export function shutDownInOrder({ app, pump, transport, outbox, inbox, log }: ShutdownParts): void {
+export function shutDownInOrder(parts: ShutdownParts): void {
+  const { app, pump, transport, outbox, inbox, log, stopping, delayMs } = parts
   let first: { signal: NodeJS.Signals; at: number } | undefined
 
   async function stopParts(): Promise<void> {
     const begun = Date.now()
+    await stopListening(app.server)
     // nothing new begins: mails that have not reached the relay go to another replica, running tries may finish
     await Promise.all([app.close(), pump.stop(attemptGraceMs), transport.close()])
     // lets the last receipts reach `settle`
@@ -49,11 +56,13 @@ export function shutDownInOrder({ app, pump, transport, outbox, inbox, log }: Sh
     error: (bug: unknown) =>
       log.error(typeof bug === 'string' ? { reason: bug } : { bug: describeError(bug) }, 'stopping failed'),
   }
-  const grace = { delay: graceMs, logger, skip: [...signalsNpmRepeats] }
+  const grace = { delay: delayMs + graceMs, logger, skip: [...signalsNpmRepeats] }
   const { close } = closeWithGrace(grace, async ({ err, signal = first?.signal }) => {
     first ??= { signal: 'SIGTERM', at: Date.now() }
     if (err) log.fatal({ bug: describeError(err) }, 'crash')
     else log.info({ signal }, 'stopping')
+    stopping.abort()
+    if (!err) await pause(delayMs)
     await stopParts()
   })
   for (const signal of signalsNpmRepeats)

@@ -1,6 +1,7 @@
 import { spawn, spawnSync } from 'node:child_process'
 import { once } from 'node:events'
 import { cpSync, existsSync, mkdtempSync, rmSync } from 'node:fs'
+import { Agent, get, type IncomingMessage } from 'node:http'
 import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
@@ -16,7 +17,11 @@ const project = resolve(import.meta.dirname, '..')
 const start = resolve(project, 'src/start.js')
 const plainEnv = { PATH: process.env['PATH'] }
 
-async function serviceBefore(script: Script, nodeArgs: readonly string[] = []) {
+async function serviceBefore(
+  script: Script,
+  nodeArgs: readonly string[] = [],
+  env: Record<string, string> = {},
+) {
   const relay = await scriptedRelay(script)
   onTestFinished(() => relay.close())
   const service = await startService({
@@ -26,6 +31,7 @@ async function serviceBefore(script: Script, nodeArgs: readonly string[] = []) {
       JWT_MAILER_SECRET: secret,
       MAIL_FROM: 'noreply@example.com',
       SMTP_URL: `smtp://user:password@127.0.0.1:${relay.port}?tls=off`,
+      ...env,
     },
   })
   onTestFinished(async () => void (await service.stop()))
@@ -193,6 +199,42 @@ describe('SIGTERM', () => {
     expect(await stopped).toBe(0)
     expect(relay.mails).toHaveLength(1)
     expect(relay.commands.at(-1)).toBe('QUIT')
+  })
+
+  it('resets no connection of callers that leave when readiness is red or a connection is not kept', async () => {
+    const { relay, service } = await serviceBefore({}, [], { SHUTDOWN_DELAY: '2s' })
+    const { port } = service
+    const outcomes: string[] = []
+    let isReady = true
+    const ask = (path: string, agent?: Agent) =>
+      new Promise<IncomingMessage>((resolve, reject) => {
+        const request = get({ port, host: '127.0.0.1', path, ...(agent && { agent }) }, (response) => {
+          response.resume().once('end', () => resolve(response))
+        })
+        request.once('error', reject)
+      })
+    async function call(agent?: Agent): Promise<void> {
+      for (let leaves = false; isReady && !leaves; ) {
+        const answer = await ask('/health/live', agent).catch((error: Error) => error)
+        outcomes.push(answer instanceof Error ? String(answer) : `${answer.statusCode}`)
+        leaves = agent !== undefined && !(answer instanceof Error) && answer.headers.connection === 'close'
+      }
+    }
+    const calls = Promise.all([
+      ...Array.from({ length: 30 }, () => call()),
+      ...Array.from({ length: 20 }, () => call(new Agent({ keepAlive: true }))),
+    ])
+    await expect.poll(() => outcomes.length).toBeGreaterThan(1_000)
+    const stopped = service.stop()
+    await expect.poll(async () => (await ask('/health/ready')).statusCode).toBe(503)
+    isReady = false
+    // the others may still come, and are served
+    const mail = await fetch(`${service.url}/emailservice/${signToken()}`)
+    expect(await mail.json()).toMatchObject({ error: 0, code: 'sent' })
+    await calls
+    expect(new Set(outcomes)).toEqual(new Set(['200']))
+    expect(await stopped).toBe(0)
+    expect(relay.mails).toHaveLength(1)
   })
 
   it.each(['SIGTERM', 'SIGINT'] as const)(

@@ -28,6 +28,7 @@ export interface Config {
   /** Heroku's router ends TLS and tells us so in X-Forwarded-Proto. */
   readonly heroku: boolean
   readonly trustedProxies: number
+  readonly shutdownDelayMs: number
   readonly logLevel: string
   readonly keysOf: Secrets['keysOf']
   /** What `aud` must hold in tokens that are signed with a public key's other half. */
@@ -106,6 +107,7 @@ function readVariables(env: NodeJS.ProcessEnv, altered: readonly ConfigProblem[]
     port: values.PORT,
     heroku: values.DYNO !== undefined,
     trustedProxies: values.TRUST_PROXY ?? (values.DYNO === undefined ? 0 : 1),
+    shutdownDelayMs: values.SHUTDOWN_DELAY,
     logLevel: values.LOG_LEVEL,
     keysOf: withPublicKeys(secrets.keysOf, publicKeys),
     audience: values.JWT_MAILER_AUDIENCE,

@@ -1,7 +1,7 @@
 /** Owns the variables with a fixed name: how each is written, and its default. */
 import { existsSync } from 'node:fs'
 import { z } from 'zod'
-import { parseRate } from '../rate.ts'
+import { parseDurationMs, parseRate } from '../rate.ts'
 import { ConfigError } from './config-error.ts'
 import { databaseUrlTrouble } from './database-url.ts'
 
@@ -37,6 +37,16 @@ const rate = z.string().transform((value, context) => {
     context.addIssue('must be a number of mails per time, such as 30/1h (s, m, h, d), or off')
     return z.NEVER
   }
+})
+/** Heroku kills 30 s after SIGTERM, and without a delay the shutdown takes up to 24.5 s. */
+const maxShutdownDelayMs = 5_000
+const shutdownDelay = z.string().transform((value, context) => {
+  const delayMs = value === '0' ? 0 : parseDurationMs(value)
+  if (delayMs !== undefined && delayMs <= maxShutdownDelayMs) return delayMs
+  context.addIssue(
+    'must be a time from 0 to 5s, such as 3s. Platforms kill 30 s after they ask to stop, and running mails need the rest',
+  )
+  return z.NEVER
 })
 const hostName = z.string().regex(/^[A-Za-z0-9._:-]+$/, 'must be a host name')
 const databaseUrl = z.string().superRefine((value, context) => {
@@ -120,6 +130,7 @@ export const environmentSchema = z.object({
   METRICS: onOff,
   ADMIN_TOKEN: text,
   TRUST_PROXY: emptyIsUnset(wholeNumber(0, 10).optional()),
+  SHUTDOWN_DELAY: emptyIsUnset(shutdownDelay.prefault('0')),
   LOG_LEVEL: emptyIsUnset(z.enum(logLevels, `must be one of ${logLevels.join(', ')}`).default('info')),
   // taken for development, a near miss would start with a made-up secret and with links without TLS
   NODE_ENV: emptyIsUnset(

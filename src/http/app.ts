@@ -32,6 +32,8 @@ export interface AppParts {
   readonly keysOf: (app?: string) => readonly KeyObject[]
   readonly audience?: string | undefined
   readonly log: Log
+  /** Aborted when the shutdown begins. */
+  readonly stopping?: AbortSignal | undefined
   /** `/adapters/…`, for the systems that are configured. */
   readonly adapters?: AdaptersRoutesOptions | undefined
   /** `/feedback/…`, for the relays that are configured to report. */
@@ -57,7 +59,7 @@ const maxBody = 64 * 1024
 export async function buildApp(parts: AppParts): Promise<FastifyInstance> {
   const { log } = parts
   const trustedProxies = parts.trustedProxies ?? 0
-  const sockets = socketKeeper({ log, meter: parts.metrics?.metrics })
+  const sockets = socketKeeper({ log, meter: parts.metrics?.metrics, stopping: parts.stopping })
   const app = Fastify({
     logger: false,
     schemaController: { compilersFactory: { buildValidator: noCompiler, buildSerializer: noCompiler } },

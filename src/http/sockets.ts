@@ -17,6 +17,8 @@ import type { Meter } from '../meter.ts'
 export interface SocketParts {
   readonly log: Log
   readonly meter: Pick<Meter, 'answered'> | undefined
+  /** Once it is aborted, no connection is kept after an answer. */
+  readonly stopping: AbortSignal | undefined
 }
 
 export interface Sockets {
@@ -35,7 +37,7 @@ const maxHeaderBytes = 24 * 1024
 const maxHeaders = 100
 const maxConnections = 4_096
 
-export function socketKeeper({ log, meter }: SocketParts): Sockets {
+export function socketKeeper({ log, meter, stopping }: SocketParts): Sockets {
   /** Requests without an answer yet. */
   const running = new Set<FastifyRequest>()
   /** Connections on which bytes that are not HTTP, or a CONNECT, followed a request. */
@@ -111,7 +113,7 @@ export function socketKeeper({ log, meter }: SocketParts): Sockets {
         // the answer needs no more of the body
         request.raw.resume()
         requests.hold(reply.raw, sizeOf(payload))
-        if (broken.has(request.raw.socket)) reply.header('connection', 'close')
+        if (stopping?.aborted || broken.has(request.raw.socket)) reply.header('connection', 'close')
         done()
       })
     },

@@ -15,11 +15,12 @@ export interface HealthOptions {
     readonly breakers: () => readonly { readonly relay: string; readonly breaker: string }[]
   }
   readonly outbox: Pick<Outbox, 'trouble'>
+  readonly stopping?: AbortSignal | undefined
 }
 
 export async function healthRoutes(
   app: FastifyInstance,
-  { transport, outbox }: HealthOptions,
+  { transport, outbox, stopping }: HealthOptions,
 ): Promise<void> {
   const relays = transport.relays.map(({ name, check }) => ({ name, latest: latest(check) }))
 
@@ -40,10 +41,11 @@ export async function healthRoutes(
     }
     // one relay that takes mail is enough
     const open = words.some(([, word]) => word === 'ok')
-    if (open && store === undefined) return { error: 0, msg: 'Ok', code: 'ready', ...parts }
+    if (open && store === undefined && !stopping?.aborted)
+      return { error: 0, msg: 'Ok', code: 'ready', ...parts }
     const { status, answer } = failureAnswer(
       new MailerError(store ? 'store_unavailable' : 'relay_unavailable'),
     )
-    return reply.code(status).send({ ...answer, msg: 'Not ready', ...parts })
+    return reply.code(status).send({ ...answer, msg: stopping?.aborted ? 'Stopping' : 'Not ready', ...parts })
   })
 }

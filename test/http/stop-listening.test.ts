@@ -1,0 +1,23 @@
+import { once } from 'node:events'
+import { createServer } from 'node:http'
+import { connect, type Socket } from 'node:net'
+import { text } from 'node:stream/consumers'
+import { expect, it } from 'vitest'
+import { stopListening } from '../../src/http/stop-listening.ts'
+import { portOf } from '../../src/port.ts'
+
+const question = 'GET / HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n'
+
+it('accepts what the kernel has accepted before it closes the listener', async () => {
+  const server = createServer((_request, response) => response.end('answered'))
+  await once(server.listen(0, '127.0.0.1'), 'listening')
+  const port = portOf(server)
+  // by the end of this turn the kernel has accepted them all, and the program none
+  const callers: Socket[] = Array.from({ length: 50 }, () => connect(port, '127.0.0.1'))
+  for (const caller of callers) caller.write(question)
+  const answers = callers.map((caller) => text(caller))
+  await new Promise(process.nextTick)
+  await stopListening(server)
+  expect(server.listening).toBe(false)
+  for (const answer of await Promise.all(answers)) expect(answer).toContain('answered')
+})
