@@ -169,7 +169,10 @@ export interface Outbox extends SuppressionVerbs {
    * `undone` when the mail was deleted in the meantime. Never rejects.
    */
   waitFor(mail: StoredMail, timeoutMs: number): Promise<MailStatus>
-  /** Leases up to `limit` mails that are due; those past their `expires` become dead instead. */
+  /**
+   * Leases up to `limit` mails that are due, those whose links die soonest first. Mails past their `expires` become dead
+   * instead, whether they are due or not.
+   */
   leaseDue(limit: number): Promise<Due[]>
   find(id: string): Promise<StoredMail | undefined>
   /** In the order in which they were accepted, the newest first. */

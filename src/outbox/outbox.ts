@@ -182,7 +182,7 @@ export async function openOutbox(options: OutboxOptions): Promise<Outbox> {
     const leaseId = randomInt(1, 2 ** 47)
     const times = { now, due: now + leaseMs, forgetAt: now + deadKeptMs }
     const rows = await rowsOf({ op: 'lease', leaseId, limit, ...times })
-    return rows.flatMap((row) => {
+    const leased = rows.flatMap((row) => {
       const read = dueSchema.safeParse(row)
       if (!read.success) {
         setAside(String(row['id']), leaseId)
@@ -203,6 +203,8 @@ export async function openOutbox(options: OutboxOptions): Promise<Outbox> {
       void settle(lease, { state: 'queued', detail: 'unreadable' })
       return []
     })
+    // A database answers with the rows of an update in any order.
+    return leased.toSorted((a, b) => a.expires - b.expires)
   }
 
   /** Nothing behind a row that cannot be read waits for it; it is kept for the operator, as a dead mail. */

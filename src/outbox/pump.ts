@@ -58,9 +58,8 @@ export function startPump(options: PumpOptions): Pump {
 
   /** Leases only what can start now, so that no lease runs out in a queue. True when there may be more. */
   async function leaseAll(): Promise<boolean> {
-    if (!ready()) return false
-    const free = maxRunning - running.size
-    const due = free > 0 ? await outbox.leaseDue(free) : []
+    const free = ready() ? Math.max(0, maxRunning - running.size) : 0
+    const due = await outbox.leaseDue(free)
     if (stopping.signal.aborted) await handBack(due)
     else
       for (const mail of due)

@@ -40,6 +40,8 @@ for (const { name, skipped, start } of stores)
       await Promise.all(opened.splice(0).map((one) => one.close()))
     })
 
+    const leaseIds = async (limit: number) => (await outbox.leaseDue(limit)).map(({ id }) => id)
+
     /** Another process of the service on the same store, as far as the store can tell. */
     async function replica({ engine, ...options }: OpenOptions & { engine?: Engine } = {}): Promise<Outbox> {
       const place = engine === undefined ? store : { engine: () => engine }
@@ -396,12 +398,50 @@ for (const { name, skipped, start } of stores)
         expect(new Set(ids).size).toBe(60)
       })
 
-      test('no more are leased than asked for, the longest due first', async () => {
-        for (const id of ['a', 'b', 'c']) {
-          await outbox.handBack(await own(outbox, at(id)))
+      test('no more are leased than asked for, those whose links die soonest first', async () => {
+        for (const [id, livesMs] of [
+          ['a', 3 * minuteMs],
+          ['b', minuteMs],
+          ['c', 2 * minuteMs],
+        ] as const) {
+          await outbox.handBack(await own(outbox, at(id, { expires: now + livesMs })))
           now += 1
         }
-        expect((await outbox.leaseDue(2)).map(({ id }) => id).toSorted()).toEqual(['a', 'b'])
+        expect(await leaseIds(2)).toEqual(['b', 'c'])
+        expect(await leaseIds(2)).toEqual(['a'])
+      })
+
+      test('mails that wait for their next try hide none that is due, however many die sooner', async () => {
+        await outbox.handBack(await own(outbox, at('a')))
+        await query(
+          store.address,
+          `insert into outbox_mail
+            (id, app, kind, recipient, body, state, lease, attempts, due, expires, window_ms, created)
+            with recursive s(n) as (select 1 union all select n + 1 from s where n < 1500)
+            select 'wait' || n, app, kind, recipient, body, state, 0, 1, due + 60000, expires - 60000 - n, 1, created
+            from outbox_mail, s`,
+        )
+        expect(await leaseIds(10)).toEqual(['a'])
+      })
+
+      test('a mail that dies while it waits is told so at once: no lease is needed, and no other mail held up', async () => {
+        await outbox.settle(await own(outbox, at('late', { expires: now + 10 })), {
+          state: 'queued',
+          detail: 'too_many',
+          waitMs: minuteMs,
+        })
+        await query(store.address, `update outbox_mail set due = due + 60000`)
+        await outbox.handBack(await own(outbox, at('a')))
+        now += 10
+        expect(await outbox.leaseDue(0)).toEqual([])
+        expect(await outbox.find('late')).toMatchObject({ state: 'dead', detail: 'expired', done: now })
+        await outbox.settle(await own(outbox, at('next', { expires: now + 10 })), {
+          state: 'queued',
+          detail: 'connect',
+        })
+        now += 10
+        expect(await leaseIds(1)).toEqual(['a'])
+        expect(await outbox.find('next')).toMatchObject({ state: 'dead' })
       })
 
       test('a mail that no secret opens stays in the queue', async () => {

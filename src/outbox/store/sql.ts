@@ -109,21 +109,46 @@ function settleSql({ each }: Dialect) {
   }
 }
 
+/** Of the mails whose links die soonest, so many are looked through for those that are due. */
+const soonest = 1000
+const expireAtOnce = 500
+
+/** By `soonest`: the due mails whose links die first, where they are among the next thousand to die. By `queued`: the rest. */
+type LeaseOrder = 'soonest' | 'queued' | 'sending'
+
 function leaseSql({ skipLocked }: Dialect) {
+  const inOrderOfDue = (state: MailState) =>
+    `select id from outbox_mail where state = '${state}' and due <= $1 order by due limit $2 ${skipLocked}`
+  // The bound keeps a look short while a million mails wait for their next try. All of it is in one index.
+  const inOrderOfDeath = `select id from outbox_mail
+    where state = 'queued' and expires > $1 and due <= $1 and expires <= coalesce((select expires from outbox_mail
+      where state = 'queued' and expires > $1 order by expires limit 1 offset ${soonest}), ${Number.MAX_SAFE_INTEGER})
+    order by expires limit $2 ${skipLocked}`
   // Materialized, or Postgres may run a subquery with a limit more than once and lock more than it returns.
-  const lease = `with mine as materialized
-      (select id from outbox_mail where state = $1 and due <= $2 order by due limit $3 ${skipLocked})
+  const lease = (candidates: string) => `with mine as materialized (${candidates})
     update outbox_mail set
-      state = case when expires <= $2 then 'dead' else 'sending' end,
-      attempts = case when expires <= $2 or attempts >= 1000000 then attempts else attempts + 1 end,
-      due = case when expires <= $2 then cast($5 as bigint) else cast($4 as bigint) end,
-      detail = case when expires <= $2 then 'expired' else detail end,
-      done = case when expires <= $2 then $2 end,
-      lease = case when expires <= $2 then 0 else cast($6 as bigint) end
+      state = case when expires <= $1 then 'dead' else 'sending' end,
+      attempts = case when expires <= $1 or attempts >= 1000000 then attempts else attempts + 1 end,
+      due = case when expires <= $1 then cast($4 as bigint) else cast($3 as bigint) end,
+      detail = case when expires <= $1 then 'expired' else detail end,
+      done = case when expires <= $1 then $1 end,
+      lease = case when expires <= $1 then 0 else cast($5 as bigint) end
     where id in (select id from mine) returning ${columns}, body, stay_until`
+  const expire = `with mine as materialized
+      (select id from outbox_mail where state = 'queued' and expires <= $1
+        order by expires limit ${expireAtOnce} ${skipLocked})
+    update outbox_mail set state = 'dead', due = cast($2 as bigint), detail = 'expired', done = $1
+    where id in (select id from mine) returning ${columns}, body, stay_until`
+  const orders: Record<LeaseOrder, string> = {
+    soonest: lease(inOrderOfDeath),
+    queued: lease(inOrderOfDue('queued')),
+    sending: lease(inOrderOfDue('sending')),
+  }
   return {
-    lease: ({ now, limit, due, forgetAt, leaseId }: LeaseOperation, state: MailState) =>
-      statement(lease, state, now, limit, due, forgetAt, leaseId),
+    lease: ({ now, limit, due, forgetAt, leaseId }: LeaseOperation, order: LeaseOrder) =>
+      statement(orders[order], now, limit, due, forgetAt, leaseId),
+    /** Answers with mails that died waiting, due or not. */
+    expire: ({ now, forgetAt }: LeaseOperation) => statement(expire, now, forgetAt),
   }
 }
 

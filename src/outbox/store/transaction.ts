@@ -165,13 +165,8 @@ function* single(operation: Operation, sql: Sql): Steps<Answer[]> {
 
 function* rowsOf(operation: Operation, sql: Sql): Steps<SqlRow[]> {
   switch (operation.op) {
-    case 'lease': {
-      const [queued = []] = yield [sql.lease(operation, 'queued')]
-      const limit = operation.limit - queued.length
-      return limit > 0
-        ? [...queued, ...(yield [sql.lease({ ...operation, limit }, 'sending')]).flat()]
-        : queued
-    }
+    case 'lease':
+      return yield* leaseRows(operation, sql)
     case 'list':
       return (yield [sql.list(operation.state, operation.limit)]).flat()
     case 'stats':
@@ -203,6 +198,19 @@ function* rowsOf(operation: Operation, sql: Sql): Steps<SqlRow[]> {
     default:
       throw new Error(`${operation.op} is carried out with others of its kind`)
   }
+}
+
+/** Those that died waiting, and up to `limit` of the others: each order is asked for what the ones before it left. */
+function* leaseRows(operation: Extract<Operation, { op: 'lease' }>, sql: Sql): Steps<SqlRow[]> {
+  const { limit } = operation
+  if (limit === 0) return (yield [sql.expire(operation)]).flat()
+  const [expired = [], soonest = []] = yield [sql.expire(operation), sql.lease(operation, 'soonest')]
+  const leased = [...soonest]
+  for (const order of ['queued', 'sending'] as const) {
+    if (leased.length >= limit) break
+    leased.push(...(yield [sql.lease({ ...operation, limit: limit - leased.length }, order)]).flat())
+  }
+  return [...expired, ...leased]
 }
 
 function ofKind<K extends Operation['op']>(operations: readonly Operation[], op: K) {

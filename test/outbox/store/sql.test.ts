@@ -60,6 +60,8 @@ function statements(sql: Sql): Record<string, Statement> {
     liftApp: sql.lift(['7'], 'default'),
     purgeSuppression: sql.purgeSuppression(now, 500),
     settleSent: sql.settleSent([settle]),
+    expire: sql.expire(leasing),
+    leaseSoonest: sql.lease(leasing, 'soonest'),
     leaseQueued: sql.lease(leasing, 'queued'),
     leaseSending: sql.lease(leasing, 'sending'),
     list: sql.list('dead', 50),
