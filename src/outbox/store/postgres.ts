@@ -28,7 +28,8 @@ const int8 = 20
  * Nothing is left to the defaults of the server, the database or the role. Read committed, because stricter levels fail
  * whole batches; a commit waits for the disk, or error 0 would be no promise; other limits of time would end a
  * transaction before ours. A replica that freezes inside a transaction must not hold its locks for long. And the planner
- * expects a hundred mails in every list, for which it prefers reading a table of twenty thousand rows to using the index.
+ * expects a hundred mails in every list, for which it prefers reading a table of twenty thousand rows to using the index;
+ * of a backlog it expects few, and would rather read and sort it all for each lease than walk along its index.
  *
  * Read-only is the exception: a default that forbids writes marks a server that was replaced or has no room left.
  */
@@ -40,6 +41,7 @@ const beginWithin = (timeoutMs: number) =>
     `set local idle_in_transaction_session_timeout = ${serverTimeout(timeoutMs)}`,
     'set local synchronous_commit = on',
     'set local enable_seqscan = off',
+    'set local enable_bitmapscan = off',
   ].join(';')
 
 /** Before ours, so that the server says what it was that took so long. */

@@ -68,7 +68,7 @@ const migrations: Migrations = [
     `create table outbox_use (use text not null primary key)`,
     `insert into outbox_use (use) select 'inbox' where exists (select 1 from outbox_mail where relay = 'inbox')`,
   ],
-  [`create index outbox_mail_expires on outbox_mail (expires, due) where state = 'queued'`],
+  [`create index outbox_mail_expires on outbox_mail (expires, due, state) where state || '' = 'queued'`],
 ]
 
 /** The version in `outbox_schema` once all migrations have run. */

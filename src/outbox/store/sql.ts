@@ -116,13 +116,19 @@ const expireAtOnce = 500
 /** By `soonest`: the due mails whose links die first, where they are among the next thousand to die. By `queued`: the rest. */
 type LeaseOrder = 'soonest' | 'queued' | 'sending'
 
+/**
+ * As the index outbox_mail_expires says it. With the plain column, the index by due mails could be used too, and would be:
+ * it reads and sorts the whole backlog for each lease.
+ */
+const isQueued = `state || '' = 'queued'`
+
 function leaseSql({ skipLocked }: Dialect) {
   const inOrderOfDue = (state: MailState) =>
     `select id from outbox_mail where state = '${state}' and due <= $1 order by due limit $2 ${skipLocked}`
-  // The bound keeps a look short while a million mails wait for their next try. All of it is in one index.
+  // The bound keeps a look short while a million mails wait for their next try.
   const inOrderOfDeath = `select id from outbox_mail
-    where state = 'queued' and expires > $1 and due <= $1 and expires <= coalesce((select expires from outbox_mail
-      where state = 'queued' and expires > $1 order by expires limit 1 offset ${soonest}), ${Number.MAX_SAFE_INTEGER})
+    where ${isQueued} and expires > $1 and due <= $1 and expires <= coalesce((select expires from outbox_mail
+      where ${isQueued} and expires > $1 order by expires limit 1 offset ${soonest}), ${Number.MAX_SAFE_INTEGER})
     order by expires limit $2 ${skipLocked}`
   // Materialized, or Postgres may run a subquery with a limit more than once and lock more than it returns.
   const lease = (candidates: string) => `with mine as materialized (${candidates})
@@ -135,7 +141,7 @@ function leaseSql({ skipLocked }: Dialect) {
       lease = case when expires <= $1 then 0 else cast($5 as bigint) end
     where id in (select id from mine) returning ${columns}, body, stay_until`
   const expire = `with mine as materialized
-      (select id from outbox_mail where state = 'queued' and expires <= $1
+      (select id from outbox_mail where ${isQueued} and expires <= $1
         order by expires limit ${expireAtOnce} ${skipLocked})
     update outbox_mail set state = 'dead', due = cast($2 as bigint), detail = 'expired', done = $1
     where id in (select id from mine) returning ${columns}, body, stay_until`
