@@ -67,7 +67,7 @@ export function startPump(options: PumpOptions): Pump {
           mail,
           run(mail).finally(() => running.delete(mail)),
         )
-    return due.length === free
+    return due.length > 0
   }
 
   const handBack = (mails: Iterable<Due>) => Promise.all([...mails].map((mail) => outbox.handBack(mail)))

@@ -131,6 +131,21 @@ describe('the pump', () => {
     await expect.poll(stats).toMatchObject({ sent: 1, queued: 0 })
   })
 
+  test('rests while no relay can be tried, and has the mails that die meanwhile told so', async () => {
+    await queue(1)
+    let looks = 0
+    const counting: PumpOptions['outbox'] = {
+      ...outbox,
+      leaseDue: (limit) => outbox.leaseDue((looks++, limit)),
+    }
+    start(async () => sent, { outbox: counting, ready: () => false, everyMs: 60_000 })
+    await outbox.settle(await own(outbox, mail('late', { expires: Date.now() + 5 })), sentLater)
+    await pause(10)
+    expect(looks).toBe(1)
+    start(async () => sent, { ready: () => false })
+    await expect.poll(stats).toMatchObject({ dead: 1, queued: 1 })
+  })
+
   test('goes on when the store was unavailable for a while', async () => {
     await queue(1)
     let failures = 3
@@ -151,6 +166,7 @@ describe('the pump', () => {
   })
 })
 
+const sentLater: Settlement = { state: 'queued', detail: 'connect' }
 const pause = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms))
 
 function raise(): never {
