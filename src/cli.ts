@@ -6,6 +6,7 @@ import { styleText } from 'node:util'
 import { Command, CommanderError } from 'commander'
 import { addCheck } from './commands/check.ts'
 import { addDoctor } from './commands/doctor.ts'
+import { addErase } from './commands/erase.ts'
 import { addOutbox } from './commands/outbox.ts'
 import { addPreview } from './commands/preview.ts'
 import { addSend } from './commands/send.ts'
@@ -32,6 +33,7 @@ const commands: readonly AddCommand[] = [
   addDoctor,
   addOutbox,
   addSuppression,
+  addErase,
 ]
 
 const help = `

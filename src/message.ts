@@ -70,6 +70,7 @@ export type StatusReason =
   | 'expired'
   | 'undone'
   | 'handed_back'
+  | 'erased'
   | 'unreadable'
   | 'bad_row'
   | 'internal'

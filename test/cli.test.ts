@@ -82,6 +82,8 @@ describe('what is loaded', () => {
     'cli.ts',
     ...commands.map((command) => `commands/${command}.ts`),
     'commands/terminal.ts',
+    'commands/address-argument.ts',
+    'commands/erase.ts',
     'commands/mail-options.ts',
     'commands/suppression.ts',
     'commands/table.ts',

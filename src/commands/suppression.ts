@@ -3,8 +3,9 @@ import { type Command, InvalidArgumentError, Option } from 'commander'
 import type { Config } from '../config/config.ts'
 import type { Outbox } from '../outbox/api.ts'
 import type { Suppression } from '../outbox/suppression.ts'
+import { readAddress } from './address-argument.ts'
 import { table } from './table.ts'
-import { type AddCommand, CommandError, type Terminal } from './terminal.ts'
+import type { AddCommand, Terminal } from './terminal.ts'
 
 interface Common {
   readonly json?: boolean
@@ -83,9 +84,9 @@ function addShow(command: Command, { withOutbox, print }: Context): void {
     .argument('<address>')
     .addOption(json())
     .addHelpText('after', help(examples.show))
-    .action((address: string, options: Common) =>
+    .action((given: string, options: Common) =>
       withOutbox(async (outbox) => {
-        const found = await outbox.findSuppressed(address)
+        const found = await outbox.findSuppressed(readAddress(given))
         printAll(found, 'The address is not suppressed.', options, print)
         return found.length > 0 ? 0 : 1
       }),
@@ -102,8 +103,7 @@ function addAdd(command: Command, { terminal, withOutbox, print }: Context): voi
     .addOption(json())
     .addHelpText('after', help(examples.add))
     .action(async (given: string, { days, app, ...options }: Common & { days: number }) => {
-      const { checkAddress } = await import('../address.ts')
-      const address = orCommandError(() => checkAddress(given))
+      const address = readAddress(given)
       await withOutbox(async (outbox, config) => {
         warnWhenOff(config, terminal)
         await outbox.suppress([{ address, app, reason: 'added', ms: days * dayMs }])
@@ -123,7 +123,8 @@ function addLift(command: Command, { withOutbox, print }: Context): void {
     .addHelpText('after', help(examples.lift, 'lift -- -Qx0...          an HMAC that begins with a dash'))
     .action((who: string, { app, ...options }: Common) =>
       withOutbox(async (outbox) => {
-        const lifted = (await outbox.liftSuppression(who, app)).length
+        const address = who.includes('@') ? readAddress(who) : who
+        const lifted = (await outbox.liftSuppression(address, app)).length
         print(options, { lifted }, [lifted > 0 ? 'Lifted.' : 'The address is not suppressed.'])
         return lifted > 0 ? 0 : 1
       }),
@@ -189,14 +190,6 @@ function printAll(
 
 const header = ['ADDRESS (HMAC)', 'APP', 'REASON', 'TIMES', 'SINCE', 'UNTIL']
 const timeOf = (ms: number) => new Date(ms).toISOString().replace(/\.\d+/, '')
-
-function orCommandError<T>(check: () => T): T {
-  try {
-    return check()
-  } catch {
-    throw new CommandError('that is not one plain address')
-  }
-}
 
 function readDays(value: string): number {
   if (/^\d{1,4}$/.test(value) && Number(value) >= 1 && Number(value) <= 3650) return Number(value)

@@ -2,6 +2,7 @@
 import { z } from 'zod'
 import type { Detail } from '../errors.ts'
 import { type Feedback, feedbackWords, type Report } from '../feedback.ts'
+import type { Erased } from './erase.ts'
 import type { SuppressionVerbs } from './suppression.ts'
 import { type MailState, mailStates, type OutboxUse } from './store/operation.ts'
 
@@ -180,6 +181,8 @@ export interface Outbox extends SuppressionVerbs {
   stats(): Promise<Stats>
   /** How many sent mails are remembered. Reads them all (150 ms a million): for operators, not for metrics. */
   countSent(): Promise<number>
+  /** Takes everything about an address out of the store. Reads every mail, page by page. */
+  erase(address: string): Promise<Erased>
   /** Puts a dead mail back into the queue; it expires in a day at the earliest. False when there is no such dead mail. */
   requeue(id: string): Promise<boolean>
   /** The same for every dead mail. Answers how many. */

@@ -19,6 +19,7 @@ import {
   type StoredMail,
   storedMailSchema,
 } from './api.ts'
+import { eraser } from './erase.ts'
 import { feedbackNotes } from './feedback-notes.ts'
 import { operationQueues } from './operation-queues.ts'
 import { operatorVerbs } from './operator-verbs.ts'
@@ -110,6 +111,7 @@ export async function openOutbox(options: OutboxOptions): Promise<Outbox> {
       now,
       quotas: quotasFor(limits, recipient, app, now),
       scope: mail.retrySuppressed ? null : suppression,
+      lookedFor: suppression && !mail.retrySuppressed ? recipient : undefined,
       formerRecipient: suppression && isRotating ? seal.names(mail.recipient)[1] : undefined,
     }
     const {
@@ -236,6 +238,7 @@ export async function openOutbox(options: OutboxOptions): Promise<Outbox> {
   return {
     ...operatorVerbs(rowsOf, clock),
     ...suppressionVerbs(rowsOf, seal, clock),
+    erase: eraser(rowsOf, seal, clock),
     accept,
     settle,
     handBack,

@@ -22,6 +22,8 @@ export interface AcceptOperation {
   readonly quotas: readonly Quota[]
   /** Where a bounce of this recipient counts against the mail; `null`: nowhere. */
   readonly scope: SuppressionScope | null
+  /** The recipient again, unless there is no scope. */
+  readonly lookedFor?: string | undefined
   /** The recipient's name under the secret that is being replaced. */
   readonly formerRecipient?: string | undefined
 }
@@ -111,6 +113,20 @@ export type Operation =
       readonly limit: number
       readonly now: number
     }
+  /** The mails of these recipients in one page of all mails, and, as the last row, where the page ended. */
+  | {
+      readonly op: 'findByRecipient'
+      readonly names: readonly string[]
+      readonly after: string
+      readonly limit: number
+    }
+  | {
+      readonly op: 'erase'
+      readonly mails: readonly { readonly id: string }[]
+      readonly forgetAt: number
+      readonly now: number
+    }
+  | { readonly op: 'eraseQuotas'; readonly names: readonly string[] }
   | { readonly op: 'listSuppressed'; readonly limit: number }
   | { readonly op: 'findSuppressed'; readonly names: readonly string[] }
   | { readonly op: 'suppress'; readonly entries: readonly SuppressEntry[] }
@@ -135,7 +151,15 @@ export interface OperationResult {
   readonly until?: number
 }
 
-const readOnly = new Set(['find', 'list', 'stats', 'countSent', 'listSuppressed', 'findSuppressed'])
+const readOnly = new Set([
+  'find',
+  'list',
+  'stats',
+  'countSent',
+  'listSuppressed',
+  'findSuppressed',
+  'findByRecipient',
+])
 
 /** Does the operation change nothing in the store? */
 export const readsOnly = (operation: Operation) => readOnly.has(operation.op)

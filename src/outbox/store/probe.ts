@@ -25,6 +25,7 @@ export function* writeProbe(sql: Sql, now: number): Steps<void> {
     now,
     quotas: [{ key: `probe:${id}`, max: 1, ends: now, latestEnd: now }],
     scope: 'app',
+    lookedFor: '',
   }
   const { leaseId } = mail
   yield [sql.insert([mail]), sql.count(tally([mail]))]

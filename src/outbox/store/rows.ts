@@ -12,5 +12,8 @@ export const statement = (sql: string, ...params: SqlValue[]): Statement => ({ s
 export const json = (list: readonly object[], replacer?: (name: string, value: unknown) => unknown) =>
   JSON.stringify(list, replacer)
 export const idsOf = (mails: readonly { id: string }[]) => json(mails.map(({ id }) => ({ id })))
+/** Hidden names of recipients, for `listedNames`. */
+export const namesOf = (names: readonly string[]) => json(names.map((name) => ({ name })))
+export const listedNames = ({ each }: Dialect) => `select ${text('name')} from ${each}`
 /** The order in which rows are locked. */
 export const byId = (a: { id: string }, b: { id: string }) => (a.id < b.id ? -1 : 1)

@@ -1,6 +1,6 @@
 /**
- * Owns the SQL of the outbox's verbs, in their order; that of feedback and of suppression has a file of its own. Both databases run the same
- * text, but for the few words of their dialect.
+ * Owns the SQL of the outbox's verbs, in their order; that of feedback, suppression and erasing has files of its own. Both
+ * databases run the same text, but for the few words of their dialect.
  */
 import type {
   AcceptOperation,
@@ -10,11 +10,12 @@ import type {
   OutboxUse,
   SettleOperation,
 } from './operation.ts'
+import { eraseSql } from './erase-sql.ts'
 import { feedbackSql } from './feedback-sql.ts'
 import type { Tally } from './quotas.ts'
 import { byId, hasListedId, idsOf, json, statement, text, whole } from './rows.ts'
 import type { Dialect } from './statement.ts'
-import { isSuppressed, suppressionSql } from './suppression-sql.ts'
+import { eitherWay, lookup, suppressionSql } from './suppression-sql.ts'
 
 type LeaseOperation = Extract<Operation, { op: 'lease' }>
 type RequeueOperation = Extract<Operation, { op: 'requeue' }>
@@ -49,7 +50,7 @@ function acceptSql(dialect: Dialect) {
       ${whole('leaseId')}, 1, ${whole('due')}, ${whole('expires')}, ${whole('windowMs')}, ${whole('now')}
     from ${each} where ${condition} on conflict (id) do nothing returning id`
   const insert = insertWhere('true')
-  const insertUnsuppressed = insertWhere(`not ${isSuppressed}`)
+  const insertUnsuppressed = eitherWay((condition) => insertWhere(`not ${condition}`))
   // `state || ''` hides the column from the planner, whose old statistics may make it read the index by state.
   const takeable = `select id from outbox_mail
     where ${hasListedId(dialect)} and (state || '' = 'dead' or (state || '' = 'sent' and due <= $2))
@@ -75,9 +76,8 @@ function acceptSql(dialect: Dialect) {
     /** All but those of suppressed recipients. */
     insert: (mails: readonly AcceptOperation[]) => {
       const rows = json(mails.toSorted(byId), withoutQuotas)
-      return mails.some(({ scope }) => scope !== null)
-        ? statement(insertUnsuppressed, rows, latest(mails))
-        : statement(insert, rows)
+      const looks = lookup(mails)
+      return looks ? statement(insertUnsuppressed[looks.by], rows, ...looks.params) : statement(insert, rows)
     },
     takeable: (mails: readonly AcceptOperation[]) => statement(takeable, idsOf(mails), latest(mails)),
     takeOver: (mails: readonly AcceptOperation[]) => statement(takeOver, json(mails, withoutQuotas)),
@@ -217,6 +217,7 @@ const sqlIn = (dialect: Dialect) => ({
   ...purgeSql(dialect),
   ...feedbackSql(dialect),
   ...suppressionSql(dialect),
+  ...eraseSql(dialect),
 })
 
 export type Sql = ReturnType<typeof sqlIn>

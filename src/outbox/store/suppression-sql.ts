@@ -1,6 +1,6 @@
 /** Owns the SQL of suppression: which addresses get no mail, because one to them has bounced or an operator said so. */
-import type { SuppressEntry } from './operation.ts'
-import { json, statement, text, whole } from './rows.ts'
+import type { AcceptOperation, SuppressEntry } from './operation.ts'
+import { json, listedNames, namesOf, statement, text, whole } from './rows.ts'
 import type { Dialect, SqlRow } from './statement.ts'
 
 const columns = 'recipient, app, reason, since, until, times'
@@ -8,20 +8,39 @@ const columns = 'recipient, app, reason, since, until, times'
 export const everyApp = '*'
 
 /**
- * Is a row of the parameter suppressed at `$2`? A row without a `scope` never is. While the secret is being replaced, the
- * recipient has two names.
+ * Is a row of the parameter suppressed at `$2`, where `$3` is the scope? A row that names nobody to look for never is.
+ * `s.app || ''` keeps the app out of the search of the index, which would search once for each.
  */
-export const isSuppressed = `(${text('scope')} is not null and exists (select 1 from outbox_suppression as s
-  where s.recipient in (${text('recipient')}, ${text('formerRecipient')}) and s.until > $2
-    and (s.app in ('${everyApp}', ${text('app')}) or ${text('scope')} = 'all')))`
+const suppressedBy = (names: string) => `exists (select 1 from outbox_suppression as s
+  where s.recipient ${names} and s.until > $2 and ($3 = 'all' or s.app || '' in ('${everyApp}', ${text('app')})))`
+const isSuppressed = {
+  usual: suppressedBy(`= ${text('lookedFor')}`),
+  /** While the secret is being replaced, the recipient has two names. */
+  rotating: suppressedBy(`in (${text('lookedFor')}, ${text('formerRecipient')})`),
+}
+
+/** Of mails that one process accepts: whether any is looked for, how, and the parameters of the condition. */
+export function lookup(mails: readonly AcceptOperation[]) {
+  const scope = mails.find((mail) => mail.scope !== null)?.scope
+  if (!scope) return undefined
+  const isRotating = mails.some(({ formerRecipient }) => formerRecipient !== undefined)
+  const params = [Math.max(...mails.map(({ now }) => now)), scope] as const
+  return { by: isRotating ? 'rotating' : 'usual', params } as const
+}
+
+export const eitherWay = (write: (condition: string) => string) => ({
+  usual: write(isSuppressed.usual),
+  rotating: write(isSuppressed.rotating),
+})
 
 /** How much longer each repetition lasts: 30 days become 60, 120, and at last 240. */
 const longer = `case outbox_suppression.times when 1 then 2 when 2 then 4 else 8 end`
 /** A repetition is known as one for so long after the end. */
 const rememberedMs = 90 * 24 * 3_600_000
 
-export function suppressionSql({ each, skipLocked }: Dialect) {
-  const suppressed = `select ${text('id')} as id from ${each} where ${isSuppressed}`
+export function suppressionSql(dialect: Dialect) {
+  const { each, skipLocked } = dialect
+  const suppressed = eitherWay((condition) => `select ${text('id')} as id from ${each} where ${condition}`)
   const repeats = `excluded.reason = 'bounced' and outbox_suppression.reason = 'bounced'`
   const until = `case when ${repeats}
     then excluded.since + (excluded.until - excluded.since) * (${longer}) else excluded.until end`
@@ -36,8 +55,7 @@ export function suppressionSql({ each, skipLocked }: Dialect) {
   // The time as well: a bounce that came in between stays.
   const liftDelivered = `delete from outbox_suppression where (recipient, app, since) in
     (select ${text('recipient')}, ${text('app')}, ${whole('since')} from ${each})`
-  const listed = `select value from ${each}`
-  const recipients = each === 'json_each($1)' ? listed : `select value #>> '{}' from ${each}`
+  const recipients = listedNames(dialect)
   const find = `select ${columns} from outbox_suppression where recipient in (${recipients}) order by app`
   const list = `select ${columns} from outbox_suppression where since > 0 order by since desc limit $1`
   const lift = `delete from outbox_suppression where recipient in (${recipients}) returning ${columns}`
@@ -45,16 +63,27 @@ export function suppressionSql({ each, skipLocked }: Dialect) {
   const purge = `delete from outbox_suppression where (recipient, app) in
     (select recipient, app from outbox_suppression where forget <= $1 limit $2 ${skipLocked}) returning recipient`
   return {
-    suppressed: (mails: readonly object[], now: number) => statement(suppressed, json(mails), now),
+    /** Which of these mails are. `undefined` where none is looked for. */
+    suppressed(mails: readonly AcceptOperation[]) {
+      const looks = lookup(mails)
+      return looks && statement(suppressed[looks.by], json(mails.map(whoFor)), ...looks.params)
+    },
     suppress: (entries: readonly SuppressEntry[]) => statement(suppress, json(onePerAddress(entries))),
     liftDelivered: (rows: readonly SqlRow[]) => statement(liftDelivered, json(rows)),
-    findSuppressed: (names: readonly string[]) => statement(find, JSON.stringify(names)),
+    findSuppressed: (names: readonly string[]) => statement(find, namesOf(names)),
     listSuppressed: (limit: number) => statement(list, limit),
     lift: (names: readonly string[], app: string | null) =>
-      app === null ? statement(lift, JSON.stringify(names)) : statement(liftApp, JSON.stringify(names), app),
+      app === null ? statement(lift, namesOf(names)) : statement(liftApp, namesOf(names), app),
     purgeSuppression: (now: number, limit: number) => statement(purge, now, limit),
   }
 }
+
+const whoFor = ({ id, app, lookedFor, formerRecipient }: AcceptOperation) => ({
+  id,
+  app,
+  lookedFor,
+  formerRecipient,
+})
 
 /** An upsert may meet each row once only. In one order, so that two of them do not lock each other out. */
 function onePerAddress(entries: readonly SuppressEntry[]): SuppressEntry[] {

@@ -75,9 +75,7 @@ function* acceptAll(operations: readonly AcceptOperation[], sql: Sql): Steps<Ans
   // Mostly all are new, and the steps that follow have nothing to ask.
   const { ended, suppressedRows } = yield* roundTrip({
     ended: forAny(known, sql.takeable),
-    suppressedRows: forAny(known.filter(suppressible), (list) =>
-      sql.suppressed(list.map(whoFor), newest(list)),
-    ),
+    suppressedRows: sql.suppressed(known),
   })
   const suppressedIds = ids(suppressedRows)
   const endedIds = ids(ended)
@@ -106,16 +104,6 @@ function* acceptAll(operations: readonly AcceptOperation[], sql: Sql): Steps<Ans
     return [accept, row === undefined ? { outcome: 'gone', rows: [] } : { outcome: 'existing', rows: [row] }]
   })
 }
-
-const suppressible = ({ scope }: AcceptOperation) => scope !== null
-const whoFor = ({ id, app, recipient, formerRecipient, scope }: AcceptOperation) => ({
-  id,
-  app,
-  recipient,
-  formerRecipient,
-  scope,
-})
-const newest = (list: readonly AcceptOperation[]) => Math.max(...list.map(({ now }) => now))
 
 // ---- settle and the rest ------------------------------------------------------------------------------------------
 
@@ -177,6 +165,14 @@ function* rowsOf(operation: Operation, sql: Sql): Steps<SqlRow[]> {
       return (yield [sql.use(operation.use), sql.uses()]).slice(1).flat()
     case 'requeue':
       return (yield [sql.requeue(operation)]).flat()
+    case 'findByRecipient': {
+      const { names, after, limit } = operation
+      return (yield [sql.foundInPage(after, limit, names), sql.lastOfPage(after, limit)]).flat()
+    }
+    case 'erase':
+      return (yield [sql.erase(operation.mails, operation.forgetAt, operation.now)]).flat()
+    case 'eraseQuotas':
+      return (yield [sql.eraseQuotas(operation.names)]).flat()
     case 'listSuppressed':
       return (yield [sql.listSuppressed(operation.limit)]).flat()
     case 'findSuppressed':

@@ -22,6 +22,7 @@ const accept: AcceptOperation = {
   quotas: [],
   scope: null,
 }
+const lookedFor: AcceptOperation = { ...accept, scope: 'app', lookedFor: '7' }
 const settle: SettleOperation = {
   op: 'settle',
   id: '7',
@@ -50,14 +51,17 @@ function statements(sql: Sql): Record<string, Statement> {
     note: sql.note([
       { op: 'feedback', id: '7', created: now, feedback: 'delivered', now, scope: 'app', suppressUntil: now },
     ]),
-    insertUnsuppressed: sql.insert([{ ...accept, scope: 'app' }]),
-    suppressed: sql.suppressed([{ ...accept, scope: 'app' }], now),
+    insertUnsuppressed: sql.insert([lookedFor]),
+    insertWhileRotating: sql.insert([{ ...lookedFor, formerRecipient: '6' }]),
+    suppressed: sql.suppressed([lookedFor])!,
     suppress: sql.suppress([{ recipient: '7', app: 'default', reason: 'bounced', since: now, until: now }]),
     liftDelivered: sql.liftDelivered([{ recipient: '7', app: 'default', since: now }]),
     findSuppressed: sql.findSuppressed(['7']),
     listSuppressed: sql.listSuppressed(50),
     lift: sql.lift(['7'], null),
     liftApp: sql.lift(['7'], 'default'),
+    lastOfPage: sql.lastOfPage('', 500),
+    erase: sql.erase([{ id: '7' }], now, now),
     purgeSuppression: sql.purgeSuppression(now, 500),
     settleSent: sql.settleSent([settle]),
     expire: sql.expire(leasing),

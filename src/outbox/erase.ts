@@ -1,0 +1,51 @@
+/**
+ * Owns the erasing of an address: what is stored about it goes, and its mails that wait are given up. A mail of it that is
+ * accepted meanwhile may be missed.
+ */
+import type { OperationQueues } from './operation-queues.ts'
+import type { Seal } from './seal.ts'
+import { deadKeptMs } from './settlement.ts'
+
+/** What was found about an address. */
+export interface Erased {
+  /** Mails that waited, and are dead now. */
+  readonly waiting: number
+  /** Mails that were sent or dead: that they were stays, whom they were for does not. */
+  readonly done: number
+  readonly quotas: number
+  readonly suppressions: number
+}
+
+const pageSize = 10_000
+
+export function eraser(
+  rowsOf: OperationQueues['rowsOf'],
+  seal: Pick<Seal, 'names'>,
+  clock: () => number,
+): (address: string) => Promise<Erased> {
+  return async function erase(address) {
+    const names = seal.names(address)
+    const [waiting, done] = await eraseMails(names)
+    const quotas = (await rowsOf({ op: 'eraseQuotas', names })).length
+    const suppressions = (await rowsOf({ op: 'lift', names, app: null })).length
+    return { waiting, done, quotas, suppressions }
+  }
+
+  async function eraseMails(names: readonly string[]): Promise<[waiting: number, done: number]> {
+    let [waiting, finished] = [0, 0]
+    for (let after: string | undefined = ''; after !== undefined; ) {
+      const rows = await rowsOf({ op: 'findByRecipient', names, after, limit: pageSize })
+      const found = rows.flatMap(({ id, state }) =>
+        id === undefined ? [] : [{ id: String(id), state: String(state) }],
+      )
+      const now = Math.round(clock())
+      if (found.length > 0) await rowsOf({ op: 'erase', mails: found, forgetAt: now + deadKeptMs, now })
+      const unsent = found.filter(({ state }) => state === 'sending' || state === 'queued').length
+      waiting += unsent
+      finished += found.length - unsent
+      const last = rows.at(-1)?.['last']
+      after = typeof last === 'string' ? last : undefined
+    }
+    return [waiting, finished]
+  }
+}
