@@ -4,7 +4,6 @@
  */
 import type { OperationQueues } from './operation-queues.ts'
 import type { Seal } from './seal.ts'
-import { deadKeptMs } from './settlement.ts'
 
 /** What was found about an address. */
 export interface Erased {
@@ -22,6 +21,8 @@ export function eraser(
   rowsOf: OperationQueues['rowsOf'],
   seal: Pick<Seal, 'names'>,
   clock: () => number,
+  /** How long a dead mail is kept. */
+  deadKeptMs: number,
 ): (address: string) => Promise<Erased> {
   return async function erase(address) {
     const names = seal.names(address)
@@ -36,7 +37,7 @@ export function eraser(
     for (let after: string | undefined = ''; after !== undefined; ) {
       const rows = await rowsOf({ op: 'findByRecipient', names, after, limit: pageSize })
       const found = rows.flatMap(({ id, state }) =>
-        id === undefined ? [] : [{ id: String(id), state: String(state) }],
+        typeof id === 'string' && typeof state === 'string' ? [{ id, state }] : [],
       )
       const now = Math.round(clock())
       if (found.length > 0) await rowsOf({ op: 'erase', mails: found, forgetAt: now + deadKeptMs, now })

@@ -238,7 +238,7 @@ export async function openOutbox(options: OutboxOptions): Promise<Outbox> {
   return {
     ...operatorVerbs(rowsOf, clock),
     ...suppressionVerbs(rowsOf, seal, clock),
-    erase: eraser(rowsOf, seal, clock),
+    erase: eraser(rowsOf, seal, clock, deadKeptMs),
     accept,
     settle,
     handBack,
