@@ -52,7 +52,10 @@ const notSent = { error: 2, msg: 'Could not send' } as const
 
 export const failures = {
   token_malformed: { ...badToken, meaning: 'not a JWT, or one with a header or a payload we refuse' },
-  token_signature: { ...badToken, meaning: 'signed with another secret or not with HS256' },
+  token_signature: {
+    ...badToken,
+    meaning: "signed with another key, or with another algorithm than the key's",
+  },
   token_expired: { ...badToken, meaning: '`exp` has passed' },
   token_not_yet_valid: { ...badToken, meaning: '`nbf` or `iat` lies in the future' },
   claims_invalid: {
@@ -60,6 +63,11 @@ export const failures = {
     error: 1,
     msg: 'Problem with token',
     meaning: 'a claim is missing or wrong; `claim` names it and `reason` says why',
+  },
+  keys_unavailable: {
+    status: 503,
+    ...notSent,
+    meaning: "the app's key set (JWKS) could not be fetched; repeat the same token",
   },
   mail_unknown: { status: 404, error: 1, msg: 'Unknown mail', meaning: 'there is no such app or kind' },
   not_found: { status: 404, error: 1, msg: 'Not found', meaning: 'no such path' },

@@ -6,6 +6,7 @@ export type FailureCode =
   | 'token_signature'
   | 'token_expired'
   | 'token_not_yet_valid'
+  | 'keys_unavailable'
   | 'claims_invalid'
   | 'mail_unknown'
   | 'not_found'

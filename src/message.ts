@@ -106,7 +106,19 @@ export type RequestReason =
   | 'origin'
   | 'prefetch'
 
-export type Reason = RelayReason | StoreReason | StatusReason | RequestReason
+/** Why the key set of an app cannot be fetched. */
+export type KeySetReason =
+  | 'timeout'
+  | 'redirect'
+  | 'status'
+  | 'size'
+  | 'body'
+  | 'connect'
+  | 'unavailable'
+  | 'internal'
+  | SystemCode
+
+export type Reason = RelayReason | StoreReason | StatusReason | RequestReason | KeySetReason
 
 /** A display name and one address that has passed `checkAddress` (or the configuration). */
 export interface Mailbox {

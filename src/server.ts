@@ -1,5 +1,4 @@
 /** Owns the service's start: environment → parts → one composition → listening. */
-import type { KeyObject } from 'node:crypto'
 import type { FastifyInstance } from 'fastify'
 import type { AdapterSettings } from './adapter.ts'
 import type { FeedbackSettings } from './feedback-source.ts'
@@ -12,7 +11,9 @@ import { ConfigError, problemLine } from './config/config-error.ts'
 import type { RelayConfig } from './relay-config.ts'
 import { type Config, readConfig } from './config/config.ts'
 import { type DeliverParts, deliverer } from './delivery/deliver.ts'
+import { jwksOfApp } from './config/secret-names.ts'
 import { strangeAppSecrets } from './config/secrets.ts'
+import { type KeysFor, keysWithSets, remoteKeySet } from './remote-key-set.ts'
 import { shutDownInOrder } from './shutdown.ts'
 import { describeError, type Log, openLog } from './log.ts'
 import { type Catalogue, catalogueOptions, loadCatalogue } from './mails/catalogue.ts'
@@ -52,7 +53,7 @@ export interface Timings {
 
 /** What a service is composed of. */
 export interface ServiceParts {
-  readonly keysOf: (app?: string) => readonly KeyObject[]
+  readonly keysFor: KeysFor
   readonly audience?: string | undefined
   readonly catalogue: Catalogue
   readonly outbox: Outbox
@@ -84,7 +85,7 @@ export interface Service {
 
 /** Joins the parts. Both the running service and the app of the tests are joined here, and nowhere else. */
 export async function composeService(parts: ServiceParts, timings: Timings = {}): Promise<Service> {
-  const { keysOf, audience, catalogue, transports, log, routes } = parts
+  const { keysFor, audience, catalogue, transports, log, routes } = parts
   const { clock: now = Date.now } = timings
   const metrics = routes?.metrics?.metrics
   const meter = metrics ?? silentMeter
@@ -107,7 +108,7 @@ export async function composeService(parts: ServiceParts, timings: Timings = {})
   const deliver = deliverer({
     ...story,
     onRepeat: (id) => routes?.inbox?.inbox.noteRepeat(id),
-    verify: meter.timing('verify', (app, token) => verifyToken(token, keysOf(app), now(), audience)),
+    verify: meter.timing('verify', verifier(keysFor, audience, now)),
     ...timings.deliver,
   })
   const adapters = routes?.adapters && { ...foreignDelivery(routes.adapters, story), ...timings.adapters }
@@ -120,7 +121,7 @@ export async function composeService(parts: ServiceParts, timings: Timings = {})
     app: await buildApp({
       stopping: parts.stopping,
       deliver,
-      keysOf,
+      keysFor,
       audience,
       outbox,
       transport,
@@ -141,6 +142,15 @@ export async function composeService(parts: ServiceParts, timings: Timings = {})
         maxRunning: parts.maxRunning,
         ...timings.pump,
       }),
+  }
+}
+
+function verifier(keysFor: KeysFor, audience: string | undefined, now: () => number): DeliverParts['verify'] {
+  return (app, token) => {
+    const keys = keysFor(app, token)
+    return keys instanceof Promise
+      ? keys.then((fetched) => verifyToken(token, fetched, now(), audience))
+      : verifyToken(token, keys, now(), audience)
   }
 }
 
@@ -195,6 +205,11 @@ export async function start(config: Config, log: Log, timings: Timings = {}): Pr
     apps,
     (app) => catalogue.mails.find((mail) => mail.app === app)?.linkRules.origins,
   )
+  const keySets = new Map(
+    [...config.keySets].map(([variable, url]) => [variable, remoteKeySet({ url, variable, log })]),
+  )
+  // what is wrong with one is in the log before the first mail
+  for (const set of keySets.values()) void set.refresh()
   const inbox = config.relays.length > 0 ? undefined : await openOwnInbox()
   const buildMime = await mimeBuilder()
   const onLimit = (relay: string, connections: number) =>
@@ -216,7 +231,7 @@ export async function start(config: Config, log: Log, timings: Timings = {}): Pr
     startPump: startRetries,
   } = await composeService(
     {
-      keysOf,
+      keysFor: keysWithSets(keysOf, keySets, jwksOfApp),
       audience: config.audience,
       catalogue,
       outbox,

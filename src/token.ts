@@ -1,7 +1,7 @@
 /** Owns the trust in a token: our keys, each with its own algorithm and no other, and from there to `Claims`. */
 import type { RequestReason } from './message.ts'
 import { isUtf8 } from 'node:buffer'
-import { createSecretKey, type KeyObject } from 'node:crypto'
+import { createSecretKey, type KeyObject, verify } from 'node:crypto'
 import jwt from 'jsonwebtoken'
 import type { z } from 'zod'
 import { checkAddress } from './address.ts'
@@ -16,20 +16,30 @@ export function tokenKey(secret: string): KeyObject {
   return createSecretKey(secret, 'utf8')
 }
 
-const algorithms = {
-  secret: ['HS256'],
+export type Algorithm = 'HS256' | 'RS256' | 'PS256' | 'ES256' | 'EdDSA'
+
+const none: readonly Algorithm[] = []
+const byType: Readonly<Record<string, readonly Algorithm[]>> = {
   rsa: ['RS256', 'PS256'],
   'rsa-pss': ['PS256'],
   ec: ['ES256'],
-  none: [],
-} satisfies Record<string, jwt.Algorithm[]>
+  ed25519: ['EdDSA'],
+}
+const secretAlgorithms: readonly Algorithm[] = ['HS256']
+const leastRsaBits = 2048
+/** A larger key would make each verification slow. */
+const mostRsaBits = 8192
 
-/** What may be signed with this key: decided by the key alone, so that no token chooses how it is verified. */
-export function algorithmsOf(key: KeyObject): jwt.Algorithm[] {
-  if (key.type === 'secret') return algorithms.secret
-  const { asymmetricKeyType: type, asymmetricKeyDetails: details } = key
-  if (type === 'rsa' || type === 'rsa-pss') return algorithms[type]
-  return type === 'ec' && details?.namedCurve === 'prime256v1' ? algorithms.ec : algorithms.none
+/**
+ * What may be signed with this key: decided by the key alone, so that no token chooses how it is verified. None with a
+ * key that is of another kind, weak, or private.
+ */
+export function algorithmsOf(key: KeyObject): readonly Algorithm[] {
+  if (key.type === 'secret') return secretAlgorithms
+  const { asymmetricKeyType: type = '', asymmetricKeyDetails: details } = key
+  const { namedCurve = 'prime256v1', modulusLength: bits = leastRsaBits } = details ?? {}
+  const isMeant = namedCurve === 'prime256v1' && bits >= leastRsaBits && bits <= mostRsaBits
+  return key.type === 'public' && isMeant ? (byType[type] ?? none) : none
 }
 
 export interface VerifiedToken {
@@ -44,7 +54,7 @@ export interface VerifiedToken {
 
 /**
  * Verifies the signature with the first of `keys` that fits, then times (60 s of tolerance), then claims.
- * `audience` is what `aud` of a token with a public key must hold. Key hints in the header (`kid`, `jku`, `x5u`, `jwk`) are never read; `crit` is refused (RFC 7515 4.1.11).
+ * `audience` is what `aud` of a token with a public key must hold. Key hints in the header (`kid`, `jku`, `x5u`, `jwk`) are not read here; `crit` is refused (RFC 7515 4.1.11).
  * Throws `token_malformed`, `token_signature`, `token_expired` or `token_not_yet_valid`; what is wrong with claims is in
  * `faults`, because the mail may find more, and the caller is told of all at once.
  */
@@ -146,13 +156,8 @@ function openToken(
   let failure: MailerError | undefined
   for (const [place, key] of keys.entries()) {
     try {
-      const { header, payload } = jwt.verify(token, key, {
-        algorithms: algorithmsOf(key),
-        // `checkTimes` judges all times together
-        ignoreExpiration: true,
-        ignoreNotBefore: true,
-        complete: true,
-      })
+      const { header, payload } =
+        key.asymmetricKeyType === 'ed25519' ? verifyEdDsa(token, key) : verifyByLibrary(token, key)
       if ('crit' in header || 'zip' in header || 'b64' in header) {
         throw new MailerError('token_malformed', { reason: 'header' })
       }
@@ -167,6 +172,28 @@ function openToken(
     }
   }
   throw failure ?? new MailerError('token_signature', { reason: 'no key' })
+}
+
+function verifyByLibrary(token: string, key: KeyObject): jwt.Jwt {
+  return jwt.verify(token, key, {
+    // oxlint-disable-next-line no-unsafe-type-assertion -- of all algorithms, the library lacks EdDSA alone
+    algorithms: algorithmsOf(key) as jwt.Algorithm[],
+    // `checkTimes` judges all times together
+    ignoreExpiration: true,
+    ignoreNotBefore: true,
+    complete: true,
+  })
+}
+
+/** Ed25519 (RFC 8037), which jsonwebtoken does not know: it reads the token, and Node verifies the signature. */
+function verifyEdDsa(token: string, key: KeyObject): jwt.Jwt {
+  const read = jwt.decode(token, { complete: true })
+  if (!read) throw new MailerError('token_malformed', { reason: 'malformed' })
+  if (read.header.alg !== 'EdDSA') throw new MailerError('token_signature', { reason: 'invalid algorithm' })
+  const signed = Buffer.from(token.slice(0, token.lastIndexOf('.')))
+  if (!verify(null, signed, key, Buffer.from(read.signature, 'base64url')))
+    throw new MailerError('token_signature', { reason: 'invalid signature' })
+  return read
 }
 
 /** The payload must be a JSON object in strict UTF-8: `Buffer.toString` would quietly mend broken bytes. */

@@ -7,6 +7,7 @@ export const serviceFailureCodes = [
   'token_signature',
   'token_expired',
   'token_not_yet_valid',
+  'keys_unavailable',
   'claims_invalid',
   'mail_unknown',
   'not_found',
@@ -71,6 +72,7 @@ const maxAnswerBytes = 64 * 1024
 const passing = new Set<ClientFailureCode>([
   'unreachable',
   'timeout',
+  'keys_unavailable',
   'rate_limited',
   'relay_unavailable',
   'store_unavailable',

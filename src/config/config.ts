@@ -17,7 +17,6 @@ import { readFeedback } from './feedback.ts'
 import { weaknessOf } from './key-strength.ts'
 import { readPublicKeys, withPublicKeys } from './public-keys.ts'
 import { readRelays } from './relays.ts'
-import { publicKeyOfApp } from './secret-names.ts'
 import { readSecrets, type Secrets } from './secrets.ts'
 
 export interface Config {
@@ -31,6 +30,8 @@ export interface Config {
   readonly shutdownDelayMs: number
   readonly logLevel: string
   readonly keysOf: Secrets['keysOf']
+  /** Where apps publish their public keys, by the name of the variable. `keysOf` has none for these apps. */
+  readonly keySets: ReadonlyMap<string, URL>
   /** What `aud` must hold in tokens that are signed with a public key's other half. */
   readonly audience: string | undefined
   readonly sealSecrets: Secrets['sealSecrets']
@@ -109,10 +110,11 @@ function readVariables(env: NodeJS.ProcessEnv, altered: readonly ConfigProblem[]
     trustedProxies: values.TRUST_PROXY ?? (values.DYNO === undefined ? 0 : 1),
     shutdownDelayMs: values.SHUTDOWN_DELAY,
     logLevel: values.LOG_LEVEL,
-    keysOf: withPublicKeys(secrets.keysOf, publicKeys),
+    keysOf: withPublicKeys(secrets.keysOf, publicKeys.keys),
+    keySets: publicKeys.keySets,
     audience: values.JWT_MAILER_AUDIENCE,
     sealSecrets: secrets.sealSecrets,
-    appVariables: [...secrets.appVariables, ...[...publicKeys.keys()].map(publicKeyOfApp)],
+    appVariables: [...secrets.appVariables, ...publicKeys.variables],
     databaseUrl: values.DATABASE_URL,
     dataDir: values.DATA_DIR,
     limits: { recipient: values.LIMIT_PER_RECIPIENT, app: values.LIMIT_PER_APP },

@@ -9,4 +9,7 @@ export const secretOfApp = (app: string) => `JWT_MAILER_SECRET_${appInVariable(a
 /** The variable of the public key that this app may have instead. */
 export const publicKeyOfApp = (app: string) => `JWT_MAILER_PUBLIC_KEY_${appInVariable(app)}`
 
+/** The variable of the address at which this app publishes its public keys. */
+export const jwksOfApp = (app: string) => `JWT_MAILER_JWKS_${appInVariable(app)}`
+
 export const isSecretName = (variable: string) => /^JWT_MAILER_SECRET(?:_[A-Z0-9_]+)?$/.test(variable)

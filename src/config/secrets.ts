@@ -4,7 +4,7 @@ import { tokenKey } from '../token.ts'
 import { ConfigError, type ConfigProblem } from './config-error.ts'
 import type { Environment } from './environment.ts'
 import { weaknessOf } from './key-strength.ts'
-import { appInVariable, publicKeyOfApp, secretOfApp } from './secret-names.ts'
+import { appInVariable, jwksOfApp, publicKeyOfApp, secretOfApp } from './secret-names.ts'
 
 export interface Secrets {
   /** The keys that open an app's tokens, the current one first; without an app, every key there is. */
@@ -56,7 +56,7 @@ export function readSecrets(env: NodeJS.ProcessEnv, shared: SharedSecrets, produ
 /** A secret for an app that does not exist leaves the app that was meant open to the shared secret. */
 export function strangeAppSecrets(appVariables: readonly string[], apps: readonly string[]): ConfigProblem[] {
   const known = new Set(apps.map(secretOfApp))
-  const publicKeys = new Set(apps.map(publicKeyOfApp))
+  const publicKeys = new Set(apps.flatMap((app) => [publicKeyOfApp(app), jwksOfApp(app)]))
   return appVariables
     .filter((variable) => !known.has(variable) && !publicKeys.has(variable))
     .map((variable) => ({

@@ -22,7 +22,8 @@ export interface MailRequest {
 export type Deliver = (request: MailRequest, line: LogLine) => Promise<AcceptedAnswer>
 
 export interface DeliverParts {
-  readonly verify: (app: string, token: string) => VerifiedToken
+  /** At once, unless the keys of the app have to be fetched. */
+  readonly verify: (app: string, token: string) => VerifiedToken | Promise<VerifiedToken>
   readonly catalogue: Pick<Catalogue, 'find'>
   readonly draft: typeof draftMail
   readonly outbox: Outbox
@@ -42,7 +43,7 @@ export function deliverer(parts: DeliverParts): Deliver {
   const sendFirst = firstTry(parts)
 
   return async function deliver({ app, kind, token }, line) {
-    const { claims, faults, exp, outdated } = verify(app, token)
+    const { claims, faults, exp, outdated } = await verify(app, token)
     if (outdated) line.add({ secret: 'previous' })
     if (faults.length > 0) throw refusal(app, kind, claims, faults)
     const mail = catalogue.find(app, kind, claims.locale)

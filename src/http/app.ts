@@ -3,7 +3,7 @@
  *
  * Fastify's own logger is off. It writes URLs, and with them tokens; every line comes from our handlers instead.
  */
-import { type KeyObject, randomBytes } from 'node:crypto'
+import { randomBytes } from 'node:crypto'
 import Fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify'
 import { failureAnswer } from '../contract.ts'
 import type { Deliver } from '../delivery/deliver.ts'
@@ -14,6 +14,7 @@ import { answerFailure, logFailure } from './failure.ts'
 import type { Log } from '../log.ts'
 import { METHODS } from './node-http.ts'
 import type { Outbox } from '../outbox/api.ts'
+import type { KeysFor } from '../remote-key-set.ts'
 import { adaptersRoutes, type AdaptersRoutesOptions } from './routes/adapters.ts'
 import { feedbackRoutes, type FeedbackRoutesOptions } from './routes/feedback.ts'
 import { deliveriesRoutes } from './routes/deliveries.ts'
@@ -29,7 +30,7 @@ export interface AppParts {
   readonly deliver: Deliver
   readonly transport: HealthOptions['transport']
   readonly outbox: Outbox
-  readonly keysOf: (app?: string) => readonly KeyObject[]
+  readonly keysFor: KeysFor
   readonly audience?: string | undefined
   readonly log: Log
   /** Aborted when the shutdown begins. */

@@ -1,4 +1,4 @@
-import { createHmac, generateKeyPairSync, type KeyObject } from 'node:crypto'
+import { createHmac, generateKeyPairSync, type KeyObject, sign as signBytes } from 'node:crypto'
 import jwt from 'jsonwebtoken'
 import { describe, expect, it } from 'vitest'
 import { ConfigError } from '../../src/config/config-error.ts'
@@ -45,6 +45,32 @@ describe('an app with a public key', () => {
     ['rsa', 'PS256'],
   ] as const)('takes tokens that its key %s signs with %s', (name, algorithm) => {
     expect(codeOf(shop, 'shop', sign(name, algorithm))).toBe('ok')
+  })
+
+  it('takes tokens by EdDSA, and no other algorithm with that key', () => {
+    const { publicKey, privateKey } = generateKeyPairSync('ed25519')
+    const env = { JWT_MAILER_PUBLIC_KEY_SHOP: pem(publicKey) }
+    const token = (alg: string, claims = sampleClaims()) => {
+      const part = (value: object) => Buffer.from(JSON.stringify(value)).toString('base64url')
+      const input = `${part({ alg, typ: 'JWT' })}.${part(claims)}`
+      return `${input}.${signBytes(null, Buffer.from(input), privateKey).toString('base64url')}`
+    }
+    expect(codeOf(env, 'shop', token('EdDSA'))).toBe('ok')
+    expect(codeOf(env, 'shop', token('EdDSA', sampleClaims({ exp: 1 })))).toBe('token_expired')
+    for (const alg of ['ES256', 'RS256', 'HS256', 'none'])
+      expect(codeOf(env, 'shop', token(alg))).toBe('token_signature')
+    const [head, , signature] = token('EdDSA').split('.')
+    const [, body] = token('EdDSA', sampleClaims({ user_name: 'Eve' })).split('.')
+    expect(codeOf(env, 'shop', `${head}.${body}.${signature}`)).toBe('token_signature')
+    expect(codeOf(env, 'shop', `${head}.${body}.`)).toBe('token_signature')
+    expect(codeOf(env, 'shop', `${head}.${body}`)).toBe('token_malformed')
+  })
+
+  it('has no key but those of its set, where one is configured', () => {
+    const { keySets, keysOf } = configWith({ JWT_MAILER_JWKS_SHOP: 'http://localhost:3000/jwks' })
+    expect([...keySets]).toEqual([['JWT_MAILER_JWKS_SHOP', new URL('http://localhost:3000/jwks')]])
+    expect(keysOf('shop')).toEqual([])
+    expect(keysOf()).toHaveLength(1)
   })
 
   it('is closed to every secret and to other keys, and opens no other app', () => {
@@ -97,7 +123,7 @@ describe('an app with a public key', () => {
 
   it('gets its mail, and sees what became of it', async () => {
     const keysOf = configWith({ JWT_MAILER_PUBLIC_KEY_DEFAULT: publicPem('ec') }).keysOf
-    const { app, relay } = await testApp({ keysOf })
+    const { app, relay } = await testApp({ keysFor: keysOf })
     const token = sign('ec', 'ES256')
     const { status, id } = await askMail(app, token)
     expect(status).toBe(200)
@@ -118,14 +144,33 @@ describe('JWT_MAILER_PUBLIC_KEY_<APP>', () => {
 
   const small = generateKeyPairSync('rsa', { modulusLength: 1024 }).publicKey
   const curve = generateKeyPairSync('ec', { namedCurve: 'secp384r1' }).publicKey
-  const edwards = generateKeyPairSync('ed25519').publicKey
+  const edwards = generateKeyPairSync('ed448').publicKey
+  const jwks = 'https://app.example.com/jwks'
   it.each<[string, NodeJS.ProcessEnv, RegExp]>([
     ['no PEM', { JWT_MAILER_PUBLIC_KEY_SHOP: 'abc' }, /holds no PEM/],
     ['a broken PEM', { JWT_MAILER_PUBLIC_KEY_SHOP: publicPem('ec').replace('M', '') }, /another kind/],
     ['a private key', { JWT_MAILER_PUBLIC_KEY_SHOP: pem(pairs.ec.privateKey) }, /holds a PRIVATE KEY/],
     ['a small RSA key', { JWT_MAILER_PUBLIC_KEY_SHOP: pem(small) }, /another kind/],
     ['another curve', { JWT_MAILER_PUBLIC_KEY_SHOP: pem(curve) }, /another kind/],
-    ['Ed25519', { JWT_MAILER_PUBLIC_KEY_SHOP: pem(edwards) }, /another kind/],
+    ['Ed448', { JWT_MAILER_PUBLIC_KEY_SHOP: pem(edwards) }, /another kind/],
+    [
+      'both',
+      { JWT_MAILER_PUBLIC_KEY_SHOP: publicPem('ec'), JWT_MAILER_JWKS_SHOP: jwks },
+      /JWKS_SHOP: is set beside/,
+    ],
+    [
+      'a set beside a secret',
+      { JWT_MAILER_JWKS_SHOP: jwks, JWT_MAILER_SECRET_SHOP: secret },
+      /is set beside/,
+    ],
+    ['a set by http', { JWT_MAILER_JWKS_SHOP: 'http://app.example.com/jwks' }, /no address of a key set/],
+    [
+      'a set with a login',
+      { JWT_MAILER_JWKS_SHOP: 'https://u:p@app.example.com/' },
+      /no address of a key set/,
+    ],
+    ['a set in a file', { JWT_MAILER_JWKS_SHOP: 'file:///etc/jwks.json' }, /no address of a key set/],
+    ['no app', { JWT_MAILER_JWKS_: jwks }, /is not read/],
     ['an app in small letters', { JWT_MAILER_PUBLIC_KEY_shop: publicPem('ec') }, /is not read/],
     [
       'a secret beside it',

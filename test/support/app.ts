@@ -68,7 +68,7 @@ export interface TestAppOptions {
   /** What opens and seals, the current one first. */
   readonly secrets?: readonly string[]
   /** Instead of the secrets: what opens an app. */
-  readonly keysOf?: ServiceParts['keysOf']
+  readonly keysFor?: ServiceParts['keysFor']
   /** Secrets of apps that have one of their own. */
   readonly appSecrets?: Readonly<Record<string, string>>
   /** The clock of everything but the connections to the relay. */
@@ -122,7 +122,7 @@ export async function testApp(options: TestAppOptions = {}): Promise<TestApp> {
   }
   const { app, transport, startPump } = await composeService(
     {
-      keysOf: options.keysOf ?? keysOf,
+      keysFor: options.keysFor ?? keysOf,
       catalogue,
       outbox,
       transports: options.transports ?? [scripted],

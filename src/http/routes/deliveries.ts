@@ -1,15 +1,14 @@
 /** Owns `/deliveries/:id`: the state of a mail, for the app that sent it. */
-import type { KeyObject } from 'node:crypto'
 import type { FastifyInstance, FastifyRequest } from 'fastify'
 import { MailerError } from '../../errors.ts'
 import { feedbackFacts } from '../../feedback.ts'
 import type { Outbox } from '../../outbox/api.ts'
+import type { KeysFor } from '../../remote-key-set.ts'
 import { verifySignature } from '../../token.ts'
 
 export interface DeliveriesOptions {
   readonly outbox: Outbox
-  /** Without an app: every key there is. */
-  readonly keysOf: (app?: string) => readonly KeyObject[]
+  readonly keysFor: KeysFor
   readonly audience?: string | undefined
 }
 
@@ -19,27 +18,27 @@ export interface DeliveriesOptions {
  */
 export async function deliveriesRoutes(
   app: FastifyInstance,
-  { outbox, keysOf, audience }: DeliveriesOptions,
+  { outbox, keysFor, audience }: DeliveriesOptions,
 ): Promise<void> {
   app.get('/deliveries/:id', async (request: FastifyRequest<{ Params: { id: string } }>) => {
     const token = bearerOf(request)
-    verifySignature(token, keysOf(), Date.now(), audience)
+    verifySignature(token, await keysFor(undefined, token), Date.now(), audience)
     const mail = /^[\w-]{1,64}$/.test(request.params.id) ? await outbox.find(request.params.id) : undefined
-    if (!mail || !isSignedBy(token, keysOf(mail.app), audience)) throw new MailerError('not_found')
+    if (!mail || !(await isSignedBy(token, mail.app))) throw new MailerError('not_found')
     const { id, app: name, kind, state, attempts, detail, relay } = mail
     const time = (ms: number | null) => (ms === null ? null : new Date(ms).toISOString())
     const times = { created: time(mail.created), done: time(mail.done), expires: time(mail.expires) }
     const story = { state, attempts, detail, relay, ...feedbackFacts(mail.feedback), ...times }
     return { error: 0, msg: 'Ok', code: state, id, app: name, kind, ...story }
   })
-}
 
-function isSignedBy(token: string, keys: readonly KeyObject[], audience?: string): boolean {
-  try {
-    verifySignature(token, keys, Date.now(), audience)
-    return true
-  } catch {
-    return false
+  async function isSignedBy(token: string, name: string): Promise<boolean> {
+    try {
+      verifySignature(token, await keysFor(name, token), Date.now(), audience)
+      return true
+    } catch {
+      return false
+    }
   }
 }
 
