@@ -26,4 +26,4 @@ VOLUME /data
 EXPOSE 8080
 HEALTHCHECK --interval=30s --timeout=5s --start-period=10s --retries=3 CMD ["node", "src/healthcheck.ts"]
 # Node itself is process 1 and hears SIGTERM: no shell, no npm in between.
-CMD ["node", "--max-semi-space-size=8", "--max-old-space-size=192", "src/start.js"]
+CMD ["node", "--max-semi-space-size=8", "--max-old-space-size=160", "src/start.js"]

@@ -6,7 +6,7 @@ import { InvalidArgumentError } from 'commander'
 import type { AddCommand } from './terminal.ts'
 
 /** The same flags as in package.json, Procfile and Dockerfile; docs/decisions.md says why. */
-const heap = ['--max-semi-space-size=8', '--max-old-space-size=192']
+const heap = ['--max-semi-space-size=8', '--max-old-space-size=160']
 const signals = ['SIGTERM', 'SIGINT', 'SIGHUP'] as const
 const help = `
 Exit codes: 0 stopped by a signal · 1 could not start, or crashed: the log says why · 2 the command could not run

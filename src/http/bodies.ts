@@ -17,7 +17,7 @@ declare module 'fastify' {
 export type ReadBody = (request: FastifyRequest, payload: IncomingMessage) => Promise<Buffer>
 
 /** A body takes at most 64 KiB (256 KiB for a foreign caller's), nearly always in one piece, which needs no place here. */
-const maxUnfinishedBytes = 16 * 1024 * 1024
+const maxUnfinishedBytes = 8 * 1024 * 1024
 const leastBuffer = 1_024
 const nothing = Buffer.alloc(0)
 

@@ -21,7 +21,7 @@ export interface HeadsOptions {
 const everyMs = 50
 
 export function boundHeads(server: Server, options: HeadsOptions): Heads {
-  const { maxHeadBytes, maxBytes = 16 * 1024 * 1024 } = options
+  const { maxHeadBytes, maxBytes = 8 * 1024 * 1024 } = options
   /** The bytes that a connection had read before its head began; the one that waits longest first. */
   const waiting = new Map<Socket, number>()
 

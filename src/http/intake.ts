@@ -31,10 +31,10 @@ interface Connection {
 /** How long a refused connection may take to read its last answers. */
 const refusedGraceMs = 1_000
 /** Requests behind a refused one are in the memory until their connection closes. With more of them, it closes at once. */
-const maxRefusedInAll = 4_096
+const maxRefusedInAll = 2_048
 
 export function intake(options: IntakeOptions): Intake {
-  const { refuse, maxPipelined = 64, maxPipelinedInAll = 1_024, maxAnswerBytes = 16 * 1024 * 1024 } = options
+  const { refuse, maxPipelined = 64, maxPipelinedInAll = 512, maxAnswerBytes = 8 * 1024 * 1024 } = options
   const connections = new WeakMap<Socket, Connection>()
   /** Bytes by answer, in the order in which they were given. */
   const answers = new Map<ServerResponse, number>()
