@@ -73,7 +73,9 @@ describe('the bounds', () => {
   async function silentServer(options: Partial<IntakeOptions>) {
     const requests = intake({ refuse: (response) => response.writeHead(503).end(), ...options })
     const open: { answer: (bytes: number) => void }[] = []
+    let requestCount = 0
     const server = createServer((request, response) => {
+      requestCount++
       if (!requests.admit(request, response)) return
       const answer = (bytes: number) => {
         requests.hold(response, bytes)
@@ -87,7 +89,7 @@ describe('the bounds', () => {
       server.closeAllConnections()
       server.close()
     })
-    return { port: portOf(server), open }
+    return { port: portOf(server), open, requestCount: () => requestCount }
   }
 
   it('hold over all connections, and let go of what has ended', async () => {
@@ -104,6 +106,15 @@ describe('the bounds', () => {
     await expect.poll(() => count(third.text(), 'HTTP/1.1 200')).toBe(4)
     third.socket.write(get('/').repeat(4))
     await expect.poll(() => open.length).toBe(13)
+  })
+
+  it('leave what is behind a refused request unread', async () => {
+    const { port, open, requestCount } = await silentServer({ maxPipelined: 4 })
+    const { socket, isClosed } = await talkTo(port, get('/').repeat(1_000))
+    await expect.poll(() => open.length).toBe(4)
+    socket.write(get('/').repeat(1_000))
+    await expect.poll(isClosed).toBe(true)
+    expect(requestCount()).toBe(5)
   })
 
   it('cut off the answers that wait longest to be read', async () => {
