@@ -87,6 +87,20 @@ export class MailerError extends Error {
   }
 }
 
+/**
+ * Runs work whose errors are told apart by class and words. Their stack traces are not made: strangers can have them
+ * thrown, and one costs as much as the check of a signature.
+ */
+export function withoutStacks<T>(work: () => T): T {
+  const { stackTraceLimit } = Error
+  Error.stackTraceLimit = 0
+  try {
+    return work()
+  } finally {
+    Error.stackTraceLimit = stackTraceLimit
+  }
+}
+
 export function invalidClaim(claim: string, reason: ClaimReason, advice?: string): MailerError {
   return invalidClaims([{ claim, reason, advice }])
 }

@@ -6,7 +6,7 @@ import jwt from 'jsonwebtoken'
 import type { z } from 'zod'
 import { checkAddress } from './address.ts'
 import { type Claims, claimsSchema } from './contract.ts'
-import { type ClaimFault, invalidClaims, MailerError } from './errors.ts'
+import { type ClaimFault, invalidClaims, MailerError, withoutStacks } from './errors.ts'
 
 const toleranceS = 60
 
@@ -64,7 +64,7 @@ export function verifyToken(
   now = Date.now(),
   audience?: string,
 ): VerifiedToken {
-  const { payload, place, faults } = openToken(token, keys, now, audience)
+  const { payload, place, faults } = withoutStacks(() => openToken(token, keys, now, audience))
   const { exp } = payload
   const read = parseClaims(payload, now)
   return {
@@ -136,7 +136,7 @@ export function verifySignature(
   now = Date.now(),
   audience?: string,
 ): void {
-  const { faults } = openToken(token, keys, now, audience)
+  const { faults } = withoutStacks(() => openToken(token, keys, now, audience))
   if (faults.length > 0) throw invalidClaims(faults)
 }
 
@@ -152,7 +152,6 @@ function openToken(
   now: number,
   audience: string | undefined,
 ): OpenedToken {
-  // made only when it is thrown: a stack trace costs as much as the verification
   let failure: MailerError | undefined
   for (const [place, key] of keys.entries()) {
     try {
