@@ -55,6 +55,8 @@ export function bodyReader(maxBytes = maxUnfinishedBytes): ReadBody {
       const body: Unfinished = { buffer: nothing, giveUp: () => fail('relay_unavailable', 'busy') }
       let length = 0
       if (announced > limit) return fail('too_large', 'size')
+      // there is none, and Node tells the end of no such stream
+      if (payload.readableEnded) return resolve(nothing)
       payload.on('data', take).on('end', finish).on('error', breakOff)
 
       function take(piece: Buffer): void {

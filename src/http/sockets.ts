@@ -2,7 +2,7 @@
  * Owns what happens on connections below the requests: their limits, and what is no request. Answers bytes that are not HTTP, never on a connection that still owes a reply (the answer would be taken for that
  * reply), and closes idle or stuck connections on shutdown.
  */
-import type { RequestListener, Server, ServerResponse } from 'node:http'
+import type { IncomingMessage, RequestListener, Server, ServerResponse } from 'node:http'
 import type { Socket } from 'node:net'
 import type { FastifyInstance, FastifyRequest } from 'fastify'
 import { failureAnswer } from '../contract.ts'
@@ -57,13 +57,15 @@ export function socketKeeper({ log, meter, stopping }: SocketParts): Sockets {
           // by itself Node looks at these limits only every 30 s
           connectionsCheckingInterval: 1_000,
           requireHostHeader: false,
+          // a stream less for each request without a body
+          optimizeEmptyRequests: true,
         },
         (request, response) => {
           if (!requests.admit(request, response)) return
           heads.arrived(request.socket)
           response.once('close', () => heads.awaited(request.socket))
           // these have no use for a body, and what nobody reads would wait in the memory, piece by piece
-          if (request.method === 'GET' || request.method === 'HEAD') request.resume()
+          if (request.method === 'GET' || request.method === 'HEAD') skipBody(request)
           handler(request, response)
         },
       )
@@ -111,7 +113,7 @@ export function socketKeeper({ log, meter, stopping }: SocketParts): Sockets {
       app.addHook('onSend', (request, reply, payload, done) => {
         running.delete(request)
         // the answer needs no more of the body
-        request.raw.resume()
+        skipBody(request.raw)
         requests.hold(reply.raw, sizeOf(payload))
         if (stopping?.aborted || broken.has(request.raw.socket)) reply.header('connection', 'close')
         done()
@@ -160,6 +162,11 @@ export function socketKeeper({ log, meter, stopping }: SocketParts): Sockets {
     }
     setTimeout(() => socket.destroy(), 1_000).unref()
   }
+}
+
+/** There is mostly none, and nothing to resume. */
+function skipBody(request: IncomingMessage): void {
+  if (!request.readableEnded) request.resume()
 }
 
 function sizeOf(payload: unknown): number {

@@ -64,6 +64,13 @@ describe('a body', () => {
     expect(relay.mails).toHaveLength(1)
   })
 
+  it('that is not announced is empty', async () => {
+    const { app } = await testApp()
+    const socket = await socketTo(app)
+    socket.write('POST /emailservice HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n\r\n')
+    await expect.poll(socket.text).toMatch(/^HTTP\/1.1 400 [^]*"code":"bad_request"/)
+  })
+
   it.each([
     ['announced', 'Content-Length: 65537', ''],
     ['in pieces', 'Transfer-Encoding: chunked', `10001\r\n${'a'.repeat(65_537)}\r\n`],
