@@ -182,6 +182,8 @@ export interface SendTerms {
   readonly startWithinMs?: number | undefined
   /** The receipt is there after so long, whatever the relay does. */
   readonly endWithinMs?: number | undefined
+  /** No request waits for this mail: others go before it, and it goes to whichever relay has room. */
+  readonly fromBacklog?: boolean | undefined
 }
 
 /** What a transport keeps open. */
@@ -197,6 +199,8 @@ export interface Transport {
   readonly send: (message: Message, terms?: SendTerms) => Promise<Receipt>
   /** Is the relay reachable and are we welcome? May use what recent mail has shown. `undefined`: all well, else the reason. */
   readonly check: () => Promise<RelayReason | undefined>
+  /** How many mails it carries at once, as far as is known now. */
+  readonly capacity?: () => number
   /** Where there is a pool: how it is used just now. */
   readonly use?: () => PoolUse
   /** Finishes what is running, gives back what waits, refuses what is new, and closes every connection. */

@@ -62,8 +62,6 @@ export interface ServiceParts {
   readonly log: Log
   /** Aborted when the shutdown begins. */
   readonly stopping?: AbortSignal | undefined
-  /** How many waiting mails are tried at once. */
-  readonly maxRunning?: number | undefined
   /** Names in the log the claims that a mail does not declare: for development, since callers choose the names. */
   readonly namesUndeclared?: boolean
   /** Without them: the mail routes, the deliveries, the health and the description of the API. */
@@ -139,7 +137,7 @@ export async function composeService(parts: ServiceParts, timings: Timings = {})
         ready: transport.ready,
         log,
         clock: now,
-        maxRunning: parts.maxRunning,
+        maxRunning: () => Math.ceil(transport.capacity() * 1.3),
         ...timings.pump,
       }),
   }
@@ -240,8 +238,6 @@ export async function start(config: Config, log: Log, timings: Timings = {}): Pr
       ),
       log,
       stopping: stopping.signal,
-      // the mails go to one relay after the other, so the largest pool is what can be used
-      maxRunning: Math.ceil(Math.max(...relays.map(({ connections }) => connections)) * 1.3),
       namesUndeclared: !config.production,
       routes: {
         adapters: config.adapters,

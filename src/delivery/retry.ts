@@ -35,7 +35,7 @@ export function retrier({
     const { id, app, kind, attempts } = due
     const started = now()
     try {
-      const receipt = await transport.send(messageOf(due), { onlyRelay: due.stayWith })
+      const receipt = await transport.send(messageOf(due), { onlyRelay: due.stayWith, fromBacklog: true })
       log.info(
         { id, app, kind, attempt: attempts, ...receiptFacts(receipt), ms: now() - started },
         'mail tried again',

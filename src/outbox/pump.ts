@@ -17,7 +17,7 @@ export interface PumpOptions {
   readonly log: Pick<Log, 'error'>
   readonly everyMs?: number
   /** A few more than the relays carry at once: then a connection that gets free has its mail, and a fresh one hardly waits. */
-  readonly maxRunning?: number | undefined
+  readonly maxRunning?: () => number
   readonly clock?: () => number
   /** 0 to 1, for the jitter. */
   readonly random?: () => number
@@ -30,7 +30,7 @@ export interface Pump {
 
 /** Looks for due mails every 2 s or so, and at once again while there are more than can run at once. */
 export function startPump(options: PumpOptions): Pump {
-  const { outbox, attempt, ready = () => true, log, everyMs = 2000, maxRunning = 16 } = options
+  const { outbox, attempt, ready = () => true, log, everyMs = 2000, maxRunning = () => 16 } = options
   const { clock = Date.now, random = Math.random } = options
   const running = new Map<Due, Promise<void>>()
   const stopping = new AbortController()
@@ -58,7 +58,7 @@ export function startPump(options: PumpOptions): Pump {
 
   /** Leases only what can start now, so that no lease runs out in a queue. True when there may be more. */
   async function leaseAll(): Promise<boolean> {
-    const free = ready() ? Math.max(0, maxRunning - running.size) : 0
+    const free = ready() ? Math.max(0, maxRunning() - running.size) : 0
     const due = await outbox.leaseDue(free)
     if (stopping.signal.aborted) await handBack(due)
     else
@@ -74,7 +74,7 @@ export function startPump(options: PumpOptions): Pump {
 
   /** Leasing several mails at once costs as much as leasing one, but no connection may be without a mail meanwhile. */
   async function untilSomeFree(): Promise<void> {
-    while (running.size > maxRunning * refillAt && !stopping.signal.aborted)
+    while (running.size > maxRunning() * refillAt && !stopping.signal.aborted)
       await Promise.race(running.values())
   }
 

@@ -1,6 +1,9 @@
 /**
  * Owns the order of the relays: the next one may have a mail only when the one before provably did not take it.
  *
+ * Fresh mails begin with the first relay. A backlog begins wherever a connection is free, in the same order, so that it uses
+ * the connections of all relays that are well; what follows a "no" is the same for both.
+ *
  * A transport around the others, so that its callers need not know how many there are. Each relay has a breaker; one
  * deadline stands over all of them together.
  */
@@ -26,6 +29,8 @@ export interface RelayHealth {
 }
 
 export interface Failover extends Transport {
+  /** Of all relays that can be tried. */
+  readonly capacity: () => number
   readonly breakers: () => readonly Pick<RelayHealth, 'relay' | 'breaker'>[]
   readonly relays: readonly { readonly name: string; readonly check: () => Promise<RelayHealth> }[]
   /** False while every breaker is open: a mail sent now would come back at once. */
@@ -33,6 +38,13 @@ export interface Failover extends Transport {
   /** Of the relays that have a pool. */
   readonly pools: () => readonly ({ readonly relay: string } & PoolUse)[]
 }
+
+/** Of a transport that does not say. */
+const usualCapacity = 10
+
+/** 0 while a connection is free; then how many mails share one. */
+const crowding = ({ load, capacity }: { load: number; capacity: () => number }) =>
+  load < capacity() ? 0 : load / capacity()
 
 /** With less time than this no other relay is asked. */
 const leastMs = 500
@@ -43,26 +55,31 @@ export function failover(transports: readonly Transport[], options: FailoverOpti
   const relays = transports.map((transport) => ({
     transport,
     breaker: breaker({ now, ...options.breaker }),
+    capacity: transport.capacity ?? (() => usualCapacity),
+    /** Mails that it has, or that wait for it. */
+    load: 0,
   }))
   type Relay = (typeof relays)[number]
 
   async function send(message: Message, terms: SendTerms = {}): Promise<Receipt> {
-    const { onlyRelay, endWithinMs = totalMs, startWithinMs = endWithinMs } = terms
+    const { onlyRelay, endWithinMs = totalMs, startWithinMs = endWithinMs, fromBacklog } = terms
     const since = now()
     let last: Receipt | undefined
     let skipped = false
-    for (const [index, relay] of relays.entries()) {
+    const order = fromBacklog ? relays.toSorted((one, other) => crowding(one) - crowding(other)) : relays
+    for (const [index, relay] of order.entries()) {
       const isAllowed = onlyRelay === undefined || onlyRelay === relay.transport.name
       if (!isAllowed || (last && since + startWithinMs - now() < leastMs) || !relay.breaker.admit()) {
         skipped = true
         continue
       }
       const other =
-        onlyRelay === undefined && relays.some((next, place) => place > index && next.breaker.ready())
+        onlyRelay === undefined && order.some((next, place) => place > index && next.breaker.ready())
       const spentMs = now() - since
       const receipt = await sendBy(relay, message, {
         startWithinMs: Math.min(startWithinMs - spentMs, other ? handoverMs : Infinity),
         endWithinMs: endWithinMs - spentMs,
+        fromBacklog,
       })
       if (isLastWord(receipt)) return receipt
       last = last ? weigh(last, receipt) : receipt
@@ -80,6 +97,7 @@ export function failover(transports: readonly Transport[], options: FailoverOpti
 
   async function sendBy(relay: Relay, message: Message, terms: SendTerms): Promise<Receipt> {
     const since = now()
+    relay.load++
     try {
       const receipt = await relay.transport.send(message, terms)
       const verdict = verdictOn(receipt)
@@ -91,6 +109,8 @@ export function failover(transports: readonly Transport[], options: FailoverOpti
     } catch (bug) {
       relay.breaker.abandoned(since)
       throw bug
+    } finally {
+      relay.load--
     }
   }
 
@@ -104,6 +124,7 @@ export function failover(transports: readonly Transport[], options: FailoverOpti
     name: transports.map(({ name }) => name).join(','),
     send,
     relays: relays.map((relay) => ({ name: relay.transport.name, check: () => healthOf(relay) })),
+    capacity: () => relays.reduce((sum, relay) => sum + (relay.breaker.ready() ? relay.capacity() : 0), 0),
     ready: () => relays.some((relay) => relay.breaker.ready()),
     breakers: () => relays.map((relay) => ({ relay: relay.transport.name, breaker: relay.breaker.state() })),
     pools: () => transports.flatMap(({ name, use }) => (use ? [{ relay: name, ...use() }] : [])),

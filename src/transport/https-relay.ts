@@ -230,7 +230,7 @@ export function httpsRelay(api: RelayApi, options: HttpsRelayOptions): Transport
     }
   }
 
-  return { name, send, check, use, close: time.close }
+  return { name, send, check, capacity: () => connections, use, close: time.close }
 }
 
 const ownHeaders = { 'user-agent': 'jwt-mailer', accept: 'application/json' }

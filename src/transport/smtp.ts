@@ -93,8 +93,9 @@ export function smtpTransport(options: SmtpOptions): Transport {
       const job: Job = { ...time.begin(terms), message, resolve, reject, retried: false }
       if (time.isClosing()) return finish(job, 'unsent', { reason: 'closing' })
       const slot = lastUsedIdle()
-      if (slot && queue.canSkipQueue()) return transmit(slot, job)
-      if (!queue.join(job)) return finish(job, 'unsent', { reason: 'queue_full' })
+      const fromBacklog = terms?.fromBacklog === true
+      if (slot && queue.canSkipQueue(fromBacklog)) return transmit(slot, job)
+      if (!queue.join(job, fromBacklog)) return finish(job, 'unsent', { reason: 'queue_full' })
       serve()
     })
   }
@@ -105,14 +106,15 @@ export function smtpTransport(options: SmtpOptions): Transport {
       transmit(slot, job)
     const count = use().connections
     const missing = queue.missing(count.idle)
-    const most = performance.now() < limit.until ? limit.connections : connections
     // one that has failed has its place until it is known why
     const room = Math.min(
-      most - slots.size - failedOpenings.length,
+      capacity() - slots.size - failedOpenings.length,
       missing - count.opening - count.resetting,
     )
     for (let free = room; free > 0; free--) open()
   }
+
+  const capacity = () => (performance.now() < limit.until ? limit.connections : connections)
 
   /** A relay that serves one connection and opens no other one has no trouble: it allows no more than these. */
   function learnLimit(): void {
@@ -327,5 +329,5 @@ export function smtpTransport(options: SmtpOptions): Transport {
     return { connections: count, waiting: queue.size() }
   }
 
-  return { name, send, check: relay.check, use, close: time.close }
+  return { name, send, check: relay.check, capacity, use, close: time.close }
 }

@@ -50,7 +50,7 @@ describe('the pump', () => {
         await new Promise<void>((resolve) => ends.push(resolve))
         return sent
       },
-      { maxRunning: 20, everyMs: 60_000 },
+      { maxRunning: () => 20, everyMs: 60_000 },
     )
     await expect.poll(() => ends.length).toBe(20)
     for (const end of ends.slice(0, 4)) end()
@@ -90,7 +90,7 @@ describe('the pump', () => {
         running -= 1
         return sent
       },
-      { maxRunning: 3, everyMs: 60_000 },
+      { maxRunning: () => 3, everyMs: 60_000 },
     )
     await expect.poll(stats, { timeout: 5000 }).toMatchObject({ sent: 12 })
     expect(most).toBe(3)
@@ -113,7 +113,7 @@ describe('the pump', () => {
         await pause(100)
         return sent
       },
-      { maxRunning: 2 },
+      { maxRunning: () => 2 },
     )
     await expect.poll(stats).toMatchObject({ sending: 2 })
     await pump.stop(5000)

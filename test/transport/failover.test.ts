@@ -1,7 +1,7 @@
 import { beforeAll, describe, expect, it, onTestFinished } from 'vitest'
 import { type BuildMime, mimeBuilder } from '../../src/mime/mime.ts'
 import type { Transport } from '../../src/message.ts'
-import type { FailoverOptions } from '../../src/transport/failover.ts'
+import { failover, type FailoverOptions } from '../../src/transport/failover.ts'
 import { sendgridTransport } from '../../src/transport/sendgrid.ts'
 import { type SmtpOptions, smtpTransport } from '../../src/transport/smtp.ts'
 import { testApp, type TestApp } from '../support/app.ts'
@@ -10,6 +10,7 @@ import { freePort } from '../support/port.ts'
 import { type Act, type Script, scriptedRelay, type ScriptedRelay, type Stage } from '../support/relay.ts'
 import { type ApiScript, trustStandIns } from '../support/https-api.ts'
 import { sendgridError, sendgridServer } from '../support/sendgrid.ts'
+import { sampleMessage } from '../support/messages.ts'
 import { sampleClaims, signToken } from '../support/tokens.ts'
 
 let buildMime: BuildMime
@@ -447,5 +448,66 @@ describe('/health/ready', () => {
     expect((await service.app.app.inject('/health/ready')).json()).toMatchObject({ relays: { one: 'ok' } })
     expect(await service.ask()).toMatchObject({ code: 'sent' })
     expect(back.mails.length).toBeGreaterThan(0)
+  })
+})
+
+describe('a backlog', () => {
+  /** Takes mails only together: none is answered before so many have come to both relays. */
+  function gate(wanted: number) {
+    const { promise, resolve } = Promise.withResolvers<void>()
+    let come = 0
+    return async (): Promise<Act> => {
+      if (++come >= wanted) resolve()
+      await promise
+      return '250 taken'
+    }
+  }
+
+  it('uses the connections of all relays at once, the first one first', async () => {
+    const dot = gate(5)
+    const [one, two] = [await relayWith({ dot }), await relayWith({ dot })]
+    const transport = failover([
+      smtpTo(one, 'one', { connections: 2 }),
+      smtpTo(two, 'two', { connections: 3 }),
+    ])
+    onTestFinished(() => transport.close())
+    expect(transport.capacity()).toBe(5)
+    const receipts = await Promise.all(
+      Array.from({ length: 5 }, () => transport.send(sampleMessage(), { fromBacklog: true })),
+    )
+    expect(receipts.map(({ relay }) => relay)).toEqual(['one', 'one', 'two', 'two', 'two'])
+    const later = await transport.send(sampleMessage(), { fromBacklog: true })
+    expect(later).toMatchObject({ outcome: 'sent', relay: 'one' })
+  })
+
+  it('lets a fresh mail pass at the first relay, which takes it with the next connection that is free', async () => {
+    const order: string[] = []
+    const relay = await relayWith({
+      RCPT: () => (order.push(relay.commands.at(-1) ?? ''), '250 ok') satisfies Act,
+    })
+    const transport = failover([smtpTo(relay, 'one', { connections: 1 })])
+    onTestFinished(() => transport.close())
+    const to = (name: string) => ({
+      ...sampleMessage(),
+      to: { name: '', address: `${name}@example.org` },
+    })
+    const waiting = ['a', 'b', 'c'].map((name) => transport.send(to(name), { fromBacklog: true }))
+    await Promise.all([...waiting, transport.send(to('fresh'))])
+    expect(order.map((line) => /<(\w+)@/.exec(line)?.[1])).toEqual(['fresh', 'a', 'b', 'c'])
+  })
+
+  it('goes to the others when the first relay is away, and does not count its connections', async () => {
+    const two = await relayWith()
+    const transport = failover(
+      [smtpTo(await nobody(), 'one', { connections: 50 }), smtpTo(two, 'two', { connections: 3 })],
+      { breaker: { failures: 1, pauseMs: 60_000 } },
+    )
+    onTestFinished(() => transport.close())
+    expect(await transport.send(sampleMessage(), { fromBacklog: true })).toMatchObject({ relay: 'two' })
+    expect(transport.capacity()).toBe(3)
+    expect(await transport.send(sampleMessage(), { onlyRelay: 'one', fromBacklog: true })).toMatchObject({
+      outcome: 'unsent',
+      relay: 'one',
+    })
   })
 })

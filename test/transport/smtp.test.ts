@@ -146,6 +146,33 @@ describe('a relay that allows fewer connections than are configured', () => {
     },
   )
 
+  it('has all of them at work from the first mail to the last: sixty mails are twenty rounds of three', async () => {
+    const held: (() => void)[] = []
+    const short: number[] = []
+    const release = () => {
+      for (const go of held.splice(0)) go()
+    }
+    const relay: ScriptedRelay = await relayWith({
+      connect: () => (relay.open() > 3 ? '421 4.7.0 too many connections' : '220 relay.test'),
+      dot: async () => {
+        const { promise, resolve } = Promise.withResolvers<void>()
+        if (held.push(resolve) === 3) release()
+        const late = setTimeout(() => {
+          short.push(held.length)
+          release()
+        }, 1_000)
+        await promise
+        clearTimeout(late)
+        return '250 taken'
+      },
+    })
+    const transport = transportTo(relay.port, { connections: 10 })
+    const receipts = await Promise.all(Array.from({ length: 60 }, () => transport.send(sampleMessage())))
+    expect(receipts.filter(({ outcome }) => outcome !== 'sent')).toEqual([])
+    expect(relay.mails).toHaveLength(60)
+    expect(short).toEqual([])
+  })
+
   it('and one that takes none at all answers every mail at once', async () => {
     const relay = await relayWith({ connect: () => '421 not now' })
     const transport = transportTo(relay.port, { connections: 10 })
