@@ -71,7 +71,7 @@ function judgeAlignment(
   { spf, dkim }: { spf: SpfResult; dkim: DkimResult },
 ): Finding {
   const { ok, warn, bad } = about(`domain ${domain}`)
-  const bySpf = spf.allows(provider) && !(strictSpf && provider.ownReturnPath)
+  const bySpf = spf.allows(provider) && !(strictSpf && provider.bounces !== 'ours')
   const byDkim = dkim.signedDomain === domain || (dkim.signedDomain !== undefined && !strictDkim)
   const passes = [...(bySpf ? ['SPF'] : []), ...(byDkim ? ['DKIM'] : [])]
   if (passes.length > 0) return ok(`mails by ${provider.title} pass DMARC by ${passes.join(' and ')}`)

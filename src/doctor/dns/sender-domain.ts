@@ -3,8 +3,8 @@ import { examineDkim } from './dkim.ts'
 import { examineDmarc } from './dmarc.ts'
 import { about, type Finding, untilStopped } from '../finding.ts'
 import type { NameServer } from './name-server.ts'
-import type { Provider } from './provider.ts'
-import { examineSpf, type SpfResult } from './spf.ts'
+import { bouncesToItself, type Provider } from './provider.ts'
+import { examineSpf, isSpf, type SpfResult } from './spf.ts'
 
 export interface SenderDomainOptions {
   readonly domain: string
@@ -29,9 +29,37 @@ async function* examineSteps(options: SenderDomainOptions): AsyncGenerator<Findi
   yield* spf.findings
   if (spf.findings.every(({ level }) => level !== 'bad'))
     yield* judgeInclusions(domain, providers, spf, dkim.signedDomain)
+  const returnPaths = new Map<Provider, boolean | undefined>()
+  for (const provider of providers.filter(bouncesToItself)) {
+    const { finding, isOurs } = await examineReturnPath(domain, provider, dns)
+    returnPaths.set(provider, isOurs)
+    yield finding
+  }
   yield* dkim.findings
-  yield* await examineDmarc(domain, providers, { spf, dkim }, dns)
+  const allows: SpfResult['allows'] = (provider) =>
+    returnPaths.has(provider) ? returnPaths.get(provider) : spf.allows(provider)
+  yield* await examineDmarc(domain, providers, { spf: { ...spf, allows }, dkim }, dns)
   yield mx
+}
+
+/** SPF is asked of the domain that bounces go to, and counts for DMARC only when that is below ours. */
+async function examineReturnPath(
+  domain: string,
+  { title, bounces }: Provider,
+  dns: NameServer,
+): Promise<{ finding: Finding; isOurs: boolean | undefined }> {
+  const { ok, warn } = about(`domain ${domain}`)
+  const label = bounces === 'ours' ? undefined : bounces.label
+  if (label === undefined)
+    return { finding: ok(`bounces of ${title} go to a domain of its own, with its SPF`), isOurs: undefined }
+  const name = `${label}.${domain}`
+  if ((await dns.txt(name)).some(isSpf))
+    return { finding: ok(`bounces of ${title} go to ${name}, which has SPF`), isOurs: true }
+  const finding = warn(
+    `${name} has no SPF record, so bounces of ${title} go to a domain of its own, and only DKIM counts for DMARC`,
+    `Add the records for ${name} that ${title} shows, unless it was given another name there.`,
+  )
+  return { finding, isOurs: false }
 }
 
 function* judgeInclusions(
@@ -42,15 +70,16 @@ function* judgeInclusions(
 ): Generator<Finding> {
   const { ok, warn, bad } = about(`domain ${domain}`)
   for (const provider of providers) {
+    if (bouncesToItself(provider)) continue
     const allowed = spf.allows(provider)
     const todo = `Add include:${provider.spf[0]} to the SPF record of ${domain}.`
     if (allowed) yield ok(`SPF includes ${provider.title}`)
     else if (allowed === undefined)
       yield ok(`whether SPF names the servers of ${provider.title} cannot be told from here`)
-    else if (provider.ownReturnPath && signedDomain !== undefined)
+    else if (provider.bounces !== 'ours' && signedDomain !== undefined)
       yield warn(
         `SPF does not include ${provider.title} (${provider.spf[0]})`,
-        `Nothing, when ${provider.title} returns bounces to a subdomain of its own (em….${domain}). Else: ${todo}`,
+        `Nothing, when ${provider.title} returns bounces to a subdomain of its own (${provider.bounces.label}.${domain}). Else: ${todo}`,
       )
     else yield bad(`SPF does not include ${provider.title} (${provider.spf[0]})`, todo)
   }

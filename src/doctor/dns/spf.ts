@@ -1,7 +1,7 @@
 /** Owns the examination of SPF (RFC 7208): whether the record allows the relays, and whether receivers can evaluate it. */
 import { about, type Finding } from '../finding.ts'
 import type { NameServer } from './name-server.ts'
-import type { Provider } from './provider.ts'
+import { bouncesToItself, type Provider } from './provider.ts'
 
 /** RFC 7208 4.6.4. */
 const maxLookups = 10
@@ -28,10 +28,17 @@ export async function examineSpf(
   providers: readonly Provider[],
   dns: NameServer,
 ): Promise<SpfResult> {
-  const { ok, bad } = about(`domain ${domain}`)
+  const { ok, warn, bad } = about(`domain ${domain}`)
   const records = (await dns.txt(domain)).filter(isSpf)
   const [record] = records
   const wanted = providers.flatMap(({ spf }) => spf.slice(0, 1))
+  if (record === undefined && providers.length > 0 && providers.every(bouncesToItself)) {
+    const finding = warn(
+      'no SPF record: its relays need none, but nothing says that others may not send its mail',
+      `Add a TXT record at ${domain}: "v=spf1 ~all"`,
+    )
+    return { findings: [finding], allows: () => undefined }
+  }
   if (record === undefined) {
     const includes = wanted.map((name) => `include:${name} `).join('') || '(what your relay documents) '
     const finding = bad(
@@ -52,7 +59,7 @@ export async function examineSpf(
   return { findings, allows }
 }
 
-function isSpf(record: string): boolean {
+export function isSpf(record: string): boolean {
   return /^v=spf1(?: |$)/i.test(record)
 }
 
