@@ -193,6 +193,7 @@ export async function start(config: Config, log: Log, timings: Timings = {}): Pr
   opening.catch(() => undefined)
   const readCatalogue = config.production ? loadCatalogue : liveCatalogue
   const catalogue = readCatalogue(catalogueOptions(config))
+  for (const { file, message } of catalogue.strays) log.warn({ file }, message)
   const apps = [...new Set(catalogue.mails.map(({ app }) => app))]
   const strange = strangeAppSecrets(config.appVariables, apps)
   // a developer may be about to write the app's first mail

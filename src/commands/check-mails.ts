@@ -3,7 +3,8 @@ import path from 'node:path'
 import { type ExitCode, type Terminal } from './terminal.ts'
 import { lintCatalogue } from '../mails/lint.ts'
 import { galleryOf } from '../mails/preview.ts'
-import type { Problem } from '../mails/problem.ts'
+import { findStrays } from '../mails/folder.ts'
+import { type Problem, problemList } from '../mails/problem.ts'
 import { folderBeneath, mailsFolder, problemsFromHere, readMails } from './mail-folder.ts'
 
 export interface CheckOptions {
@@ -11,16 +12,23 @@ export interface CheckOptions {
   readonly json: boolean
 }
 
-/** 1 when there are problems. */
+/** 1 when there are problems. Notes are of what is not read and does no harm. */
 export function checkMails(options: CheckOptions, terminal: Terminal): ExitCode {
   const dir = mailsFolder(options.dir)
-  const { catalogue, problems } = readMails({ dir })
-  const listed = catalogue ? problemsFromHere(dir, adviceOn(dir, galleryOf(catalogue, Date.now()))) : problems
+  const { catalogue, problems: faults } = readMails({ dir })
+  const strays = findStrays(dir, problemList())
+  const named = (isMeant: boolean) =>
+    strays
+      .filter((stray) => stray.isMeant === isMeant)
+      .map(({ file, line, message }) => ({ file, line, message }))
+  const advice = catalogue ? adviceOn(dir, galleryOf(catalogue, Date.now())) : []
+  const problems = [...faults, ...problemsFromHere(dir, [...advice, ...named(true)])]
+  const notes = problemsFromHere(dir, named(false))
   const mails = catalogue?.mails.filter(({ file }) => !path.isAbsolute(file)).length
-  if (options.json)
-    terminal.out(JSON.stringify({ ok: listed.length === 0, dir, mails: mails ?? null, problems: listed }))
-  else printProblems(dir, mails, listed, terminal)
-  return listed.length === 0 ? 0 : 1
+  const ok = problems.length === 0
+  if (options.json) terminal.out(JSON.stringify({ ok, dir, mails: mails ?? null, problems, notes }))
+  else printProblems({ dir, mails, problems, notes }, terminal)
+  return ok ? 0 : 1
 }
 
 /** Lints only when all samples render: lint reads the rendered samples. */
@@ -33,14 +41,17 @@ function adviceOn(dir: string, gallery: ReturnType<typeof galleryOf>): readonly 
   return faulty.length > 0 ? faulty : lintCatalogue(dir, folderBeneath(dir))
 }
 
-function printProblems(
-  dir: string,
-  mails: number | undefined,
-  problems: readonly Problem[],
-  terminal: Terminal,
-): void {
+interface Findings {
+  readonly dir: string
+  readonly mails: number | undefined
+  readonly problems: readonly Problem[]
+  readonly notes: readonly Problem[]
+}
+
+function printProblems({ dir, mails, problems, notes }: Findings, terminal: Terminal): void {
   for (const { file, line, message } of problems)
     terminal.out(`${terminal.paint('bold', `${file}:${line}:`)} ${message}`)
+  for (const { file, line, message } of notes) terminal.out(`${file}:${line}: note: ${message}`)
   const where = mails === undefined ? dir : `${count(mails, 'mail')} in ${dir}`
   if (problems.length === 0) terminal.out(terminal.paint('green', `${where}: no problem`))
   else terminal.out(terminal.paint('red', `${where}: ${count(problems.length, 'problem')}`))

@@ -9,9 +9,10 @@ import type { ClaimRule } from './claims.ts'
 import { contractOf } from './declared.ts'
 import { formatsOf } from './formats.ts'
 import { compileMail, type Program } from './compile/compile.ts'
-import { readFolder, readPartial, readText, type AppFolder, type MailFile } from './folder.ts'
+import { findStrays, readFolder, readPartial, readText, type AppFolder, type MailFile } from './folder.ts'
 import { directionOf, localeCandidates } from './locale.ts'
 import { CatalogueError, problemList, type Problems } from './problem.ts'
+import type { Stray } from './strays.ts'
 
 /** A mail of one app, kind and locale, compiled. */
 export interface MailTemplate {
@@ -34,6 +35,8 @@ export interface MailTemplate {
 
 export interface Catalogue {
   readonly mails: readonly MailTemplate[]
+  /** What lies in the folder and is none of its mails. */
+  readonly strays: readonly Stray[]
   /**
    * The mail for this app and kind (`undefined`: the app's default kind), in the nearest locale: `it-IT`, `it`, the
    * app's default. Throws `mail_unknown`.
@@ -83,6 +86,7 @@ export function loadCatalogue(options: CatalogueOptions): Catalogue {
   const index = new Map(mails.map((mail) => [indexKey(mail.app, mail.kind, mail.locale), mail]))
   return {
     mails,
+    strays: findStrays(options.dir, problems),
     find(app, kind, locale) {
       const { default_kind, default_locale } = settings.get(app) ?? {}
       for (const candidate of [...localeCandidates(locale ?? ''), default_locale ?? '', builtInLocale]) {

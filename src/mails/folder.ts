@@ -8,15 +8,16 @@
  *   <app>/_<name>.<locale>.md    a partial, or _<name>.md in every language
  */
 import { appPattern } from '../contract.ts'
+import { isUtf8 } from 'node:buffer'
 import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs'
 import path from 'node:path'
 import { builtInLayout } from './built-in.ts'
 import { appSchema, type AppSettings } from './app-settings.ts'
 import { logoFault, parseLayout, type Layout } from './compile/layout.ts'
-import { isLocale } from './locale.ts'
 import { paletteOf, type Palette } from './compile/palette.ts'
 import type { Problems } from './problem.ts'
 import { parseSettings } from './source.ts'
+import { mailName, type Stray, strayBeside, strayFile, strayFolder } from './strays.ts'
 
 /** One app, from its files. */
 export interface AppFolder {
@@ -35,17 +36,31 @@ export interface MailFile {
   readonly isBeneath: boolean
 }
 
-const mailPattern = /^([a-z][a-z0-9_-]{0,63})\.([A-Za-z0-9-]{2,35})\.md$/
-
 /** `beneath`: the built-in folder, of which `dir` adds or replaces single mails. */
 export function readFolder(dir: string, problems: Problems, beneath?: string): AppFolder[] {
-  const own = listApps(dir, problems)
+  const own = listApps(dir, problems).filter(
+    (name) => strayFolder(name, listFolder(dir, name, problems)) === undefined,
+  )
   const names = [...new Set([...own, ...(beneath === undefined ? [] : listApps(beneath, problems))])]
   const hasLayout = existsSync(path.join(dir, 'layout.html'))
   const layout = readLayout(dir, hasLayout ? 'layout.html' : builtInLayout, problems)
   if (own.length === 0 && problems.found.length === 0)
     problems.add(dir, 1, 'there is no app in this folder: write <app>/app.json')
   return layout ? names.flatMap((name) => readApp({ dir, beneath }, name, layout, problems) ?? []) : []
+}
+
+/** What lies in the folder and is none of its mails. */
+export function findStrays(dir: string, problems: Problems): Stray[] {
+  const beside = listFolder(dir, '', problems).filter((name) => !isFolder(dir, name))
+  return [
+    ...beside.flatMap((name) => strayBeside(name) ?? []),
+    ...listApps(dir, problems).flatMap((folder) => {
+      const names = listFolder(dir, folder, problems)
+      const whole = strayFolder(folder, names)
+      if (whole) return [whole]
+      return names.flatMap((name) => (mailName(name) ? [] : (strayFile(folder, name) ?? [])))
+    }),
+  ]
 }
 
 interface Folders {
@@ -60,11 +75,27 @@ function listApps(dir: string, problems: Problems): string[] {
 /** `undefined` when the file cannot be read; then a problem says so. */
 export function readText(dir: string, file: string, problems: Problems): string | undefined {
   try {
-    return readFileSync(path.resolve(dir, file), 'utf8')
+    const bytes = readFileSync(path.resolve(dir, file))
+    if (isUtf8(bytes) && !bytes.includes(0)) return bytes.toString('utf8')
+    problems.add(file, lineOfBroken(bytes), 'is not UTF-8: save it as UTF-8')
+    return undefined
   } catch (error) {
     problems.add(file, 1, explainReadError(error))
     return undefined
   }
+}
+
+/** The first line that is not UTF-8. */
+function lineOfBroken(bytes: Buffer): number {
+  let line = 1
+  for (let start = 0; start < bytes.length; line++) {
+    const end = bytes.indexOf(10, start)
+    const stop = end < 0 ? bytes.length : end
+    const piece = bytes.subarray(start, stop)
+    if (!isUtf8(piece) || piece.includes(0)) return line
+    start = stop + 1
+  }
+  return 1
 }
 
 /** The partial of the app, else of the folder of the mail, in the mail's language, else in any. */
@@ -144,15 +175,10 @@ function listBeneath(dir: string, app: string, problems: Problems): MailFile[] {
 }
 
 function listMails(dir: string, app: string, problems: Problems): MailFile[] {
-  return listFolder(dir, app, problems)
-    .filter((name) => name.endsWith('.md') && !name.startsWith('_'))
-    .flatMap((name) => {
-      const file = `${app}/${name}`
-      const [, kind = '', locale = ''] = mailPattern.exec(name) ?? []
-      if (kind !== '' && isLocale(locale)) return [{ kind, locale, file, isBeneath: false }]
-      problems.add(file, 1, 'a mail is named <kind>.<locale>.md, such as reset.en.md or reset.pt-BR.md')
-      return []
-    })
+  return listFolder(dir, app, problems).flatMap((name) => {
+    const mail = mailName(name)
+    return mail ? [{ ...mail, file: `${app}/${name}`, isBeneath: false }] : []
+  })
 }
 
 function checkKinds(

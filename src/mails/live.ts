@@ -39,6 +39,10 @@ export function liveCatalogue(options: CatalogueOptions, now: () => number = Dat
       reload()
       return current.mails
     },
+    get strays() {
+      reload()
+      return current.strays
+    },
     get problems() {
       reload()
       return problems

@@ -32,13 +32,16 @@ export function formatProblem({ file, line, message }: Problem): string {
   return `${file}:${line}: ${message}`
 }
 
-/** Thrown by `loadCatalogue` with everything that is wrong. */
+/** Thrown by `loadCatalogue` with everything that is wrong, by file and line. */
 export class CatalogueError extends Error {
   override readonly name = 'CatalogueError'
   readonly problems: readonly Problem[]
 
   constructor(problems: readonly Problem[]) {
     super('the catalogue has problems')
-    this.problems = problems
+    // what was found later in a file stays behind what was found first on its line
+    this.problems = problems.toSorted((one, other) => compare(one.file, other.file) || one.line - other.line)
   }
 }
+
+const compare = (one: string, other: string) => (one < other ? -1 : one > other ? 1 : 0)

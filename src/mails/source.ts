@@ -26,9 +26,16 @@ export function parseSettings<T>(
   const sourceLines = text.split('\n')
   const quotesAdvice = (line: number) => adviceOnQuotes(sourceLines[line - firstLine] ?? '')
   const faulty = new Map(document.errors.toReversed().map(({ pos, message }) => [lineAt(pos[0]), message]))
+  const causes = faulty.size > 0 ? causesIn(sourceLines) : []
   for (const offset of marksOf(document)) faulty.set(lineAt(offset), 'anchors, aliases and tags are not read')
-  for (const [line, message] of faulty)
-    problems.add(file, line, quotesAdvice(line) ?? explainYamlError(message))
+  for (const [index, message] of causes) problems.add(file, index + firstLine, message)
+  for (const [line, message] of faulty) {
+    const advice = quotesAdvice(line)
+    // a quote or a bracket without its counterpart puts faults on lines that have none
+    const isOwn = causes.length === 0 || (advice !== undefined && !/ (?:\[|quote) /.test(advice))
+    if (isOwn && !causes.some(([index]) => index + firstLine === line))
+      problems.add(file, line, advice ?? explainYamlError(message))
+  }
   for (const offset of cutTexts(document))
     problems.add(
       file,
@@ -82,7 +89,7 @@ function marksOf(document: Document): number[] {
 }
 
 /** YAML reads these at the start of a text as something else. */
-const leading = /^\s*(?:- )?[\w-]+:[ \t]+(["'{[&*!|>%@`,}\]]|[-?](?= ))/
+const leading = /^\s*(?:- )?[\w-]+:[ \t]+(["'[&*!|>%@`,}\]]|\{(?=[{%])|[-?](?= ))/
 
 function adviceOnQuotes(line: string): string | undefined {
   const first = leading.exec(line)?.[1]
@@ -90,6 +97,27 @@ function adviceOnQuotes(line: string): string | undefined {
   return /["']/.test(first)
     ? 'a text that begins with a quote needs other quotes around the whole of it'
     : `a text that begins with ${first} needs quotes around it`
+}
+
+/** What has made YAML lose its way, by the index of its line. */
+function causesIn(lines: readonly string[]): [number, string][] {
+  const bare = lines.map((line) => line.replaceAll(/\\"|'[^']*'/g, ''))
+  const odd = bare.findIndex((line) => line.split('"').length % 2 === 0)
+  const tabs = lines.flatMap((line, index): [number, string][] =>
+    /^ *\t/.test(line) ? [[index, 'a tab cannot indent a setting: write spaces']] : [],
+  )
+  if (odd >= 0) return [...tabs, [odd, 'a quote " on this line has no counterpart']]
+  const unbalanced = bare.map((line) => openBrackets(line))
+  const open = unbalanced.reduce((sum, count) => sum + count, 0)
+  const first = unbalanced.findIndex((count) => count !== 0)
+  const advice = lines[first] === undefined ? undefined : adviceOnQuotes(lines[first])
+  if (open === 0 || first < 0 || (advice !== undefined && !advice.includes(' [ '))) return tabs
+  return [...tabs, [first, `a bracket on this line has no counterpart: { … } or [ … ]`]]
+}
+
+function openBrackets(line: string): number {
+  const texts = line.replaceAll(/"[^"]*"|(?:^|\s)#.*$/g, '')
+  return texts.split(/[{[]/).length - texts.split(/[}\]]/).length
 }
 
 function explainYamlError(message: string): string {

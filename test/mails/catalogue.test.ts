@@ -23,18 +23,19 @@ test('everything that is wrong is said at once, each with its file and line', ()
     'default/app.json': '{\n  "accent": "blue",\n  "colour": "#112233"\n}',
     'cat/app.json': '{ "default_kind": "signup" }',
     'cat/signup.en.md': '---\nsubject: Hi\nclaims:\n  a: { type: money }\n---\n\n# T\n',
-    'cat/reset.en.md': mailSource('Hello {{ nmae }},\n\n<b>bold</b>', 'claims:\n  name: { sample: Ada }\n'),
-    'cat/Reset.EN.md': mailSource('Hello.'),
+    'cat/reset.en.md': mailSource(
+      'Hello {{ nmae }},\n\n<b>bold</b>',
+      'claims:\n  name: { sample: Ada }\n  other: { sample: Bob }\n',
+    ),
   })
   expect(problems).toEqual([
-    'cat/Reset.EN.md:1: a mail is named <kind>.<locale>.md, such as reset.en.md or reset.pt-BR.md',
-    'default/app.json:2: `accent`: must be a colour like #1f5fd0',
-    'default/app.json:3: `colour`: is not a setting known here',
-    'cat/reset.en.md:9: `nmae` is not declared under `claims` (always there: app.name, sender_name, locale, user_email, link, access_key, expires_at); did you mean `name`?',
-    'cat/reset.en.md:11: HTML cannot stand in a mail: write Markdown, the layout does the rest',
-    'cat/reset.en.md:5: `name` is declared and never used',
+    'cat/reset.en.md:6: `other` is declared and never used',
+    'cat/reset.en.md:10: `nmae` is not declared under `claims` (always there: app.name, sender_name, locale, user_email, link, access_key, expires_at); did you mean `name`?',
+    'cat/reset.en.md:12: HTML cannot stand in a mail: write Markdown, the layout does the rest',
     'cat/signup.en.md:2: `preheader`: is needed, as a text',
     'cat/signup.en.md:4: `claims.a.type`: must be text, integer, cents, boolean, date or list',
+    'default/app.json:2: `accent`: must be a colour like #1f5fd0',
+    'default/app.json:3: `colour`: is not a setting known here',
   ])
 })
 

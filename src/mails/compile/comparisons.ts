@@ -20,6 +20,7 @@ const isMeasure = (value: Comparable): value is number => typeof value === 'numb
 const measured = new Set<Term['type']>(['integer', 'cents', 'date'])
 
 export function wrongComparison(left: Term, operator: Operator, right: Term): string | undefined {
+  if (left.type === 'unknown' || right.type === 'unknown') return undefined
   const isNumber = (term: Term) => term.type === 'literal' && typeof term.read(noScene) === 'number'
   const isDay = (term: Term) =>
     term.type === 'literal' && parseDate(writeValue(term.read(noScene))) !== undefined

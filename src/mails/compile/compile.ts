@@ -73,13 +73,31 @@ export function compileMail(
   const isFence = (text: string | undefined) => text?.trimEnd() === '---'
   const end = lines.findIndex((text, index) => index > 0 && isFence(text))
   if (!isFence(lines[0]) || end < 0) {
-    problems.add(file, 1, 'a mail begins with its front matter: a line `---`, the settings, and a line `---`')
+    problems.add(file, 1, explainFront(lines))
+    return undefined
+  }
+  const conflict = lines.findIndex((text) => /^(?:<{7}|>{7}) /.test(text))
+  if (conflict >= 0) {
+    problems.add(file, conflict + 1, 'a merge conflict is left here')
     return undefined
   }
   const front = parseSettings(frontMatterSchema, lines.slice(1, end).join('\n'), file, 2, problems)
   if (!front) return undefined
   const program = compileParts(front, lines.slice(end + 1), end + 2, file, setting, problems)
   return problems.found.length === before ? program : undefined
+}
+
+function explainFront(lines: readonly string[]): string {
+  const wanted = 'a mail begins with its front matter: a line `---`, the settings as YAML, and a line `---`'
+  const first = lines.find((text) => text.trim() !== '')?.trim() ?? ''
+  if (first === '---')
+    return lines[0]?.trim() === ''
+      ? `${wanted}; here lines stand before it`
+      : `${wanted}; the second one is missing`
+  if (first.startsWith('+++')) return `${wanted}; here it is TOML, between \`+++\``
+  if (/^(?:;;;|\{)/.test(first)) return `${wanted}; here it is JSON`
+  if (/^<mj/i.test(first)) return `${wanted}; this is MJML, of another mailer`
+  return first.startsWith('<') ? `${wanted}; this is HTML, and a mail is Markdown` : wanted
 }
 
 function compileParts(
@@ -110,9 +128,7 @@ function compileParts(
   const toName = readLine(reader, value.to_name ?? toNameOf(setting, sources), lineOf('to_name'))
   const own = readBody(reader, source.lines)
   checkBlocks(own, (message) => report(bodyLine, message))
-  for (const name of Object.keys(value.claims)) {
-    if (!names.isUsed(name)) report(lineOf('claims', name), `\`${name}\` is declared and never used`)
-  }
+  names.reportUse(Object.keys(value.claims).map((name) => ({ name, line: lineOf('claims', name) })))
 
   const blocks = withAppFooter(own, setting.app)
   const rule = blocks.findIndex((block) => block.kind === 'rule')
@@ -224,7 +240,8 @@ function canDoWithout(name: string, program: Program, template: Slots): boolean 
       if (typeof part === 'number') return !expressions[part]!.uses.includes(source)
       if (isLiteral(part)) return true
       if ('loop' in part) return isSafe(part.body)
-      return (expressions[part.test]!.proves.includes(source) || isSafe(part.yes)) && isSafe(part.no)
+      const proves = expressions[part.test]?.proves ?? [] // absent: a condition that could not be read
+      return (proves.includes(source) || isSafe(part.yes)) && isSafe(part.no)
     })
   return isSafe(template)
 }

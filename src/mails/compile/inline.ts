@@ -125,26 +125,30 @@ export function writeWords(reader: MarkdownReader, text: string, out: Writer<Inl
 
 /** Opens, turns or closes a condition or a loop. */
 export function writeBranch<T>({ names, report }: MarkdownReader, tag: BlockTag, out: Writer<T>): void {
+  const stray = (command: 'if' | 'for') => {
+    names.lose()
+    report(tag.line, `there is no {% ${command} %} open here`)
+  }
   switch (tag.kind) {
     case 'if':
-      return out.open(names.test(tag.condition, tag.line), tag.negate, tag.line)
+      return out.open(tag.condition ? names.test(tag.condition, tag.line) : 0, tag.negate, tag.line)
     case 'for':
       return out.openLoop(names.enter(tag.item, tag.list, tag.line), tag.line)
     case 'elsif': {
       const turned = out.turn()
-      if (turned) out.open(names.test(tag.condition, tag.line), false, tag.line, true)
-      else report(tag.line, 'there is no {% if %} open here')
+      if (turned) out.open(tag.condition ? names.test(tag.condition, tag.line) : 0, false, tag.line, true)
+      else stray('if')
       return
     }
     case 'else':
-      if (!out.turn()) report(tag.line, 'there is no {% if %} open here')
+      if (!out.turn()) stray('if')
       return
     case 'endfor':
       if (out.close('for')) names.leave()
-      else report(tag.line, 'there is no {% for %} open here')
+      else stray('for')
       return
     default:
-      if (!out.close('if')) report(tag.line, 'there is no {% if %} open here')
+      if (!out.close('if')) stray('if')
   }
 }
 

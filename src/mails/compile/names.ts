@@ -12,7 +12,7 @@ import { isThere, type Value, writeValue } from '../values.ts'
 import { comparable, decisions, wrongComparison } from './comparisons.ts'
 import { filterTypes, filterWriters, unknownFilter } from './filters.ts'
 import type { Comparison, Condition, Filter, Operand, ValueSyntax } from './tags.ts'
-import { literalTerm, type Scene, type Term } from './terms.ts'
+import { literalTerm, type Scene, type Term, unknownTerm } from './terms.ts'
 
 /** The content of a slot, or what decides a branch. */
 export interface Expression {
@@ -44,7 +44,10 @@ export interface Names {
   /** Begins a loop and returns its index; until `leave`, `item` is its row. */
   enter(item: string, list: string, line: number): number
   leave(): void
-  isUsed(name: string): boolean
+  /** A tag that ends or turns what nothing has begun: names inside of it may be known to the missing one. */
+  lose(): void
+  /** Reports names that are not declared, each once, and declared ones that are never used. */
+  reportUse(declared: readonly { readonly name: string; readonly line: number }[]): void
 }
 
 export interface NameOptions {
@@ -58,7 +61,10 @@ export function nameTable({ sources, constants, formats, report }: NameOptions):
   const expressions: Expression[] = []
   const slots = new Map<string, number>()
   const used = new Set<string>()
+  const undeclared = new Map<string, number[]>()
   const loops: number[] = []
+  let isLost = false
+  /** `loop` is -1 where its list is not known. */
   let open: { readonly item: string; readonly loop: number } | undefined
 
   function keep(key: string, make: () => Expression): number {
@@ -68,16 +74,13 @@ export function nameTable({ sources, constants, formats, report }: NameOptions):
     return slot
   }
 
-  function sourceIndex(name: string, line: number): number {
+  /** `undefined` when it is not declared, which is reported at the end. */
+  function sourceIndex(name: string, line: number): number | undefined {
     used.add(name)
     const index = sources.findIndex((source) => source.name === name)
-    if (index < 0) {
-      const there = [...constantNames, ...alwaysThere].join(', ')
-      const meant = nearest(name, [...sources.map((source) => source.name), ...constantNames])
-      const hint = meant === undefined ? '' : `; did you mean \`${meant}\`?`
-      report(line, `\`${name}\` is not declared under \`claims\` (always there: ${there})${hint}`)
-    }
-    return Math.max(index, 0)
+    if (index >= 0) return index
+    undeclared.set(name, [...(undeclared.get(name) ?? []), line])
+    return undefined
   }
 
   function termOf(operand: Operand, line: number): Term {
@@ -90,6 +93,7 @@ export function nameTable({ sources, constants, formats, report }: NameOptions):
     const source = sources.find((each) => each.name === name)
     if (!source && rest[0] === 'size') return sizeTerm(sourceIndex(head, line), name, line)
     const index = sourceIndex(name, line)
+    if (index === undefined) return unknownTerm(name)
     return {
       type: sources[index]!.rule?.type ?? 'text',
       scope: -1,
@@ -100,13 +104,15 @@ export function nameTable({ sources, constants, formats, report }: NameOptions):
     }
   }
 
-  function sizeTerm(index: number, name: string, line: number): Term {
+  function sizeTerm(index: number | undefined, name: string, line: number): Term {
+    if (index === undefined) return unknownTerm(name)
     if (sources[index]!.rule?.type !== 'list') report(line, `\`${name}\`: only a list has a size`)
     const read = ({ values }: Scene) => (Array.isArray(values[index]) ? values[index].length : 0)
     return { type: 'integer', scope: -1, read, written: 'exact', uses: [index], label: name }
   }
 
   function rowTerm(loop: number, item: string, field: string, line: number): Term {
+    if (loop < 0) return unknownTerm(item)
     const fields = sources[loops[loop]!]!.rule?.fields ?? []
     const isText = fields.length === 1 && fields[0]!.name === ''
     const place = isText ? (field === '' ? 0 : -1) : fields.findIndex(({ name }) => name === field)
@@ -116,6 +122,7 @@ export function nameTable({ sources, constants, formats, report }: NameOptions):
         line,
         `\`${field ? `${item}.${field}` : item}\` is not in this list; there is ${there || 'nothing'}`,
       )
+      return unknownTerm(item)
     }
     return {
       type: fields[place]?.type ?? 'text',
@@ -154,13 +161,14 @@ export function nameTable({ sources, constants, formats, report }: NameOptions):
     const wrong =
       wanted === undefined
         ? unknownFilter(filter.name)
-        : wanted !== 'any' && term.type !== wanted
+        : wanted !== 'any' && term.type !== wanted && term.type !== 'unknown'
           ? `\`${term.label}\` must be declared as { type: ${wanted} } for \`${filter.name}\``
           : undefined
     if (wrong) {
       report(line, wrong)
       return term
     }
+    if (term.type === 'unknown') return term
     const made = filterWriters[filter.name]!(term, argument, filter, formats)
     if (typeof made === 'string') report(line, made)
     return typeof made === 'string' ? { ...term, type: 'written' } : made
@@ -244,19 +252,43 @@ export function nameTable({ sources, constants, formats, report }: NameOptions):
     enter(item, list, line) {
       if (open) report(line, 'a loop cannot stand inside of another one')
       const source = sourceIndex(list, line)
-      if (sources[source]!.rule?.type !== 'list')
+      const isList = source !== undefined && sources[source]!.rule?.type === 'list'
+      if (source !== undefined && !isList)
         report(line, `\`${list}\` must be declared as { type: list } to be looped over`)
       if (sources.some(({ name }) => name === item))
         report(line, `\`${item}\` is a claim already: name it otherwise`)
-      const loop = loops.push(source) - 1
-      open = { item, loop }
+      const loop = loops.push(source ?? 0) - 1
+      open = { item, loop: isList ? loop : -1 }
       return loop
     },
     leave() {
       open = undefined
     },
-    isUsed: (name) => used.has(name),
+    lose() {
+      isLost = true
+    },
+    reportUse(declared) {
+      const there = [...constantNames, ...alwaysThere].join(', ')
+      const meant = new Set<string>()
+      for (const [name, [line = 1, ...more]] of undeclared) {
+        if (isLost && name.includes('.')) continue
+        const near = nearest(name, [...sources.map((source) => source.name), ...constantNames])
+        if (near !== undefined) meant.add(near)
+        const hint = near === undefined ? '' : `; did you mean \`${near}\`?`
+        const again = more.length === 0 ? '' : ` (again on ${linesOf(more)})`
+        report(line, `\`${name}\` is not declared under \`claims\` (always there: ${there})${hint}${again}`)
+      }
+      for (const { name, line } of declared)
+        if (!used.has(name) && !meant.has(name) && !isLost)
+          report(line, `\`${name}\` is declared and never used`)
+    },
   }
+}
+
+const maxLines = 3
+function linesOf(lines: readonly number[]): string {
+  const more = lines.length > maxLines ? ` and ${lines.length - maxLines} more` : ''
+  return `line ${lines.slice(0, maxLines).join(', ')}${more}`
 }
 
 interface Decision extends Pick<Expression, 'scope' | 'uses' | 'proves'> {

@@ -32,8 +32,14 @@ export type Operator = (typeof operators)[number]
 
 export type ValueTag = { readonly kind: 'value'; readonly line: number } & ValueSyntax
 export type BlockTag =
-  | { readonly kind: 'if'; readonly line: number; readonly condition: Condition; readonly negate: boolean }
-  | { readonly kind: 'elsif'; readonly line: number; readonly condition: Condition }
+  | {
+      readonly kind: 'if'
+      readonly line: number
+      /** Absent: it cannot be read, which has been reported; the tag still begins what another one ends. */
+      readonly condition: Condition | undefined
+      readonly negate: boolean
+    }
+  | { readonly kind: 'elsif'; readonly line: number; readonly condition: Condition | undefined }
   | { readonly kind: 'for'; readonly line: number; readonly item: string; readonly list: string }
   | { readonly kind: 'else' | 'end' | 'endfor'; readonly line: number }
 export type Tag = ValueTag | BlockTag
@@ -47,20 +53,36 @@ const tagPattern = /\{\{-?(.*?)-?\}\}|\{%-?(.*?)-?%\}/g
 /** Replaces the tags of one line and appends their meaning to `tags`. */
 export function markTags(text: string, line: number, tags: Tag[], report: (message: string) => void): string {
   if (marks.test(text)) report('private-use characters (U+E000 to U+F8FF) cannot stand in a mail')
+  const mark = (tag: Tag) => String.fromCharCode(firstMark + tags.push(tag) - 1)
   const marked = text.replace(tagPattern, (whole: string, value?: string, command?: string) => {
+    if (tags.length >= maxTags) {
+      report(`more than ${maxTags} placeholders`)
+      return ''
+    }
     try {
-      const tag = value === undefined ? readCommand(command!, line) : readValueTag(value, line)
-      if (tags.length >= maxTags) report(`more than ${maxTags} placeholders`)
-      else return String.fromCharCode(firstMark + tags.push(tag) - 1)
+      return mark(value === undefined ? readCommand(command!, line) : readValueTag(value, line))
     } catch (error) {
       if (!(error instanceof SyntaxFault)) throw error
       report(`${whole}: ${error.message}`)
+      const broken = brokenBranch(command ?? '', line)
+      return broken ? mark(broken) : ''
     }
-    return ''
   })
   const stray = /\{\{|\}\}|\{%|%\}/.exec(marked)
   if (stray) report(`\`${stray[0]}\` has no counterpart on this line`)
+  const foreign = foreignPlaceholder(marked)
+  if (foreign) report(foreign)
   return marked
+}
+
+/** What a tag that cannot be read still begins, so that its end is not one fault more. */
+function brokenBranch(command: string, line: number): Tag | undefined {
+  const [, word = '', item = 'item', list = ''] = /^\s*(\w+)(?:\s+(\w+)\s+in\s+(\w+))?/.exec(command) ?? []
+  if (word === 'for') return { kind: 'for', line, item, list }
+  if (word === 'if' || word === 'unless') return { kind: 'if', line, condition: undefined, negate: false }
+  return word.startsWith('els') && word.endsWith('if')
+    ? { kind: 'elsif', line, condition: undefined }
+    : undefined
 }
 
 /** `undefined` when the character stands for no tag. */
@@ -84,6 +106,7 @@ const wordPattern =
 function wordsOf(text: string): Words {
   if (/[\u201c\u201d\u201e\u2018\u2019]/.test(text.replaceAll(/"[^"]*"|'[^']*'/g, '')))
     throw new SyntaxFault('write straight quotes: "…"')
+  if (text.split('"').length % 2 === 0) throw new SyntaxFault('a quote " has no counterpart')
   const words = [...text.trim().matchAll(wordPattern)].map(([, word = '']) => word)
   let at = 0
   return {
@@ -96,9 +119,49 @@ function wordsOf(text: string): Words {
   }
 }
 
+/** Placeholders of other mailers and languages, which would be mailed as they are. */
+const foreign: readonly RegExp[] = [
+  /<%.*?%>/,
+  /(?<!\\)\{#.*?#\}/,
+  /(?<!\\)[$#]\{\s*[A-Za-z_][\w.]*\s*\}/,
+  /\*\|[A-Z][\w:]*\|\*/,
+  /%recipient(?:\.\w+)?%|%recipient_\w+%/,
+  /%\([a-z_]\w*\)s/i,
+  /\{!!.*?!!\}/,
+  /(?<!\\)\[\[\s*[A-Za-z_][\w.]*\s*\]\]/,
+  /^\s*@(?:component|endcomponent|if|endif|foreach|endforeach|include|Model)\b/,
+]
+
+function foreignPlaceholder(text: string): string | undefined {
+  const found = foreign.map((pattern) => pattern.exec(text)?.[0]).find((each) => each !== undefined)
+  return found === undefined
+    ? undefined
+    : `\`${found.trim()}\` is a placeholder of another mailer, and would be mailed as it is: write {{ user_name }}, {% if … %} or {% for … %}`
+}
+
+/** What other languages write between the same braces. */
+function explainForeign(text: string): string | undefined {
+  const handlebars = /^[#^/>]\s*(\w*)/.exec(text)
+  if (handlebars) {
+    const here: Record<string, string> = { each: '{% for item in list %} and {% endfor %}' }
+    const partial = text.startsWith('>') ? '{% render "name" %}' : undefined
+    return `this is Handlebars; here it is ${partial ?? here[handlebars[1]!] ?? '{% if name %} and {% endif %}'}`
+  }
+  if (text.startsWith('{')) return 'two braces are enough: values are always made harmless'
+  if (/^\.|^(?:if|range|with|template)\s/.test(text))
+    return 'this is another template language; here it is {{ name }}, {% if name %} and {% for item in list %}'
+  if (/^[A-Za-z_]\w*[A-Z]\w*$/.test(text)) {
+    const snake = text.replaceAll(/(?<=[a-z0-9])(?=[A-Z])/g, '_').toLowerCase()
+    return `names are written in small letters, digits and underscores: {{ ${snake} }}`
+  }
+  return undefined
+}
+
 const valueHelp = 'a placeholder is a name, and filters behind it: {{ amount_cents | money: currency }}'
 
 function readValueTag(text: string, line: number): Tag {
+  const other = explainForeign(text.trim())
+  if (other !== undefined) throw new SyntaxFault(other)
   const words = wordsOf(text)
   const operand = readOperand(words, valueHelp)
   const filters: Filter[] = []

@@ -13,7 +13,8 @@ export interface Scene {
 
 /** An operand, or what a filter made of it. */
 export interface Term {
-  readonly type: ClaimType | 'written' | 'literal'
+  /** `unknown`: a problem has been reported already. */
+  readonly type: ClaimType | 'written' | 'literal' | 'unknown'
   readonly scope: number
   readonly read: (scene: Scene) => Value
   /** `claim`: free text; `email`: free text unless it is an address; `exact`: shown as it is. */
@@ -25,6 +26,10 @@ export interface Term {
 
 export function literalTerm(value: string | number | boolean, label = JSON.stringify(value)): Term {
   return { type: 'literal', scope: -1, read: () => value, written: 'exact', uses: [], label }
+}
+
+export function unknownTerm(label: string): Term {
+  return { type: 'unknown', scope: -1, read: () => '', written: 'exact', uses: [], label }
 }
 
 export const isDate = (value: Value): value is DateValue => typeof value === 'object' && 'time' in value

@@ -216,7 +216,7 @@ describe('one mail', () => {
     const catalogue = loadCatalogue(mailsIn(builtInMails))
     const [first, ...others] = catalogue.mails
     const broken = { ...first!, program: { ...first!.program, html: null as never } }
-    const service = await previewApp({ catalogue: { mails: [broken, ...others], find: catalogue.find } })
+    const service = await previewApp({ catalogue: { ...catalogue, mails: [broken, ...others] } })
     const url = `/preview/mails/${broken.app}/${broken.kind}/${broken.locale}`
     expect((await service.app.inject(url)).statusCode).toBe(500)
     const { mails } = (await service.app.inject('/preview/mails')).json<Gallery>()

@@ -230,7 +230,7 @@ test('advice on a catalogue that does not start is what the start would say', ()
     {
       file: 'default/confirmation.en.md',
       line: 1,
-      message: 'a mail begins with its front matter: a line `---`, the settings, and a line `---`',
+      message: 'a mail begins with its front matter: a line `---`, the settings as YAML, and a line `---`',
     },
   ])
 })
