@@ -20,7 +20,8 @@ function words(mail: MailTemplate): string {
 const otherAddress: Record<string, RegExp> = {
   de: /\b(?:du|dir|dich|deine?[nmrs]?)\b/i,
   it: /\b(?:Lei|Suo|Sua|Suoi|voi|vostr[oaie])\b/,
-  fr: /\b(?:tu|toi|ton|ta|tes)\b/i,
+  // `\b` takes the ê of "êtes" for no letter
+  fr: /(?<!\p{L})(?:tu|toi|ton|ta|tes)(?!\p{L})/iu,
   es: /\b(?:usted|ustedes|vosotros|vuestr[oa]s?)\b/i,
 }
 
