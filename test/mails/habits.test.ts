@@ -38,7 +38,7 @@ test('a name that is not declared is told once, with its other lines', () => {
   )
 })
 
-test.each([
+test.each<readonly [string, string]>([
   ['{{#if name}}', 'this is Handlebars; here it is {% if name %}'],
   ['{{#each lines}}', 'this is Handlebars; here it is {% for item in list %}'],
   ['{{> bye}}', 'this is Handlebars; here it is {% render "name" %}'],
