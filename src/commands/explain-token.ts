@@ -1,5 +1,5 @@
-/** Owns the explanation of a token: what it says, which secret signed it, what the service would answer. Masks what is private. */
-import { createSecretKey } from 'node:crypto'
+/** Owns the explanation of a token: what it says, which secret or public key it is signed with, what the service would answer. Masks what is private. */
+import { createSecretKey, type KeyObject } from 'node:crypto'
 import { readFileSync } from 'node:fs'
 import jwt from 'jsonwebtoken'
 import { alterationOf } from '../config/altered-values.ts'
@@ -7,6 +7,7 @@ import { isSecretName } from '../config/secret-names.ts'
 import { failureAnswer } from '../contract.ts'
 import { invalidClaims, MailerError } from '../errors.ts'
 import { tokenKey, verifyToken } from '../token.ts'
+import { publicKeyFor } from './explain-key.ts'
 import { CommandError, type CommandIo, type ExitCode } from './terminal.ts'
 
 const masked = new Set([
@@ -19,28 +20,39 @@ const masked = new Set([
 const times = new Set(['iat', 'nbf', 'exp', 'email_link_exp'])
 
 /** `given` is the token, or `-` for standard input. 1 when the service would refuse it, or no secret is set. */
-export function explainToken(
+export async function explainToken(
   given: string,
   json: boolean,
   { terminal, env }: Pick<CommandIo, 'terminal' | 'env'>,
-): ExitCode {
+): Promise<ExitCode> {
   const token = (given === '-' ? readFileSync(0, 'utf8') : given).trim()
   const decoded = jwt.decode(token, { complete: true })
   if (!decoded || typeof decoded.payload === 'string')
     throw new CommandError('this is no token: three parts with dots between them, the first two JSON')
   const claims = Object.entries(decoded.payload).map(([name, value]) => [name, shown(name, value)] as const)
   const secrets = secretsIn(env)
-  const signer = secrets.find(([, secret]) => opens(token, secret))?.[0]
-  const verdict = signer === undefined && secrets.length === 0 ? undefined : verdictOn(token, secrets)
+  const secret = secrets.find(([, each]) => opens(token, each))
+  const byKey = secret ? noPublicKey : await publicKeyFor(token, decoded.header, env)
+  const signer = secret?.[0] ?? byKey.signer?.name
+  const isKeyless = signer === undefined && secrets.length === 0 && byKey.notes.length === 0
+  const keys = byKey.signer ? [byKey.signer.key] : secrets.map(([, each]) => tokenKey(each))
+  const verdict = isKeyless ? undefined : verdictOn(token, keys, env)
   if (json) {
     const { header } = decoded
     terminal.out(
-      JSON.stringify({ header, claims: Object.fromEntries(claims), signer: signer ?? null, ...verdict }),
+      JSON.stringify({
+        header,
+        claims: Object.fromEntries(claims),
+        signer: signer ?? null,
+        notes: byKey.notes,
+        ...verdict,
+      }),
     )
   } else {
     terminal.out(`${terminal.paint('bold', 'header')}  ${harmless(JSON.stringify(decoded.header))}`)
     for (const claim of claims) terminal.out(claim.map(harmless).join(': '))
-    terminal.out(signer ? `signed with ${signer}` : signerMissing(token, secrets))
+    terminal.out(harmless(signer ? `signed with ${signer}` : signerMissing(token, secrets, byKey.notes)))
+    for (const note of byKey.notes) terminal.out(harmless(note))
     if (verdict) terminal.out(terminal.paint(verdict.code === 'ok' ? 'green' : 'red', verdict.says))
   }
   return verdict?.code === 'ok' ? 0 : 1
@@ -54,13 +66,16 @@ function harmless(text: string): string {
   return text.replace(controls, (control) => `\\x${control.charCodeAt(0).toString(16).padStart(2, '0')}`)
 }
 
-function signerMissing(token: string, secrets: readonly NamedSecret[]): string {
-  if (secrets.length === 0) return 'not verified: set JWT_MAILER_SECRET, or JWT_MAILER_SECRET_<APP>'
+const noPublicKey = { signer: undefined, notes: [] }
+
+function signerMissing(token: string, secrets: readonly NamedSecret[], notes: readonly string[]): string {
+  if (secrets.length === 0 && notes.length === 0)
+    return 'not verified: set JWT_MAILER_SECRET, or JWT_MAILER_SECRET_<APP>'
   for (const [name, secret] of secrets) {
     const found = nearMisses.find(({ of }) => opens(token, of(secret)))
     if (found) return `signed with ${name} ${found.as}: the app and the service must have the same characters`
   }
-  return 'signed with none of the secrets in the environment'
+  return `signed with none of the ${notes.length === 0 ? 'secrets' : 'secrets and keys'} in the environment`
 }
 
 const bare = (value: string): string => {
@@ -103,16 +118,17 @@ function opens(token: string, secret: string | Buffer): boolean {
 }
 
 /** What the service would answer from the token alone, before it reads the mail template. */
-function verdictOn(token: string, secrets: readonly NamedSecret[]) {
+function verdictOn(token: string, keys: readonly KeyObject[], env: NodeJS.ProcessEnv) {
   try {
-    const keys = secrets.map(([, secret]) => tokenKey(secret))
-    const { faults } = verifyToken(token, keys)
+    const audience = env['JWT_MAILER_AUDIENCE'] || undefined
+    const { faults } = verifyToken(token, keys, Date.now(), audience)
     if (faults.length > 0) throw invalidClaims(faults)
     return { code: 'ok', says: 'good: the service would go on to the mail' }
   } catch (error) {
     if (!(error instanceof MailerError)) throw error
     const { answer } = failureAnswer(error)
-    return { code: answer.code, says: `the service would answer ${answer.code}: ${answer.msg}` }
+    const why = error.reason === 'audience' ? ', because aud does not hold JWT_MAILER_AUDIENCE' : ''
+    return { code: answer.code, says: `the service would answer ${answer.code}: ${answer.msg}${why}` }
   }
 }
 

@@ -10,7 +10,7 @@ interface TokenFlags extends MailFlags {
 }
 
 const help = `
-Exit codes: 0 printed; with --decode, the token is good · 1 with --decode, the service would refuse the token, or no secret is set to verify it · 2 the command could not run
+Exit codes: 0 printed; with --decode, the token is good · 1 with --decode, the service would refuse the token, or nothing is set to verify it · 2 the command could not run
 ${mailHelp}
 
 Examples:
@@ -24,7 +24,7 @@ export const addToken: AddCommand = (program, io) => {
     .command('token')
     .summary('print a token, or explain one')
     .description(
-      'Prints a signed token, and on standard error the curl line that sends it. With --decode it explains a token: its claims, its times in words, the variable of the secret that signed it, and what the service would answer. Key, link and address are masked.',
+      'Prints a signed token, and on standard error the curl line that sends it. With --decode it explains a token: its claims, its times in words, the variable of the secret or public key that it is signed with (key sets are fetched), and what the service would answer. Key, link and address are masked.',
     )
   addMailFlags(command)
     .addOption(urlOption(io.env, 'where the service listens, for the curl line'))
@@ -39,7 +39,7 @@ export const addToken: AddCommand = (program, io) => {
       if (flags.as !== undefined) return printSampleCall({ ...flags, as: flags.as }, io)
       if (flags.decode === undefined) return printToken(flags, io)
       const { explainToken } = await import('./explain-token.ts')
-      io.finish(explainToken(flags.decode, flags.json === true, io))
+      io.finish(await explainToken(flags.decode, flags.json === true, io))
     })
 }
 

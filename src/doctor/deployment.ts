@@ -7,6 +7,7 @@ import type { Mailbox } from '../message.ts'
 import { OauthError, tokenSource, xoauth2 } from '../transport/oauth-token.ts'
 import { relayTransport } from '../transport/relays.ts'
 import { examineAdapters } from './adapters.ts'
+import { examinePublicKeys, keySetChecks } from './app-keys.ts'
 import { examineFeedback } from './feedback.ts'
 import { examineClock } from './clock.ts'
 import { examineConfig, examineMails, examineNode, examineSecrets } from './environment.ts'
@@ -61,8 +62,10 @@ async function examineParts(config: Config, options: DeploymentOptions): Promise
   const { catalogue, findings } = examineMails(config)
   if (catalogue) findings.push(...examineAdapters(config.adapters, catalogue))
   findings.push(...examineFeedback(config.feedback, config.relays))
+  findings.push(...examinePublicKeys(config))
   const senders = sendersOf(config, catalogue)
   const checks = [
+    ...keySetChecks(config),
     ...relayChecks(config, senders, options),
     ...domainChecks(config, senders, options),
     ...linkChecks(config, catalogue, options),
