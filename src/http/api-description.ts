@@ -1,5 +1,6 @@
 /** Owns the description of the API for programs: OpenAPI 3.1, made from the schemas and the table that also decide. */
 import { z } from 'zod'
+import type { AdapterSettings } from '../adapter.ts'
 import {
   answerSchema,
   claimsSchema,
@@ -31,8 +32,8 @@ const statusFailures: FailureCode[] = [
   'store_unavailable',
 ]
 
-/** A document of the OpenAPI 3.1 specification. */
-export function openApi(version: string): Json {
+/** A document of the OpenAPI 3.1 specification. `adapters`: those that are configured. */
+export function openApi(version: string, adapters: readonly AdapterSettings[] = []): Json {
   return {
     openapi: '3.1.0',
     info: {
@@ -41,7 +42,7 @@ export function openApi(version: string): Json {
       description:
         'A signed token in, a confirmation mail out. Every answer is JSON; callers decide by `error` or `code`, never by `msg`.',
     },
-    paths: { ...mailPaths(), ...deliveryPaths(), ...healthPaths() },
+    paths: { ...mailPaths(), ...deliveryPaths(), ...adapterPaths(adapters), ...healthPaths() },
     components: {
       schemas: {
         Answer: schemaOf(answerSchema),
@@ -54,7 +55,7 @@ export function openApi(version: string): Json {
           type: 'http',
           scheme: 'bearer',
           bearerFormat: 'JWT',
-          description: "Any token in its time, signed with the app's secret.",
+          description: "Any token in its time, signed with the app's secret or its own key.",
         },
       },
     },
@@ -82,7 +83,7 @@ const parameters: Record<string, Json> = {
   kind: { description: "One of the app's kinds of mail; without it: the app's default kind." },
   token: {
     description:
-      'A JWT signed with HS256 and the shared secret, at most 12 KiB. Its claims: schema `Claims`.',
+      "A JWT signed with the app's secret (HS256) or its own key, at most 12 KiB. Its claims: schema `Claims`.",
   },
   id: { description: 'The `id` of the answer.' },
 }
@@ -124,6 +125,29 @@ function deliveryPaths(): Json {
           ...failureResponses(statusFailures),
         },
       },
+    },
+  }
+}
+
+/** Only what they have in common: each system's own documents say what it sends and which answers it understands. */
+function adapterPaths(adapters: readonly AdapterSettings[]): Json {
+  const places = adapters.flatMap(({ system, app }) => {
+    const withApp = `/adapters/${system}/{app}`
+    return app === undefined || app === 'default' ? [`/adapters/${system}`, withApp] : [withApp]
+  })
+  return Object.fromEntries(places.map((path) => [path, { post: adapterOperation(path) }]))
+}
+
+function adapterOperation(path: string): Json {
+  const [, , system = ''] = path.split('/')
+  return {
+    summary: `Mails that ${system} asks for`,
+    description: `Called by ${system} itself, which signs the request or shows its secret. It is answered as ${system} understands, as soon as the mails are stored.`,
+    parameters: pathParameters(path),
+    requestBody: { required: true, content: jsonBody({ type: 'object' }) },
+    responses: {
+      '2XX': { description: 'The mails are stored, or can never be sent, where the log says why.' },
+      default: { description: 'Wrong secret or signature, or another time may succeed.' },
     },
   }
 }

@@ -114,7 +114,12 @@ export async function buildApp(parts: AppParts): Promise<FastifyInstance> {
     if (parts.feedback) await served.register(feedbackRoutes, parts.feedback)
     await served.register(async (pages) => {
       if (parts.devHost !== undefined) guardPages(pages, parts.devHost)
-      await pages.register(openApiRoutes, { withPage: docs, sites, catalogue: preview?.catalogue })
+      await pages.register(openApiRoutes, {
+        withPage: docs,
+        adapters: parts.adapters?.settings,
+        sites,
+        catalogue: preview?.catalogue,
+      })
       if (inbox) await pages.register(inboxRoutes, { ...inbox, sites })
       if (preview) await pages.register(previewRoutes, { ...preview, sites })
       if (parts.metrics) await pages.register(metricsRoutes, parts.metrics)

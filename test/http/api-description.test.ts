@@ -1,5 +1,6 @@
 import type { FastifyInstance } from 'fastify'
 import { describe, expect, it } from 'vitest'
+import { foreignSystems } from '../support/foreign.ts'
 import { answerSchema, deliverySchema, failures } from '../../src/contract.ts'
 import { openApi } from '../../src/http/api-description.ts'
 import { sqliteEngine } from '../../src/outbox/store/sqlite.ts'
@@ -49,6 +50,20 @@ describe('the description of the API', () => {
     expect(response.json<{ code: string }>().code).not.toMatch(/^(?:not_found|method_not_allowed)$/)
     expect(Object.keys(operation.responses)).toContain(String(response.statusCode))
     expect((operation.parameters ?? []).map(({ name }) => `{${name}}`)).toEqual(path.match(/\{\w+\}/g) ?? [])
+  })
+
+  it('has the routes of the adapters that are configured, and no other', async () => {
+    const { settings } = foreignSystems.find(({ system }) => system === 'kratos')!
+    const adapters = [settings, { ...settings, system: 'logto', app: 'shop' } as const]
+    const { app } = await testApp({ routes: { adapters } })
+    const { paths } = (await app.inject('/openapi.json')).json<{ paths: Record<string, object> }>()
+    const known = ['/adapters/kratos', '/adapters/kratos/{app}', '/adapters/logto/{app}']
+    expect(Object.keys(paths).filter((path) => path.startsWith('/adapters'))).toEqual(known)
+    for (const path of known) {
+      const url = path.replace('{app}', path.includes('logto') ? 'shop' : 'default')
+      const { statusCode } = await app.inject({ method: 'POST', url, payload: {} })
+      expect([path, statusCode]).toEqual([path, 401])
+    }
   })
 
   it('says of answers what they are', async () => {
