@@ -35,6 +35,9 @@ const ofHttp: readonly MeaningRow[] = [
   { status: 503, means: ['deferred', 'unavailable'] },
 ]
 
+/** Of a page, in place of all rows: something on the way speaks, which neither has read the mail nor took it. */
+const ofPage = ofHttp.filter(({ status }) => status !== 400 && status !== 422)
+
 const maxAnswer = 64 * 1024
 const maxWaitMs = 3_600_000
 
@@ -45,10 +48,13 @@ export function meaningBy(rows: readonly MeaningRow[], answer: ApiAnswer, code?:
     (row.status ?? answer.status) === answer.status &&
     (row.code === undefined || row.code === code) &&
     (row.says === undefined || row.says.test(words))
-  const row = rows.find(fits) ?? ofHttp.find(fits)
+  const row = isPage(answer) ? ofPage.find(fits) : (rows.find(fits) ?? ofHttp.find(fits))
   const [outcome, reason] = row?.means ?? otherwise(answer.status)
   return { outcome, reason }
 }
+
+/** For people: no API answers with HTML, but proxies, firewalls and login pages of networks do, with 200 as well. */
+const isPage = ({ headers }: ApiAnswer) => /^text\/html\b/i.test(headers['content-type'] ?? '')
 
 /** Whatever has a fault of its own, a gateway above all, may have passed the mail on. Other statuses are not of this API. */
 function otherwise(status: number): MeaningRow['means'] {

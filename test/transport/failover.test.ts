@@ -41,11 +41,11 @@ const nobody = async () => ({ port: await freePort() })
 const waits = { totalMs, handoverMs, breaker: { failures: 100 } } satisfies FailoverOptions
 
 /** The service before relays in this order, its clock, and one caller. */
-async function serviceBefore(transports: readonly Transport[], failover: FailoverOptions = {}) {
+async function serviceBefore(transports: readonly Transport[], options: FailoverOptions = {}) {
   let shift = 0
   const app = await testApp({
     transports,
-    failover: { ...waits, ...failover },
+    failover: { ...waits, ...options },
     pump: { everyMs: 30 },
     now: () => Date.now() + shift,
   })

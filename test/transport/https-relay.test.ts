@@ -172,6 +172,39 @@ it('how long to wait is told in whole milliseconds', async () => {
   expect(waitAskedFor({}, 0.5, 1_500.75)).toBe(1_501)
 })
 
+it.each([
+  ['200', { outcome: 'unknown', reason: 'protocol' }],
+  ['400', { outcome: 'deferred', reason: 'protocol' }],
+  ['404', { outcome: 'deferred', reason: 'protocol' }],
+  ['422', { outcome: 'deferred', reason: 'protocol' }],
+  ['413', { outcome: 'refused', reason: 'size' }],
+  ['403', { outcome: 'deferred', reason: 'login' }],
+  ['502', { outcome: 'unknown', reason: 'unavailable' }],
+] as const)('a page of HTML with %s is no word of the API about the mail', async (status, means) => {
+  const page = {
+    status: Number(status),
+    headers: { 'content-type': 'text/html; charset=utf-8' },
+    body: '<h1>Hi',
+  }
+  const { transport } = await relayWith({ body: () => page })
+  expect(await transport.send(sampleMessage())).toMatchObject({ ...means, reply: Number(status) })
+})
+
+it.each([
+  ['Fri, 31 Dec 9999 23:59:59 GMT', 3_600_000],
+  ['999999999', 3_600_000],
+  ['Thu, 01 Jan 1970 00:00:00 GMT', 1_000],
+  ['0', 1_000],
+  ['-5', undefined],
+  ['1.5', undefined],
+  ['99999999999999999999', undefined],
+  ['31 Dec', undefined],
+  ['Thu, 99 Foo 2099 99:99:99 GMT', undefined],
+  ['', undefined],
+])('Retry-After: %s asks for a wait of %s ms', (value, waitMs) => {
+  expect(waitAskedFor({ 'retry-after': value }, 1_800_000_000_000)).toBe(waitMs)
+})
+
 it('a mail is written when its connection stands, and a bug in that rejects', async () => {
   let written = 0
   const hold = Promise.withResolvers<undefined>()
