@@ -20,6 +20,7 @@
 import type { BuildMime } from '../mime/mime.ts'
 import type { Message, Outcome, PoolUse, Receipt, RelayReason, SendTerms, Transport } from '../message.ts'
 import { type RelayAddress, RelayConnection } from './smtp-connection.ts'
+import { connectionLimit } from './connection-limit.ts'
 import { deadlines, isLate, outcomeOfSilence, type Timed } from './deadlines.ts'
 import { sendQueue } from './smtp-queue.ts'
 import type { SmtpRelayConfig } from '../relay-config.ts'
@@ -67,9 +68,6 @@ interface Slot {
 
 const finalDot = '.\r\n'
 const leaveMs = 1_000
-/** So long a pool does not grow beyond what its relay allowed last: at first, and after the same was seen again and again. */
-const leastLimitMs = 2_000
-const mostLimitMs = 60_000
 /** A connection that is still silent after this may be dead. */
 const doubtMs = 2_000
 
@@ -83,9 +81,7 @@ export function smtpTransport(options: SmtpOptions): Transport {
   const relay = relayCheck(tryByOpening)
   /** Why connections could not be opened, while others are being opened: what it means is not known yet. */
   let failedOpenings: Trouble[] = []
-  const noLimit = { connections, until: -Infinity, ms: leastLimitMs / 2 }
-  let limit = noLimit
-  let limitIsTold = false
+  const limit = connectionLimit(connections, (most) => options.onLimit?.(name, most))
   const time = deadlines({ attemptMs, now: () => performance.now(), sweep, drain })
 
   function send(message: Message, terms?: SendTerms): Promise<Receipt> {
@@ -108,27 +104,19 @@ export function smtpTransport(options: SmtpOptions): Transport {
     const missing = queue.missing(count.idle)
     // one that has failed has its place until it is known why
     const room = Math.min(
-      capacity() - slots.size - failedOpenings.length,
+      limit.most() - slots.size - failedOpenings.length,
       missing - count.opening - count.resetting,
     )
     for (let free = room; free > 0; free--) open()
   }
 
-  const capacity = () => (performance.now() < limit.until ? limit.connections : connections)
-
-  /** A relay that serves one connection and opens no other one has no trouble: it allows no more than these. */
   function learnLimit(): void {
     failedOpenings = []
-    const now = performance.now()
-    const ms = now < limit.until ? limit.ms : Math.min(limit.ms * 2, mostLimitMs)
-    limit = { connections: Math.max(1, slots.size), until: now + ms, ms }
+    limit.learn(slots.size)
   }
 
-  /** Once, when no connection is left of which it is not known whether the relay takes it. */
   function tellLimit(): void {
-    if (limitIsTold || performance.now() >= limit.until || isOpening()) return
-    limitIsTold = true
-    options.onLimit?.(name, limit.connections)
+    if (!isOpening()) limit.tell()
   }
 
   const isOpening = () => [...slots].some(({ state }) => state === 'opening')
@@ -187,7 +175,7 @@ export function smtpTransport(options: SmtpOptions): Transport {
   function opened(slot: Slot): void {
     if (slot.state !== 'opening') return
     relay.succeeded()
-    if (slots.size === 1 || slots.size > limit.connections) limit = noLimit
+    limit.noteOpened(slots.size)
     if (failedOpenings.length > 0) learnLimit()
     slot.onOpened?.()
     release(slot)
@@ -329,5 +317,5 @@ export function smtpTransport(options: SmtpOptions): Transport {
     return { connections: count, waiting: queue.size() }
   }
 
-  return { name, send, check: relay.check, capacity, use, close: time.close }
+  return { name, send, check: relay.check, capacity: limit.most, use, close: time.close }
 }
