@@ -2,7 +2,7 @@
  * Measures how fast a backlog leaves after an outage, and what a fresh mail waits meanwhile: a service in production mode,
  * one relay for each number of connections, each taking its time for every mail. A line of JSON.
  */
-import { mkdtempSync, rmSync } from 'node:fs'
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { performance } from 'node:perf_hooks'
@@ -15,7 +15,7 @@ import { sqliteEngine } from '../src/outbox/store/sqlite.ts'
 import { askTimed } from '../test/support/caller.ts'
 import { startPostgres } from '../test/support/postgres.ts'
 import { type ScriptedRelay, scriptedRelay } from '../test/support/relay.ts'
-import { startService } from '../test/support/service.ts'
+import { type Service, startService } from '../test/support/service.ts'
 import { sampleClaims, secret, signToken } from '../test/support/tokens.ts'
 import { count, list, oneOf, positive } from './options.ts'
 
@@ -32,6 +32,7 @@ const options = new Command('bench/drain.ts')
 Figures:
   perSecond     mails of the backlog that the relays took in a second, from the first one on
   ofPossible    the same as a share of connections / time of a mail
+  serviceCores  how much of a core the service used, and relayCores this process, which is the relays
   freshP50Ms    how long the answer to a fresh mail takes meanwhile; also the 95th of 100 and the longest`,
   )
   .parse()
@@ -64,7 +65,7 @@ async function main(): Promise<void> {
       env[variable] = `smtp://user:password@127.0.0.1:${port}?tls=off&connections=${options.relays[place]}`
     }
     const service = await startService({ mode: 'production', env })
-    const figures = await measure(service.url, relays)
+    const figures = await measure(service, relays)
     await service.stop()
     console.log(JSON.stringify({ ...options, ...figures }))
   } finally {
@@ -103,11 +104,13 @@ async function queueOne(outbox: Awaited<ReturnType<typeof openOutbox>>, number: 
   await outbox.handBack(accepted.lease)
 }
 
-async function measure(url: string, relays: readonly ScriptedRelay[]) {
+async function measure({ url, child }: Service, relays: readonly ScriptedRelay[]) {
+  const serviceCpu = () => cpuSecondsOf(child.pid ?? 0)
   const taken = () => relays.reduce((sum, { mails }) => sum + mails.length, 0)
   while (taken() === 0) await sleep(5)
   const began = performance.now()
   const before = taken()
+  const cpuBefore = [serviceCpu(), cpuSecondsOf(process.pid)] as const
   const waits: number[] = []
   const asked: Promise<unknown>[] = []
   // the last mails leave some connections without any: they say nothing about a long backlog
@@ -118,6 +121,9 @@ async function measure(url: string, relays: readonly ScriptedRelay[]) {
     await sleep(freshEveryMs)
   }
   const seconds = (performance.now() - began) / 1000
+  const ofCore = (since: number, now: number) => Math.round(((now - since) / seconds) * 100) / 100
+  const serviceCores = ofCore(cpuBefore[0], serviceCpu())
+  const relayCores = ofCore(cpuBefore[1], cpuSecondsOf(process.pid))
   const perSecond = (taken() - before) / seconds
   const shares = relays.map(({ mails }) => mails.length)
   await Promise.all(asked)
@@ -127,10 +133,19 @@ async function measure(url: string, relays: readonly ScriptedRelay[]) {
     perSecond: Math.round(perSecond),
     ofPossible: Math.round((perSecond / possible) * 1000) / 1000,
     byRelay: shares,
+    serviceCores,
+    relayCores,
     freshP50Ms: Math.round(waits[Math.floor(waits.length / 2)] ?? 0),
     freshP95Ms: Math.round(waits[Math.floor(waits.length * 0.95)] ?? 0),
     freshMaxMs: Math.round(waits.at(-1) ?? 0),
   }
+}
+
+/** Of Linux: user and system time, in hundredths of a second, behind the name in brackets. */
+function cpuSecondsOf(pid: number): number {
+  const [, fields = ''] = readFileSync(`/proc/${pid}/stat`, 'utf8').split(') ')
+  const [user = 0, system = 0] = fields.split(' ').slice(11, 13).map(Number)
+  return (user + system) / 100
 }
 
 await main()
