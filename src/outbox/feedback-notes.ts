@@ -6,7 +6,7 @@ import type { OperationQueues } from './operation-queues.ts'
 import type { SuppressionScope } from './store/operation.ts'
 import { suppressedMs } from './suppression.ts'
 
-const maxReports = 256
+const maxReports = 32
 
 export function feedbackNotes(
   rowsOf: OperationQueues['rowsOf'],
@@ -15,7 +15,7 @@ export function feedbackNotes(
 ): Outbox['noteFeedback'] {
   async function noteFeedback(reports: readonly Report[]): Promise<NotedReport[]> {
     const noted: NotedReport[] = []
-    // Page by page, so that a large report leaves room in the queue.
+    // Page by page, so that mails find their place between the pages of a large report.
     for (let from = 0; from < reports.length; from += maxReports)
       noted.push(...(await notePage(reports.slice(from, from + maxReports))))
     return noted
