@@ -9,8 +9,7 @@ export const whole = (name: string) => `cast(value ->> '${name}' as bigint)`
 export const hasListedId = ({ each }: Dialect) => `id in (select ${text('id')} from ${each})`
 
 export const statement = (sql: string, ...params: SqlValue[]): Statement => ({ sql, params })
-export const json = (list: readonly object[], replacer?: (name: string, value: unknown) => unknown) =>
-  JSON.stringify(list, replacer)
+export const json = (list: readonly object[]) => JSON.stringify(list)
 export const idsOf = (mails: readonly { id: string }[]) => json(mails.map(({ id }) => ({ id })))
 /** Hidden names of recipients, for `listedNames`. */
 export const namesOf = (names: readonly string[]) => json(names.map((name) => ({ name })))

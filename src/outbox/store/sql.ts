@@ -20,8 +20,13 @@ import { eitherWay, lookup, suppressionSql } from './suppression-sql.ts'
 type LeaseOperation = Extract<Operation, { op: 'lease' }>
 type RequeueOperation = Extract<Operation, { op: 'requeue' }>
 
+/** Older ones, which the first releases of Node 24 have, know the elements of JSON as text only. */
+const [major = 0, minor = 0] = (process.versions['sqlite'] ?? '').split('.').map(Number)
+const hasJsonbEach = major > 3 || (major === 3 && minor >= 51)
+
 export const sqliteDialect: Dialect = {
-  each: 'json_each($1)',
+  // as text, an element would be parsed anew for each of its columns
+  each: hasJsonbEach ? 'jsonb_each($1)' : 'json_each($1)',
   forUpdate: '',
   skipLocked: '',
   hasSchema: `select count(*) as there from sqlite_master where name = 'outbox_schema'`,
@@ -39,7 +44,7 @@ export const postgresDialect: Dialect = {
 
 const columns = 'id, app, kind, state, lease, attempts, due, expires, created, done, detail, relay, feedback'
 
-const withoutQuotas = (name: string, value: unknown) => (name === 'quotas' ? undefined : value)
+const withoutQuotas = ({ quotas: _quotas, ...row }: AcceptOperation) => row
 const latest = (list: readonly AcceptOperation[]) => Math.max(...list.map(({ now }) => now))
 
 function acceptSql(dialect: Dialect) {
@@ -75,12 +80,12 @@ function acceptSql(dialect: Dialect) {
   return {
     /** All but those of suppressed recipients. */
     insert: (mails: readonly AcceptOperation[]) => {
-      const rows = json(mails.toSorted(byId), withoutQuotas)
+      const rows = json(mails.toSorted(byId).map(withoutQuotas))
       const looks = lookup(mails)
       return looks ? statement(insertUnsuppressed[looks.by], rows, ...looks.params) : statement(insert, rows)
     },
     takeable: (mails: readonly AcceptOperation[]) => statement(takeable, idsOf(mails), latest(mails)),
-    takeOver: (mails: readonly AcceptOperation[]) => statement(takeOver, json(mails, withoutQuotas)),
+    takeOver: (mails: readonly AcceptOperation[]) => statement(takeOver, json(mails.map(withoutQuotas))),
     remove: (mails: readonly { id: string }[]) => statement(remove, idsOf(mails)),
     count: (quotas: readonly Tally[]) =>
       statement(count, json(quotas), Math.max(...quotas.map(({ latestEnd }) => latestEnd))),
