@@ -97,6 +97,12 @@ test.each<[string, string, string, string]>([
     '9: a loop cannot stand inside of another one',
   ],
   [
+    'a numbered list that is repeated',
+    '{% for x in l %}\n1. {{ x }}\n{% endfor %}',
+    'claims:\n  l: { type: list }\n',
+    '7: the numbers of a list begin anew in each round of a {% for %}',
+  ],
+  [
     'a loop left open',
     '{% for x in l %}\n\n{{ x }}',
     'claims:\n  l: { type: list }\n',

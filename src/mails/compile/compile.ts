@@ -183,12 +183,20 @@ function checkBlocks(blocks: readonly Block[], report: (message: string) => void
   if (mostButtons(blocks) > 2) report('a mail has at most two buttons (paragraphs that are only a link)')
   if (all.some((block) => block.kind === 'loop' && flatten(block.body).some(isSingle)))
     report('a heading `# …`, a button and a line `---` cannot stand in a {% for %}')
+  if (all.some((block) => block.kind === 'loop' && isNumbered(block.body)))
+    report(
+      'the numbers of a list begin anew in each round of a {% for %}: write items with `- `, or paragraphs that begin with {{ forloop.index }}',
+    )
   if (
     count((block) => block.kind === 'rule') > 1 ||
     all.some((block) => block.kind === 'rule' && !blocks.includes(block))
   )
     report('a mail has at most one line `---`, outside of everything: it parts the card from the small print')
 }
+
+/** One numbered item a round, which an author takes for one list. */
+const isNumbered = ([list, ...more]: readonly Block[]) =>
+  more.length === 0 && list?.kind === 'list' && list.ordered && list.items.length === 1
 
 const isSingle = ({ kind }: Block) => kind === 'button' || kind === 'rule'
 
