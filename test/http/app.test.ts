@@ -864,24 +864,45 @@ const corpus = new URL('../../../shared/corpora/blns.json', import.meta.url)
 
 const noCorpus = existsSync(corpus) ? undefined : 'no ../shared/corpora/blns.json'
 
+const claimsWithText = [
+  'user_email',
+  'user_aut_key',
+  'email_link_url',
+  'email_link_token',
+  'user_name',
+  'locale',
+  'jti',
+]
+
 describe.skipIf(noCorpus !== undefined)(titled('naughty strings in claims', noCorpus), () => {
   const naughty = existsSync(corpus) ? [...new Set(JSON.parse(readFileSync(corpus, 'utf8')) as string[])] : []
 
-  it.each(['user_email', 'user_aut_key', 'email_link_url', 'email_link_token', 'user_name', 'locale', 'jti'])(
-    '%s: refused, or one mail to the one recipient',
-    async (claim) => {
-      const { app, relay } = await testApp()
-      for (const [index, value] of naughty.entries()) {
-        const before = relay.mails.length
-        const claims = sampleClaims({ jti: `naughty-${index}`, [claim]: value })
-        const token = forgeToken({ alg: 'HS256' }, JSON.stringify(claims))
-        const { statusCode } = await app.inject({ method: 'POST', url: '/emailservice', payload: { token } })
-        expect([200, 422]).toContain(statusCode)
-        expect(relay.mails.length).toBe(before + (statusCode === 200 ? 1 : 0))
-        if (claim === 'user_email' && value !== '') expect(statusCode).toBe(422)
-      }
-      const recipients = new Set(relay.commands.filter((line) => line.startsWith('RCPT')))
-      expect([...recipients].every((line) => line === 'RCPT TO:<ada@example.com>')).toBe(true)
-    },
-  )
+  it('are refused, or are one mail to the one recipient', { timeout: 120_000 }, async () => {
+    const few = 20
+    const { app, relay } = await testApp()
+    const send = async (claim: string, value: string, index: number) => {
+      const claims = sampleClaims({ jti: `${claim}-${index}`, [claim]: value })
+      const token = forgeToken({ alg: 'HS256' }, JSON.stringify(claims))
+      const { statusCode } = await app.inject({ method: 'POST', url: '/emailservice', payload: { token } })
+      expect([200, 422]).toContain(statusCode)
+      if (claim === 'user_email' && value !== '') expect(statusCode).toBe(422)
+      return statusCode
+    }
+    for (const claim of claimsWithText) {
+      const before = relay.mails.length
+      const statuses: number[] = []
+      // a few at a time, so that none waits so long that it is queued
+      for (let from = 0; from < naughty.length; from += few)
+        statuses.push(
+          ...(await Promise.all(
+            naughty.slice(from, from + few).map((value, index) => send(claim, value, from + index)),
+          )),
+        )
+      const sent = relay.mails.slice(before)
+      expect(sent).toHaveLength(statuses.filter((status) => status === 200).length)
+      expect(new Set(sent.map(({ source }) => /^Message-ID: .*$/m.exec(source)?.[0])).size).toBe(sent.length)
+    }
+    const recipients = new Set(relay.commands.filter((line) => line.startsWith('RCPT')))
+    expect([...recipients]).toEqual(['RCPT TO:<ada@example.com>'])
+  })
 })

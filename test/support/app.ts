@@ -1,7 +1,4 @@
 /** Owns the service in this process: composed as the real one is, in front of a scripted relay. */
-import { mkdtemp, rm } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
 import { Writable } from 'node:stream'
 import type { FastifyInstance } from 'fastify'
 import { pino } from 'pino'
@@ -13,12 +10,12 @@ import { openMetrics } from '../../src/metrics.ts'
 import type { Engine } from '../../src/outbox/store/engine.ts'
 import type { Limits } from '../../src/outbox/store/quotas.ts'
 import { openOutbox } from '../../src/outbox/outbox.ts'
-import { sqliteEngine } from '../../src/outbox/store/sqlite.ts'
 import { composeService, type ServiceParts, type Timings } from '../../src/server.ts'
 import { tokenKey } from '../../src/token.ts'
 import type { Transport } from '../../src/message.ts'
 import { type SmtpOptions, smtpTransport } from '../../src/transport/smtp.ts'
 import { loadCatalogue } from './catalogue.ts'
+import { lendEngine } from './kept-threads.ts'
 import { type Script, scriptedRelay, type ScriptedRelay } from './relay.ts'
 import { portOf } from './port.ts'
 import { secret } from './tokens.ts'
@@ -106,9 +103,9 @@ export async function testApp(options: TestAppOptions = {}): Promise<TestApp> {
     allowHttpLinks: options.allowHttpLinks ?? false,
   })
   const logger = pino({ base: null }, sink)
-  const folder = await mkdtemp(join(tmpdir(), 'jwt-mailer-test-'))
+  const lent = options.engine ? { engine: options.engine, giveBack: () => undefined } : lendEngine()
   const outbox = await openOutbox({
-    engine: options.engine ?? sqliteEngine({ path: join(folder, 'outbox.sqlite') }),
+    engine: lent.engine,
     secrets,
     limits: options.limits ?? {},
     suppression: options.suppression,
@@ -145,7 +142,7 @@ export async function testApp(options: TestAppOptions = {}): Promise<TestApp> {
     await transport.close()
     if (options.transports) await scripted.close()
     await outbox.close()
-    await rm(folder, { recursive: true })
+    lent.giveBack()
     if (!options.relay) await relay.close()
   })
   return {
