@@ -19,6 +19,7 @@ export const mayImport: Record<string, readonly string[]> = {
   outbox: ['outbox/store'],
   adapters: [],
   feedback: [],
+  callbacks: ['outbox'],
   delivery: ['mails', 'outbox'],
   dev: [],
   http: ['http/routes', 'adapters', 'feedback', 'delivery', 'outbox'],

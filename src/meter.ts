@@ -4,6 +4,9 @@ import type { Message, Receipt } from './message.ts'
 
 export type Stage = 'verify' | 'render' | 'store'
 
+/** `given_up`: not taken within a day. `gone`: the receiver wants no more. */
+export type CallOutcome = 'taken' | 'failed' | 'gone' | 'given_up'
+
 export interface Meter {
   /** `work`, which now also records how long it takes until it returns or resolves. A failure is not recorded. */
   timing<A extends unknown[], T>(stage: Stage, work: (...args: A) => T): (...args: A) => T
@@ -13,6 +16,8 @@ export interface Meter {
   tried(receipt: Receipt, message: Pick<Message, 'app' | 'kind'>, ms: number): void
   /** A relay has reported something new of a mail. */
   reported(relay: string, feedback: Feedback): void
+  /** One callback to an app. */
+  called(app: string, outcome: CallOutcome): void
 }
 
 export const silentMeter: Meter = {
@@ -20,4 +25,5 @@ export const silentMeter: Meter = {
   answered: () => undefined,
   tried: () => undefined,
   reported: () => undefined,
+  called: () => undefined,
 }

@@ -87,6 +87,11 @@ export async function openMetrics(): Promise<Metrics> {
     'What relays report of mails after they took them; repeats are not counted',
     ['relay', 'feedback'],
   )
+  const callbacks = counter(
+    'callbacks_total',
+    'Calls that tell apps what became of their mails, by outcome',
+    ['app', 'outcome'],
+  )
   const relays = histogram('relay_duration_seconds', 'One try at one relay', relaying, ['relay'])
   const stages: Record<Stage, Histogram> = {
     verify: histogram('verify_duration_seconds', 'Checking a token that was good', quick),
@@ -116,6 +121,7 @@ export async function openMetrics(): Promise<Metrics> {
       relays.observe({ relay }, ms / 1_000)
     },
     reported: (relay, word) => feedback.inc({ relay, feedback: word }),
+    called: (app, outcome) => callbacks.inc({ app, outcome }),
     watch({ outbox, transport, now = () => performance.now() }) {
       watchOutbox(gauge, outbox, now)
       watchRelays(gauge, transport)

@@ -1,6 +1,7 @@
 /** Owns the service's start: environment → parts → one composition → listening. */
 import type { FastifyInstance } from 'fastify'
 import type { AdapterSettings } from './adapter.ts'
+import type { CalledApps } from './event.ts'
 import type { FeedbackSettings } from './feedback-source.ts'
 import { type AppParts, buildApp } from './http/app.ts'
 import type { FeedbackRoutesOptions } from './http/routes/feedback.ts'
@@ -14,6 +15,8 @@ import { type DeliverParts, deliverer } from './delivery/deliver.ts'
 import { jwksOfApp } from './config/secret-names.ts'
 import { strangeAppSecrets } from './config/secrets.ts'
 import { type KeysFor, keysWithSets, remoteKeySet } from './remote-key-set.ts'
+import { strangeWebhooks } from './config/webhooks.ts'
+import { type Callbacks, type CallbacksOptions, startCallbacks } from './callbacks/callbacks.ts'
 import { shutDownInOrder } from './shutdown.ts'
 import { describeError, type Log, openLog } from './log.ts'
 import { type Catalogue, catalogueOptions, loadCatalogue } from './mails/catalogue.ts'
@@ -47,6 +50,7 @@ export interface Timings {
   readonly adapters?: Pick<AdaptersRoutesOptions, 'answerMs'> | undefined
   readonly feedback?: Pick<FeedbackRoutesOptions, 'answerMs' | 'sources'> | undefined
   readonly pump?: Pick<PumpOptions, 'everyMs'> | undefined
+  readonly callbacks?: Pick<CallbacksOptions, 'everyMs' | 'callMs' | 'random' | 'resolve'> | undefined
   readonly relays?: Pick<FailoverOptions, 'totalMs' | 'handoverMs' | 'breaker'> | undefined
   readonly smtp?: Pick<SmtpOptions, 'connectMs'> | undefined
 }
@@ -62,6 +66,8 @@ export interface ServiceParts {
   readonly log: Log
   /** Aborted when the shutdown begins. */
   readonly stopping?: AbortSignal | undefined
+  /** Where apps are called back; without it none is. */
+  readonly webhookOf?: CallbacksOptions['webhookOf'] | undefined
   /** Names in the log the claims that a mail does not declare: for development, since callers choose the names. */
   readonly namesUndeclared?: boolean
   /** Without them: the mail routes, the deliveries, the health and the description of the API. */
@@ -79,11 +85,13 @@ export interface Service {
   readonly transport: Transport
   /** Begins to try again what waits in the outbox. */
   readonly startPump: () => Pump
+  /** Begins to call apps back, where one has a webhook. */
+  readonly startCallbacks: () => Callbacks | undefined
 }
 
 /** Joins the parts. Both the running service and the app of the tests are joined here, and nowhere else. */
 export async function composeService(parts: ServiceParts, timings: Timings = {}): Promise<Service> {
-  const { keysFor, audience, catalogue, transports, log, routes } = parts
+  const { keysFor, audience, catalogue, transports, log, webhookOf, routes } = parts
   const { clock: now = Date.now } = timings
   const metrics = routes?.metrics?.metrics
   const meter = metrics ?? silentMeter
@@ -140,6 +148,17 @@ export async function composeService(parts: ServiceParts, timings: Timings = {})
         maxRunning: () => Math.ceil(transport.capacity() * 1.3),
         ...timings.pump,
       }),
+    startCallbacks: () =>
+      webhookOf &&
+      startCallbacks({
+        webhookOf,
+        apps: () => appsOf(catalogue),
+        outbox,
+        meter,
+        log,
+        clock: now,
+        ...timings.callbacks,
+      }),
   }
 }
 
@@ -151,6 +170,7 @@ function verifier(keysFor: KeysFor, audience: string | undefined, now: () => num
       : verifyToken(token, keys, now(), audience)
   }
 }
+const appsOf = ({ mails }: Pick<Catalogue, 'mails'>) => [...new Set(mails.map(({ app }) => app))]
 
 /** The same story for requests of other systems: our own token, and an answer as soon as the mail is stored. */
 function foreignDelivery(
@@ -179,6 +199,8 @@ function tellingDraft(log: Log): typeof draftMail {
 export async function start(config: Config, log: Log, timings: Timings = {}): Promise<void> {
   const { keysOf, adminToken, sender } = config
   for (const warning of config.warnings) log.warn(problemLine(warning))
+  const { webhooks } = config
+  let calledApps: CalledApps | undefined
   // its thread starts while this one reads the mails
   const opening = openOutbox({
     engine: await engineOf(config),
@@ -188,14 +210,18 @@ export async function start(config: Config, log: Log, timings: Timings = {}): Pr
     limits: config.relays.length > 0 ? config.limits : { ...config.limits, recipient: undefined },
     log,
     clock: timings.clock,
+    calledApps: () => calledApps,
   })
   // a rejection is handled where it is awaited, below
   opening.catch(() => undefined)
   const readCatalogue = config.production ? loadCatalogue : liveCatalogue
   const catalogue = readCatalogue(catalogueOptions(config))
   for (const { file, message } of catalogue.strays) log.warn({ file }, message)
-  const apps = [...new Set(catalogue.mails.map(({ app }) => app))]
-  const strange = strangeAppSecrets(config.appVariables, apps)
+  const apps = appsOf(catalogue)
+  const strange = [
+    ...strangeAppSecrets(config.appVariables, apps),
+    ...strangeWebhooks(webhooks.variables, apps),
+  ]
   // a developer may be about to write the app's first mail
   if (config.production && strange.length > 0) throw new ConfigError(...strange)
   for (const warning of strange) log.warn(problemLine(warning))
@@ -209,6 +235,8 @@ export async function start(config: Config, log: Log, timings: Timings = {}): Pr
   )
   // what is wrong with one is in the log before the first mail
   for (const set of keySets.values()) void set.refresh()
+  const called = webhooks.isShared ? 'all' : apps.filter((each) => webhooks.webhookOf(each))
+  if (called.length > 0) calledApps = called
   const inbox = config.relays.length > 0 ? undefined : await openOwnInbox()
   const buildMime = await mimeBuilder()
   const onLimit = (relay: string, connections: number) =>
@@ -228,6 +256,7 @@ export async function start(config: Config, log: Log, timings: Timings = {}): Pr
     app,
     transport,
     startPump: startRetries,
+    startCallbacks: startCalls,
   } = await composeService(
     {
       keysFor: keysWithSets(keysOf, keySets, jwksOfApp),
@@ -239,6 +268,7 @@ export async function start(config: Config, log: Log, timings: Timings = {}): Pr
       ),
       log,
       stopping: stopping.signal,
+      webhookOf: calledApps && webhooks.webhookOf,
       namesUndeclared: !config.production,
       routes: {
         adapters: config.adapters,
@@ -256,7 +286,8 @@ export async function start(config: Config, log: Log, timings: Timings = {}): Pr
   )
   const pump = startRetries()
   const delayMs = config.shutdownDelayMs
-  shutDownInOrder({ app, pump, transport, outbox, inbox, log, stopping, delayMs })
+  const callbacks = startCalls()
+  shutDownInOrder({ app, pump, callbacks, transport, outbox, inbox, log, stopping, delayMs })
   // for "localhost" Fastify would open a second server, which has none of the first one's limits
   const host = config.host === 'localhost' ? '127.0.0.1' : config.host
   await app.listen({ host, port: config.port })

@@ -3,6 +3,7 @@ import closeWithGrace from 'close-with-grace'
 import type { FastifyInstance } from 'fastify'
 import { describeError, type Log } from './log.ts'
 import type { Transport } from './message.ts'
+import type { Callbacks } from './callbacks/callbacks.ts'
 import type { Outbox } from './outbox/api.ts'
 import type { Pump } from './outbox/pump.ts'
 import type { Inbox } from './dev/inbox-server.ts'
@@ -12,6 +13,8 @@ import { pause, within } from './timers.ts'
 /** Heroku kills 30 s after SIGTERM. A running try takes 20 s at most, and its receipt must still reach the store. */
 const graceMs = 24_500
 const attemptGraceMs = 20_500
+/** A callback that is cut off is made again. Those of mails that are sent meanwhile are made by the next start. */
+const callGraceMs = 10_000
 const storeGraceMs = 23_000
 /**
  * A terminal or a platform signals every process of a group, and npm passes its own signal on as well, so the service
@@ -23,6 +26,7 @@ const secondCtrlCAfterMs = 1_000
 export interface ShutdownParts {
   readonly app: FastifyInstance
   readonly pump: Pump
+  readonly callbacks: Callbacks | undefined
   readonly transport: Transport
   readonly outbox: Outbox
   readonly inbox: Inbox | undefined
@@ -35,14 +39,19 @@ export interface ShutdownParts {
 
 /** From now on a signal or a crash ends the process: with 0 after a signal and an orderly shutdown, else with 1. */
 export function shutDownInOrder(parts: ShutdownParts): void {
-  const { app, pump, transport, outbox, inbox, log, stopping, delayMs } = parts
+  const { app, pump, callbacks, transport, outbox, inbox, log, stopping, delayMs } = parts
   let first: { signal: NodeJS.Signals; at: number } | undefined
 
   async function stopParts(): Promise<void> {
     const begun = Date.now()
     await stopListening(app.server)
     // nothing new begins: mails that have not reached the relay go to another replica, running tries may finish
-    await Promise.all([app.close(), pump.stop(attemptGraceMs), transport.close()])
+    await Promise.all([
+      app.close(),
+      pump.stop(attemptGraceMs),
+      callbacks?.stop(callGraceMs),
+      transport.close(),
+    ])
     // lets the last receipts reach `settle`
     await new Promise(setImmediate)
     // a hanging store must not prevent the rest: a mail it does not settle goes to the next replica when its lease ends

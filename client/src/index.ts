@@ -32,3 +32,12 @@ export {
   type Recipient,
 } from './mint.ts'
 export type { PrivateKey } from './sign.ts'
+export {
+  webhook,
+  type BadCall,
+  type CallHeaders,
+  type GoodCall,
+  type MailEvent,
+  type MailEventType,
+  type WebhookOptions,
+} from './webhook.ts'

@@ -105,6 +105,18 @@ export async function readSigned(
   return 'forged'
 }
 
+/** Does the signature, in base64, belong to these bytes? Compared in constant time, by WebCrypto. */
+export async function isSignedBy(
+  key: Uint8Array<ArrayBuffer>,
+  signature: string,
+  signed: Uint8Array<ArrayBuffer>,
+): Promise<boolean> {
+  const bytes = decodeBase64(signature)
+  if (!bytes) return false
+  const imported = await crypto.subtle.importKey('raw', key, hs256, false, ['verify'])
+  return crypto.subtle.verify(hs256, imported, bytes, signed)
+}
+
 /** What a token says, unverified: for what is only shown. */
 export function readClaims(token: string): Record<string, unknown> {
   return readPart(token.split('.')[1] ?? '') ?? {}
@@ -125,7 +137,7 @@ export function parseObject(text: string): Record<string, unknown> | undefined {
   }
 }
 
-function bytesOf(text: string) {
+export function bytesOf(text: string) {
   return new TextEncoder().encode(text)
 }
 
@@ -135,7 +147,7 @@ function encodeBase64url(bytes: Uint8Array): string {
   return btoa(binary).replaceAll('+', '-').replaceAll('/', '_').replaceAll('=', '')
 }
 
-function decodeBase64(text: string) {
+export function decodeBase64(text: string) {
   try {
     return Uint8Array.from(atob(text), (character) => character.charCodeAt(0))
   } catch {

@@ -18,6 +18,7 @@ import { weaknessOf } from './key-strength.ts'
 import { readPublicKeys, withPublicKeys } from './public-keys.ts'
 import { readRelays } from './relays.ts'
 import { readSecrets, type Secrets } from './secrets.ts'
+import { readWebhooks, type Webhooks } from './webhooks.ts'
 
 export interface Config {
   readonly production: boolean
@@ -50,6 +51,8 @@ export interface Config {
   readonly feedback: readonly FeedbackSettings[]
   /** Where a hard bounce suppresses its address. Without feedback there is none to learn from. */
   readonly suppression: 'app' | 'all' | undefined
+  /** Where apps are told what became of their mails. */
+  readonly webhooks: Pick<Webhooks, 'webhookOf' | 'isShared' | 'variables'>
   readonly mailsDir: string | undefined
   /** `/preview` is served; in production only behind `adminToken`. */
   readonly preview: boolean
@@ -82,6 +85,9 @@ function readVariables(env: NodeJS.ProcessEnv, altered: readonly ConfigProblem[]
   const secrets = collect(() => readSecrets(env, values, production))
   const publicKeys = collect(() => readPublicKeys(env))
   const feedback = collect(() => readFeedback(values))
+  const webhooks = collect(() =>
+    readWebhooks(env, { production, allowPrivate: values.WEBHOOK_ALLOW_PRIVATE ?? false }),
+  )
   const allowHttpLinks = values.ALLOW_HTTP_LINKS ?? !production
   const adapters = collect(() =>
     readAdapters(env, {
@@ -97,6 +103,7 @@ function readVariables(env: NodeJS.ProcessEnv, altered: readonly ConfigProblem[]
     !secrets ||
     !adapters ||
     !feedback ||
+    !webhooks ||
     !publicKeys ||
     problems.length > 0
   )
@@ -124,6 +131,7 @@ function readVariables(env: NodeJS.ProcessEnv, altered: readonly ConfigProblem[]
     adapters,
     feedback,
     suppression: suppression === 'off' ? undefined : suppression,
+    webhooks,
     mailsDir: values.MAILS_DIR,
     preview: values.PREVIEW ?? !production,
     adminToken: admin.token,
@@ -132,6 +140,7 @@ function readVariables(env: NodeJS.ProcessEnv, altered: readonly ConfigProblem[]
     warnings: [
       ...altered,
       ...secrets.warnings,
+      ...webhooks.warnings,
       ...admin.warnings,
       ...relays.warnings,
       ...dataWarnings(values),

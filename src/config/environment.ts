@@ -55,7 +55,7 @@ const databaseUrl = z.string().superRefine((value, context) => {
 })
 const logLevels = ['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'] as const
 
-/** `JWT_MAILER_SECRET_<APP>` is read beside it. */
+/** `JWT_MAILER_SECRET_<APP>` and `JWT_MAILER_WEBHOOK_<APP>` are read beside it. */
 export const environmentSchema = z.object({
   PORT: emptyIsUnset(wholeNumber(0, 65_535).default(8080)),
   HOST: emptyIsUnset(hostName.optional()),
@@ -101,6 +101,10 @@ export const environmentSchema = z.object({
   RESEND_FEEDBACK_SECRET: text,
   BREVO_FEEDBACK_LOGIN: text,
   SUPPRESSION: emptyIsUnset(z.enum(['app', 'all', 'off'], 'must be "app", "all" or "off"').optional()),
+  JWT_MAILER_WEBHOOK: text,
+  JWT_MAILER_WEBHOOK_SECRET: text,
+  JWT_MAILER_WEBHOOK_SECRET_PREVIOUS: text,
+  WEBHOOK_ALLOW_PRIVATE: onOff,
   RELAYS: text,
   RELAY_CONNECTIONS: emptyIsUnset(wholeNumber(1, 100).default(10)),
   MAIL_FROM: text,

@@ -1,6 +1,7 @@
 /** Owns what the other parts know of the outbox: its verbs, what they take and what they answer. */
 import { z } from 'zod'
 import type { Detail } from '../errors.ts'
+import { eventTypes } from '../event.ts'
 import { type Feedback, feedbackWords, type Report } from '../feedback.ts'
 import type { Erased } from './erase.ts'
 import type { SuppressionVerbs } from './suppression.ts'
@@ -95,6 +96,25 @@ export const dueSchema = z.object({
   stay_until: time.nullable().catch(null),
 })
 
+/** A leased event. */
+export const dueEventSchema = z.object({
+  /** The same for each call. */
+  id: z.string(),
+  app: z.string(),
+  mail: z.string(),
+  kind: z.string(),
+  type: z.enum(eventTypes),
+  /** Of a dead mail its reason, of a bounce its kind. */
+  detail: z.string().nullable(),
+  at: time,
+  /** Larger than that of every earlier event of this mail. */
+  sequence: whole,
+  ends: time,
+  attempts: whole,
+})
+/** The right to call an app for one event, for a minute. Ends with `endEvent`. */
+export type DueEvent = Readonly<z.infer<typeof dueEventSchema>> & { readonly leaseId: number }
+
 export type Accepted =
   | { readonly state: 'owner'; readonly lease: Lease }
   | { readonly state: 'existing'; readonly mail: StoredMail }
@@ -175,6 +195,10 @@ export interface Outbox extends SuppressionVerbs {
    * instead, whether they are due or not.
    */
   leaseDue(limit: number): Promise<Due[]>
+  /** Leases events that are due, of each app as many as asked for. */
+  leaseEvents(wanted: readonly { readonly app: string; readonly limit: number }[]): Promise<DueEvent[]>
+  /** Ends an event for good, or until it is due again in `retryInMs`. Rejects with the store: then the lease decides. */
+  endEvent(event: DueEvent, retryInMs?: number): Promise<void>
   find(id: string): Promise<StoredMail | undefined>
   /** In the order in which they were accepted, the newest first. */
   list(state: MailState, limit: number): Promise<StoredMail[]>

@@ -1,4 +1,5 @@
 /** Owns how reports of relays reach the store: each finds its mail by the id of the message. */
+import type { CalledApps } from '../event.ts'
 import type { Report } from '../feedback.ts'
 import type { NotedReport, Outbox } from './api.ts'
 import { mailOfMessage } from './mail-id.ts'
@@ -12,6 +13,7 @@ export function feedbackNotes(
   rowsOf: OperationQueues['rowsOf'],
   clock: () => number,
   suppression: SuppressionScope | null,
+  calledApps: () => CalledApps | undefined,
 ): Outbox['noteFeedback'] {
   async function noteFeedback(reports: readonly Report[]): Promise<NotedReport[]> {
     const noted: NotedReport[] = []
@@ -23,7 +25,7 @@ export function feedbackNotes(
 
   async function notePage(reports: readonly Report[]): Promise<NotedReport[]> {
     const now = Math.round(clock())
-    const terms = { now, scope: suppression, suppressUntil: now + suppressedMs }
+    const terms = { now, scope: suppression, suppressUntil: now + suppressedMs, calledApps: calledApps() }
     return Promise.all(
       reports.map(async ({ messageId, feedback }) => {
         const mail = mailOfMessage(messageId)

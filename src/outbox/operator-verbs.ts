@@ -1,5 +1,6 @@
 /** Owns what operators and their metrics ask of the outbox: lists and counts of mails, requeuing and purging. */
 import { type Outbox, type Stats, statsSchema, type StoredMail, storedMailSchema } from './api.ts'
+import type { Log } from '../log.ts'
 import type { OperationQueues } from './operation-queues.ts'
 import { deadKeptMs, leaseMs, maxWaitMs } from './settlement.ts'
 import { type MailState, type OutboxUse, outboxUses } from './store/operation.ts'
@@ -7,13 +8,19 @@ import { type MailState, type OutboxUse, outboxUses } from './store/operation.ts
 const dayMs = 24 * 3_600_000
 const pageSize = 500
 const maxListed = 1000
+/** For a last call that is late. */
+const eventGraceMs = 3_600_000
 
 type OperatorVerbs = Pick<
   Outbox,
   'list' | 'stats' | 'countSent' | 'requeue' | 'requeueDead' | 'purge' | 'use'
 >
 
-export function operatorVerbs(rowsOf: OperationQueues['rowsOf'], clock: () => number): OperatorVerbs {
+export function operatorVerbs(
+  rowsOf: OperationQueues['rowsOf'],
+  clock: () => number,
+  log: Pick<Log, 'warn'>,
+): OperatorVerbs {
   async function list(state: MailState, limit: number): Promise<StoredMail[]> {
     const rows = await rowsOf({ op: 'list', state, limit: Math.min(limit, maxListed) })
     return rows.map((row) => storedMailSchema.parse(row))
@@ -51,15 +58,29 @@ export function operatorVerbs(rowsOf: OperationQueues['rowsOf'], clock: () => nu
     return countPages(async () => (await rowsOf(page)).length)
   }
 
+  /** Answers how many mails. Events that are left a day after their receiver has not taken them are counted in the log. */
   async function purge(signal?: AbortSignal): Promise<number> {
     const now = clock()
     let mails = 0
+    let events = 0
     await countPages(async () => {
       if (signal?.aborted) return 0
-      const deleted = await rowsOf({ op: 'purge', now, limit: pageSize, latest: latestDue(now) })
+      const deleted = await rowsOf({
+        op: 'purge',
+        now,
+        limit: pageSize,
+        latest: latestDue(now),
+        eventsEndedBy: now - eventGraceMs,
+      })
       mails += deleted.filter(({ id }) => id !== undefined).length
+      events += deleted.filter(({ event }) => event !== undefined).length
       return deleted.length
     })
+    if (events > 0)
+      log.warn(
+        { events, reason: 'expired' },
+        'callbacks were given up, because no receiver took them in a day',
+      )
     return mails
   }
 

@@ -4,6 +4,7 @@
  */
 import { randomInt } from 'node:crypto'
 import { MailerError } from '../errors.ts'
+import { type CalledApps, isCalled, newEvent } from '../event.ts'
 import type { Log } from '../log.ts'
 import { pause, within } from '../timers.ts'
 import {
@@ -21,6 +22,7 @@ import {
 } from './api.ts'
 import { eraser } from './erase.ts'
 import { feedbackNotes } from './feedback-notes.ts'
+import { eventVerbs } from './event-verbs.ts'
 import { operationQueues } from './operation-queues.ts'
 import { operatorVerbs } from './operator-verbs.ts'
 import { pendingWrites } from './pending-writes.ts'
@@ -28,7 +30,7 @@ import { isUnknown, reconnectingStore } from './reconnect.ts'
 import { sealWith } from './seal.ts'
 import { deadKeptMs, leaseMs, settleOperation, stayMs } from './settlement.ts'
 import type { Engine } from './store/engine.ts'
-import type { Operation, OperationResult, SuppressionScope } from './store/operation.ts'
+import type { Operation, OperationResult, SettleOperation, SuppressionScope } from './store/operation.ts'
 import { type Limits, quotasFor } from './store/quotas.ts'
 import type { SqlRow } from './store/statement.ts'
 import { suppressionVerbs } from './suppression.ts'
@@ -51,6 +53,8 @@ export interface OutboxOptions {
   readonly log: Pick<Log, 'info' | 'warn' | 'error'>
   /** Where a hard bounce suppresses its recipient; by default nowhere. */
   readonly suppression?: SuppressionScope | undefined
+  /** The apps for which events are written. */
+  readonly calledApps?: () => CalledApps | undefined
   /** By default the database's. */
   readonly clock?: (() => number) | undefined
   /** 0 to 1, for the jitter of the backoff. */
@@ -64,7 +68,15 @@ export interface OutboxOptions {
  * sentence for the operator, only when a newer program has changed the schema.
  */
 export async function openOutbox(options: OutboxOptions): Promise<Outbox> {
-  const { engine, limits, log, suppression = null, random = Math.random, findOutMs = answeredMs } = options
+  const {
+    engine,
+    limits,
+    log,
+    suppression = null,
+    calledApps = () => undefined,
+    random = Math.random,
+    findOutMs = answeredMs,
+  } = options
   const databaseClock = storeClock(engine, log)
   const { clock = databaseClock.now } = options
   const seal = sealWith(options.secrets)
@@ -151,7 +163,7 @@ export async function openOutbox(options: OutboxOptions): Promise<Outbox> {
   }
 
   function settle(lease: Lease, settlement: Settlement): Promise<MailStatus> {
-    const operation = settleOperation(lease, settlement, Math.round(clock()), random)
+    const operation = withEvent(lease.app, settleOperation(lease, settlement, Math.round(clock()), random))
     const intended: MailStatus = { state: operation.state, detail: operation.detail }
     // The relay has the mail, whatever becomes of the commit: no waiter needs to wait for that.
     if (operation.state === 'sent') notify(lease.id, intended)
@@ -170,6 +182,13 @@ export async function openOutbox(options: OutboxOptions): Promise<Outbox> {
     })
   }
 
+  function withEvent(app: string, operation: SettleOperation): SettleOperation {
+    const { id: mail, state, detail, now } = operation
+    if (state === 'queued' || !isCalled(calledApps(), app)) return operation
+    const told = state === 'sent' ? { type: 'mail.sent' as const } : { type: 'mail.dead' as const, detail }
+    return { ...operation, event: newEvent({ mail, state, now, ...told }) }
+  }
+
   function handBack(lease: Lease): Promise<MailStatus> {
     return settle(lease, { state: 'queued', detail: 'handed_back', uncounted: true, waitMs: 0 })
   }
@@ -183,7 +202,7 @@ export async function openOutbox(options: OutboxOptions): Promise<Outbox> {
     const now = Math.round(clock())
     const leaseId = randomInt(1, 2 ** 47)
     const times = { now, due: now + leaseMs, forgetAt: now + deadKeptMs }
-    const rows = await rowsOf({ op: 'lease', leaseId, limit, ...times })
+    const rows = await rowsOf({ op: 'lease', leaseId, limit, calledApps: calledApps(), ...times })
     const leased = rows.flatMap((row) => {
       const read = dueSchema.safeParse(row)
       if (!read.success) {
@@ -236,15 +255,16 @@ export async function openOutbox(options: OutboxOptions): Promise<Outbox> {
 
   const { ready, trouble } = store
   return {
-    ...operatorVerbs(rowsOf, clock),
+    ...operatorVerbs(rowsOf, clock, log),
     ...suppressionVerbs(rowsOf, seal, clock),
     erase: eraser(rowsOf, seal, clock, deadKeptMs),
+    ...eventVerbs(rowsOf, clock),
     accept,
     settle,
     handBack,
     waitFor,
     leaseDue,
-    noteFeedback: feedbackNotes(rowsOf, clock, suppression),
+    noteFeedback: feedbackNotes(rowsOf, clock, suppression, calledApps),
     find,
     ready,
     trouble,

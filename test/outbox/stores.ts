@@ -88,6 +88,7 @@ export interface OpenOptions {
   readonly clock?: () => number
   readonly random?: () => number
   readonly findOutMs?: number
+  readonly calledApps?: NonNullable<OutboxOptions['calledApps']>
 }
 
 /** An outbox with limits off unless told. */

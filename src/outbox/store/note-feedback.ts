@@ -5,6 +5,7 @@ import { type Answer, done, forAny, roundTrip, rowsById } from './round-trip.ts'
 import type { Sql } from './sql.ts'
 import type { SqlRow, Steps } from './statement.ts'
 import { everyApp } from './suppression-sql.ts'
+import { eventsOfNews, writeEvents } from './write-events.ts'
 
 /** One row for each mail, the most severe: an update that is joined to two rows takes either of them. */
 export function* noteAll(operations: readonly FeedbackOperation[], sql: Sql): Steps<Answer[]> {
@@ -23,6 +24,7 @@ export function* noteAll(operations: readonly FeedbackOperation[], sql: Sql): St
       return row !== undefined && Number(row['created']) === operation.created ? [[operation, row]] : []
     }),
   )
+  yield* writeEvents(eventsOfNews([...news]), sql)
   yield* suppressOrLift([...news], sql)
   return operations.map((operation) => {
     const row = news.get(operation)

@@ -1,5 +1,6 @@
 /** Owns what the outbox can ask of its database, as data: the operations and their results. transaction.ts runs them. */
 import type { Detail } from '../../errors.ts'
+import type { CalledApps, NewEvent } from '../../event.ts'
 import type { Feedback } from '../../feedback.ts'
 import type { SqlRow } from './statement.ts'
 
@@ -59,6 +60,8 @@ export interface SettleOperation {
   readonly relay: string | null
   readonly stayUntil: number | null
   readonly now: number
+  /** Where the app is called back. */
+  readonly event?: NewEvent | undefined
 }
 
 /** What a store serves: the inbox of a developer, or mails that leave. */
@@ -87,12 +90,33 @@ export interface FeedbackOperation {
   readonly scope: SuppressionScope | null
   /** Until when a hard bounce suppresses. */
   readonly suppressUntil: number
+  readonly calledApps?: CalledApps | undefined
+}
+
+export interface LeaseEventsOperation {
+  readonly op: 'leaseEvents'
+  readonly leaseId: number
+  /** End of the lease. */
+  readonly due: number
+  /** How many of which app. */
+  readonly wanted: readonly { readonly app: string; readonly limit: number }[]
+  readonly now: number
+}
+
+export interface EndEventOperation {
+  readonly op: 'endEvent'
+  readonly id: string
+  readonly leaseId: number
+  /** The next try, or `null` when there is none. */
+  readonly due: number | null
 }
 
 export type Operation =
   | AcceptOperation
   | SettleOperation
   | FeedbackOperation
+  | LeaseEventsOperation
+  | EndEventOperation
   | {
       readonly op: 'lease'
       readonly leaseId: number
@@ -100,6 +124,7 @@ export type Operation =
       readonly forgetAt: number
       readonly limit: number
       readonly now: number
+      readonly calledApps?: CalledApps | undefined
     }
   | FindOperation
   | { readonly op: 'list'; readonly state: MailState; readonly limit: number }
@@ -135,6 +160,8 @@ export type Operation =
       readonly op: 'purge'
       readonly limit: number
       readonly now: number
+      /** Events that ended before are forgotten. */
+      readonly eventsEndedBy: number
       /** A mail of this state that is due later than `latest` is due at `due` instead. */
       readonly latest: readonly LatestDue[]
     }

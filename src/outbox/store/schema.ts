@@ -20,6 +20,9 @@ export type Migrations = readonly (readonly string[])[]
  * outbox_use: the words of `OutboxUse` in operation.ts that this store has served.
  * outbox_suppression: `recipient` is the HMAC, `app` is `*` for all apps; no mail until `until`; `times` counts bounces; the
  * row is deleted at `forget`, and until then a new bounce counts as a repetition.
+ * outbox_event: what apps are still to be called back for. `due` is the next try, or the end of the lease; `lease` is
+ * its random number, 0 without one. `ends` is when the last try is made. `sequence` of outbox_mail is that of its
+ * latest event.
  * outbox_quota: one row for each limit, length of window and subject; `ends` is the end of the window that `n` counts.
  */
 const migrations: Migrations = [
@@ -69,6 +72,25 @@ const migrations: Migrations = [
     `insert into outbox_use (use) select 'inbox' where exists (select 1 from outbox_mail where relay = 'inbox')`,
   ],
   [`create index outbox_mail_expires on outbox_mail (expires, due, state) where state || '' = 'queued'`],
+  [
+    `alter table outbox_mail add column sequence bigint`,
+    `create table outbox_event (
+      id text not null primary key,
+      app text not null,
+      mail text not null,
+      kind text not null,
+      type text not null,
+      detail text,
+      at bigint not null,
+      sequence bigint not null,
+      due bigint not null,
+      ends bigint not null,
+      lease bigint not null,
+      attempts integer not null
+    )`,
+    `create index outbox_event_due on outbox_event (app, due)`,
+    `create index outbox_event_ends on outbox_event (ends)`,
+  ],
 ]
 
 /** The version in `outbox_schema` once all migrations have run. */

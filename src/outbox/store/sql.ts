@@ -1,5 +1,5 @@
 /**
- * Owns the SQL of the outbox's verbs, in their order; that of feedback, suppression and erasing has files of its own. Both
+ * Owns the SQL of the outbox's verbs, in their order; that of feedback, suppression, erasing and events has files of its own. Both
  * databases run the same text, but for the few words of their dialect.
  */
 import type {
@@ -11,6 +11,7 @@ import type {
   SettleOperation,
 } from './operation.ts'
 import { eraseSql } from './erase-sql.ts'
+import { eventSql } from './event-sql.ts'
 import { feedbackSql } from './feedback-sql.ts'
 import type { Tally } from './quotas.ts'
 import { byId, hasListedId, idsOf, json, statement, text, whole } from './rows.ts'
@@ -223,6 +224,7 @@ const sqlIn = (dialect: Dialect) => ({
   ...feedbackSql(dialect),
   ...suppressionSql(dialect),
   ...eraseSql(dialect),
+  ...eventSql(dialect),
 })
 
 export type Sql = ReturnType<typeof sqlIn>

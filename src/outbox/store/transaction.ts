@@ -17,6 +17,7 @@ import { judgeQuotas, tally } from './quotas.ts'
 import { type Answer, done, forAny, ids, roundTrip, rowsById } from './round-trip.ts'
 import type { Sql } from './sql.ts'
 import type { SqlRow, Steps } from './statement.ts'
+import { eventsOfExpired, eventStatements, leaseEvents, writeEvents } from './write-events.ts'
 
 /** The transaction that carries out the operations, with a result for each, in their order. */
 export function* transact(operations: readonly Operation[], sql: Sql): Steps<OperationResult[]> {
@@ -115,9 +116,11 @@ function* settleAll(operations: readonly SettleOperation[], sql: Sql): Steps<Ans
     if (settle.state === 'sent') sent.set(settle.id, settle)
     else unsent.set(`${settle.id} ${settle.leaseId}`, settle)
   }
+  const events = [...unsent.values(), ...sent.values()].flatMap(({ event }) => event ?? [])
   const { settled = [] } = yield* roundTrip({
     settled: forAny([...unsent.values()], sql.settle),
     settledSent: forAny([...sent.values()], sql.settleSent),
+    ...eventStatements(events, sql),
   })
   // `sent` always wins, so only the other operations need the row to know the state of their mail.
   const asking = operations.filter(({ state }) => state !== 'sent')
@@ -153,8 +156,15 @@ function* single(operation: Operation, sql: Sql): Steps<Answer[]> {
 
 function* rowsOf(operation: Operation, sql: Sql): Steps<SqlRow[]> {
   switch (operation.op) {
-    case 'lease':
-      return yield* leaseRows(operation, sql)
+    case 'lease': {
+      const rows = yield* leaseRows(operation, sql)
+      yield* writeEvents(eventsOfExpired(rows, operation.now, operation.calledApps), sql)
+      return rows
+    }
+    case 'leaseEvents':
+      return yield* leaseEvents(operation, sql)
+    case 'endEvent':
+      return (yield [sql.endEvent(operation)]).flat()
     case 'list':
       return (yield [sql.list(operation.state, operation.limit)]).flat()
     case 'stats':
@@ -189,6 +199,7 @@ function* rowsOf(operation: Operation, sql: Sql): Steps<SqlRow[]> {
         sql.purge('dead', now, limit),
         sql.purgeQuota(now, limit),
         sql.purgeSuppression(now, limit),
+        sql.purgeEvents(operation.eventsEndedBy, limit),
       ]).flat()
     }
     default:
