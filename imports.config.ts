@@ -27,7 +27,7 @@ export const mayImport: Record<string, readonly string[]> = {
   doctor: ['doctor/dns', 'doctor/relay', 'config', 'mails', 'mime', 'outbox', 'outbox/store', 'transport'],
   'doctor/dns': ['doctor'],
   'doctor/relay': ['doctor'],
-  commands: ['config', 'doctor', 'mails', 'mime', 'outbox', 'outbox/store'],
+  commands: ['callbacks', 'config', 'doctor', 'mails', 'mime', 'outbox', 'outbox/store'],
 }
 
 const parts = ['mails', 'mails/compile', 'transport', 'outbox', 'outbox/store', 'mime', 'config']

@@ -21,6 +21,7 @@ import {
 } from './commands/terminal.ts'
 import { addToken } from './commands/token.ts'
 import { addTypes } from './commands/types.ts'
+import { addWebhook } from './commands/webhook.ts'
 
 /** In the order of the help. */
 const commands: readonly AddCommand[] = [
@@ -34,6 +35,7 @@ const commands: readonly AddCommand[] = [
   addOutbox,
   addSuppression,
   addErase,
+  addWebhook,
 ]
 
 const help = `

@@ -52,8 +52,6 @@ export function eventOfFeedback(
   feedback: Feedback,
 ): { readonly type: EventType; readonly detail: string | null } | undefined {
   switch (feedback) {
-    case 'delayed':
-      return undefined
     case 'delivered':
       return { type: 'mail.delivered', detail: null }
     case 'bounced_hard':
@@ -64,5 +62,7 @@ export function eventOfFeedback(
       return { type: 'mail.suppressed', detail: null }
     case 'complained':
       return { type: 'mail.complained', detail: null }
+    default:
+      return undefined
   }
 }

@@ -10,7 +10,7 @@ import { secret } from './support/tokens.ts'
 import { titled } from './support/missing.ts'
 
 const project = join(import.meta.dirname, '..')
-const commands = ['serve', 'send', 'token', 'types', 'check', 'preview', 'doctor', 'outbox']
+const commands = ['serve', 'send', 'token', 'types', 'check', 'preview', 'doctor', 'outbox', 'webhook']
 
 /** Of the machine, when it has one. */
 const olderNode = ['/usr/bin/node', '/usr/local/bin/node'].find(

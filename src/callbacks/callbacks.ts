@@ -9,6 +9,7 @@ import { isUnavailable } from '../outbox/reconnect.ts'
 import { pause, within } from '../timers.ts'
 import type { Webhook } from '../webhook.ts'
 import { type CallResult, type Receiver, receiver, type ReceiverOptions } from './call.ts'
+import { bodyOf } from './event-body.ts'
 import { nextCallMs } from './schedule.ts'
 
 export interface CallbacksOptions extends Pick<ReceiverOptions, 'callMs' | 'resolve'> {
@@ -148,14 +149,3 @@ export function startCallbacks(options: CallbacksOptions): Callbacks {
 }
 
 const closing = { taken: false, reason: 'closing' } as const
-
-/** Nothing in it says who the recipient is: the app knows that by the id it was answered. */
-export function bodyOf(event: DueEvent): string {
-  const { type, at, mail: id, app, kind, sequence, detail } = event
-  const why = detail === null ? {} : type === 'mail.bounced' ? { bounce: detail } : { reason: detail }
-  return JSON.stringify({
-    type,
-    timestamp: new Date(at).toISOString(),
-    data: { id, app, kind, sequence, ...why },
-  })
-}

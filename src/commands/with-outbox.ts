@@ -41,7 +41,8 @@ export async function withOutbox<T>(
   }
 }
 
-function readOrComplain(env: NodeJS.ProcessEnv): Config {
+/** The configuration of the service, or a `CommandError` with all that is wrong with it. */
+export function readOrComplain(env: NodeJS.ProcessEnv): Config {
   try {
     return readConfig(env)
   } catch (error) {

@@ -22,6 +22,7 @@ import { tokenTrouble } from './relay/explain.ts'
 import { examineHttpsRelay } from './relay/https-relay.ts'
 import { apiClock } from './relay/relay-api.ts'
 import { examineSmtpRelay } from './relay/smtp-relay.ts'
+import { examineWebhooks } from './webhooks.ts'
 import { examineStore, postgresClock } from './store.ts'
 import { sendTestMail } from './relay/test-mail.ts'
 
@@ -60,7 +61,11 @@ function notExamined(): Finding {
 
 async function examineParts(config: Config, options: DeploymentOptions): Promise<Finding[]> {
   const { catalogue, findings } = examineMails(config)
-  if (catalogue) findings.push(...examineAdapters(config.adapters, catalogue))
+  if (catalogue) {
+    findings.push(...examineAdapters(config.adapters, catalogue))
+    const apps = new Set(catalogue.mails.map(({ app }) => app))
+    findings.push(...examineWebhooks(config.webhooks, [...apps]))
+  }
   findings.push(...examineFeedback(config.feedback, config.relays))
   findings.push(...examinePublicKeys(config))
   const senders = sendersOf(config, catalogue)

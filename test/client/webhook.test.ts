@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest'
 import { webhook } from '../../client/src/index.ts'
 import { eventTypes } from '../../src/event.ts'
-import { bodyOf } from '../../src/callbacks/callbacks.ts'
+import { bodyOf } from '../../src/callbacks/event-body.ts'
 import type { DueEvent } from '../../src/outbox/api.ts'
 import { webhookHeaders } from '../../src/webhook.ts'
 
@@ -9,8 +9,17 @@ const secret = `whsec_${Buffer.alloc(32, 'current').toString('base64')}`
 const previous = `whsec_${Buffer.alloc(32, 'previous').toString('base64')}`
 const now = 1_800_000_000_000
 const event: DueEvent = {
-  ...{ id: 'evt_1', app: 'shop', mail: 'mail-1', kind: 'confirmation', detail: 'hard', at: now - 1000 },
-  ...{ sequence: now, ends: now, attempts: 1, leaseId: 1, type: 'mail.bounced' },
+  id: 'evt_1',
+  app: 'shop',
+  mail: 'mail-1',
+  kind: 'confirmation',
+  detail: 'hard',
+  at: now - 1000,
+  sequence: now,
+  ends: now,
+  attempts: 1,
+  leaseId: 1,
+  type: 'mail.bounced',
 }
 const body = bodyOf(event)
 const headers = webhookHeaders({ id: 'evt_1', now, body }, [secret])
@@ -21,8 +30,13 @@ describe('webhook.verify', () => {
       ok: true,
       id: 'evt_1',
       event: {
-        ...{ type: 'mail.bounced', timestamp: new Date(now - 1000), mail: 'mail-1', app: 'shop' },
-        ...{ kind: 'confirmation', sequence: now, bounce: 'hard' },
+        type: 'mail.bounced',
+        timestamp: new Date(now - 1000),
+        mail: 'mail-1',
+        app: 'shop',
+        kind: 'confirmation',
+        sequence: now,
+        bounce: 'hard',
       },
     }
     expect(await webhook.verify(body, headers, secret, { now })).toEqual(good)

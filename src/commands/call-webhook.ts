@@ -1,0 +1,29 @@
+/** Owns the call of `webhook`: one test event, as the service would make it. */
+import { randomUUID } from 'node:crypto'
+import { type CallResult, receiver } from '../callbacks/call.ts'
+import { bodyOf } from '../callbacks/event-body.ts'
+import { CommandError } from './terminal.ts'
+import { readOrComplain } from './with-outbox.ts'
+
+export async function callForTest(env: NodeJS.ProcessEnv, app: string): Promise<CallResult> {
+  const webhook = readOrComplain(env).webhooks.webhookOf(app)
+  if (!webhook)
+    throw new CommandError(`the app ${app} has no webhook: set JWT_MAILER_WEBHOOK, or the app's own variable`)
+  const now = Date.now()
+  const id = `evt_test_${randomUUID()}`
+  const body = bodyOf({
+    type: 'webhook.test',
+    at: now,
+    mail: 'test',
+    app,
+    kind: 'test',
+    sequence: now,
+    detail: null,
+  })
+  const called = receiver(webhook)
+  try {
+    return await called.call({ id, now, body })
+  } finally {
+    called.close()
+  }
+}
