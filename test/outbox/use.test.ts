@@ -3,12 +3,12 @@ import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vites
 import { reserveOutbox } from '../../src/outbox/use.ts'
 import { open, stores, type Store } from './stores.ts'
 
-describe.each(stores)('the outbox in $name', ({ skipped, start }) => {
+describe.each(stores)('$name', ({ name, skipped, start }) => {
   let store: Store
   beforeAll(async () => void (skipped || (store = await start())))
   afterAll(async () => store?.close())
 
-  it.skipIf(skipped)('is of one use, and stays so for the next start', async () => {
+  it.skipIf(skipped)(`the outbox in ${name} is of one use, and stays so for the next start`, async () => {
     for (const [first, second, sentence] of [
       ['inbox', 'production', /holds mails of a development service/],
       ['production', 'inbox', /belongs to a production service/],
@@ -24,7 +24,7 @@ describe.each(stores)('the outbox in $name', ({ skipped, start }) => {
     }
   })
 
-  it.skipIf(skipped)('is not asked while it cannot be used', async () => {
+  it.skipIf(skipped)(`the outbox in ${name} is not asked while it cannot be used`, async () => {
     const outbox = await open(await store.another())
     await outbox.close()
     await expect(reserveOutbox(outbox, 'production')).resolves.toBeUndefined()

@@ -82,6 +82,7 @@ describe('the doctor looks at SendGrid', () => {
         "configuration: complete, for production",
         "secrets: JWT_MAILER_SECRET is strong enough (32 bytes)",
         "mails: MANY mails compile",
+        "feedback: sendgrid could report what becomes of a mail: set SENDGRID_FEEDBACK_KEY",
         "relay sendgrid: localhost:PORT answers over TLS",
         "relay sendgrid: the key may send mail",
         "domain mail.example.com: SPF is sound (1 of 10 lookups)",
