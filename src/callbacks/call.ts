@@ -2,17 +2,15 @@
  * Owns one call of a receiver: signed, over a connection to a checked address, within one deadline. Redirects are not
  * followed, and of an answer nothing counts but its head.
  */
-import {
-  type ClientRequest,
-  type IncomingMessage,
-  Agent as HttpAgent,
-  request as httpRequest,
-} from 'node:http'
+import type { ClientRequest, IncomingMessage } from 'node:http'
 import { Agent as HttpsAgent, request as httpsRequest } from 'node:https'
 import { isSystemCode, type SystemCode } from '../message.ts'
 import { within } from '../timers.ts'
 import { type SignedCall, type Webhook, webhookHeaders } from '../webhook.ts'
 import { isPrivateLiteral, PrivateAddressError, publicLookup, type Resolve } from './addresses.ts'
+
+// an import by name would cost every service 14 MB, those that call nobody too: http/node-http.ts
+const { Agent: HttpAgent, request: httpRequest } = process.getBuiltinModule('node:http')
 
 /** Why a receiver has not taken a call. docs/callbacks.md says what each one means. */
 export type CallReason =
