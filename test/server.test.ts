@@ -207,11 +207,11 @@ describe('SIGTERM', () => {
     const outcomes: string[] = []
     let isReady = true
     const ask = (path: string, agent?: Agent) =>
-      new Promise<IncomingMessage>((resolve, reject) => {
+      new Promise<IncomingMessage>((answered, failed) => {
         const request = get({ port, host: '127.0.0.1', path, ...(agent && { agent }) }, (response) => {
-          response.resume().once('end', () => resolve(response))
+          response.resume().once('end', () => answered(response))
         })
-        request.once('error', reject)
+        request.once('error', failed)
       })
     async function call(agent?: Agent): Promise<void> {
       for (let leaves = false; isReady && !leaves; ) {

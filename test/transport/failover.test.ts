@@ -96,10 +96,10 @@ describe('the second relay gets the mail, once and in the same request, when the
   ] as [string, Fault][])('%s', async (_title, fault) => {
     const one = await faulty(fault)
     const two = await relayWith()
-    const { app, ask } = await serviceBefore([one.transport, smtpTo(two, 'two')])
-    const { code, ms } = await ask()
-    expect(code).toBe('sent')
-    expect(ms).toBeLessThan(slackMs)
+    // whoever waited for the first relay would hear "queued" before
+    const patience = { handoverMs: 20_000, totalMs: 25_000 }
+    const { app, ask } = await serviceBefore([one.transport, smtpTo(two, 'two')], patience)
+    expect(await ask()).toMatchObject({ code: 'sent' })
     expect(one.relay?.mails ?? []).toEqual([])
     expect(two.mails).toHaveLength(1)
     expect(logged(app, 'mail sent')).toMatchObject([{ relay: 'two', outcome: 'sent' }])
