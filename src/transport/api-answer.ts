@@ -54,7 +54,7 @@ export function meaningBy(rows: readonly MeaningRow[], answer: ApiAnswer, code?:
 }
 
 /** For people: no API answers with HTML, but proxies, firewalls and login pages of networks do, with 200 as well. */
-const isPage = ({ headers }: ApiAnswer) =>
+export const isPage = ({ headers }: ApiAnswer) =>
   /^text\/html\b/i.test(headers['content-type'] ?? '') && headers['content-length'] !== '0'
 
 /** Whatever has a fault of its own, a gateway above all, may have passed the mail on. Other statuses are not of this API. */

@@ -8,7 +8,7 @@
 import type { ClientRequest, IncomingMessage } from 'node:http'
 import { Agent, request, type RequestOptions } from 'node:https'
 import type { Message, Outcome, PoolUse, Receipt, RelayReason, SendTerms, Transport } from '../message.ts'
-import { type ApiAnswer, type Meaning, readBody, waitAskedFor } from './api-answer.ts'
+import { type ApiAnswer, isPage, type Meaning, readBody, waitAskedFor } from './api-answer.ts'
 import { deadlines, isLate, outcomeOfSilence, type Timed } from './deadlines.ts'
 import { connectionTrouble, whenConnected } from './https-connection.ts'
 import { relayCheck } from './relay-check.ts'
@@ -200,7 +200,8 @@ export function httpsRelay(api: RelayApi, options: HttpsRelayOptions): Transport
     try {
       call.on('error', reject).end(body)
       const message = await promise
-      const trouble = api.troubleIn({ ...headOf(message), body: await readBody(message) })
+      const answer = { ...headOf(message), body: await readBody(message) }
+      const trouble = isPage(answer) && answer.status === 200 ? 'protocol' : api.troubleIn(answer)
       if (trouble === undefined) relay.succeeded()
       return trouble
     } catch (error) {

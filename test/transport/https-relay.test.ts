@@ -116,6 +116,12 @@ describe('the question whether we are let in', () => {
     },
   )
 
+  it('is not answered by a page of HTML', async () => {
+    const page = { status: 200, headers: { 'content-type': 'text/html' }, body: '<h1>Log in to this network' }
+    const { transport } = await relayWith({ question: () => page })
+    expect(await transport.check()).toBe('protocol')
+  })
+
   it('keeps no close waiting', async () => {
     const { transport } = await relayWith({ question: () => 'hang' })
     const asked = transport.check()
