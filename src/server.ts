@@ -1,199 +1,30 @@
 /** Owns the service's start: environment → parts → one composition → listening. */
-import type { FastifyInstance } from 'fastify'
-import type { AdapterSettings } from './adapter.ts'
 import type { CalledApps } from './event.ts'
-import type { FeedbackSettings } from './feedback-source.ts'
-import { type AppParts, buildApp } from './http/app.ts'
-import type { FeedbackRoutesOptions } from './http/routes/feedback.ts'
-import { type AdaptersRoutesOptions, foreignKey } from './http/routes/adapters.ts'
-import { relayLog, retrier } from './delivery/retry.ts'
 import { checkLinkOrigins } from './config/adapters.ts'
 import { ConfigError, problemLine } from './config/config-error.ts'
 import type { RelayConfig } from './relay-config.ts'
 import { type Config, readConfig } from './config/config.ts'
-import { type DeliverParts, deliverer } from './delivery/deliver.ts'
 import { jwksOfApp } from './config/secret-names.ts'
 import { strangeAppSecrets } from './config/secrets.ts'
-import { type KeysFor, keysWithSets, remoteKeySet } from './remote-key-set.ts'
+import { keysWithSets, remoteKeySet } from './remote-key-set.ts'
 import { strangeWebhooks } from './config/webhooks.ts'
-import { type Callbacks, type CallbacksOptions, startCallbacks } from './callbacks/callbacks.ts'
 import { shutDownInOrder } from './shutdown.ts'
 import { describeError, type Log, openLog } from './log.ts'
 import { type Catalogue, catalogueOptions, loadCatalogue } from './mails/catalogue.ts'
-import { draftMail } from './mails/render.ts'
-import { undeclaredClaims } from './mails/undeclared.ts'
-import type { Transport } from './message.ts'
-import { silentMeter } from './meter.ts'
-import type { NewMail, Outbox } from './outbox/api.ts'
 import { portOf } from './port.ts'
-import { verifyToken } from './token.ts'
 import { liveCatalogue } from './mails/live.ts'
 import { CatalogueError, formatProblem } from './mails/problem.ts'
 import { mimeBuilder } from './mime/mime.ts'
 import { openMetrics } from './metrics.ts'
 import { OutboxError } from './outbox/reconnect.ts'
 import { openOutbox } from './outbox/outbox.ts'
-import { type Pump, type PumpOptions, startPump } from './outbox/pump.ts'
 import { reserveOutbox } from './outbox/use.ts'
 import { engineOf, placeName } from './outbox/store/choose-engine.ts'
-import { failover, type FailoverOptions } from './transport/failover.ts'
 import type { Inbox } from './dev/inbox-server.ts'
 import { relayTransport } from './transport/relays.ts'
-import type { SmtpOptions } from './transport/smtp.ts'
 import { banner, localUrl, sampleCommand } from './dev/banner.ts'
 import { firstMail, sampleClaims } from './mails/sample.ts'
-
-/** Other times than the service's own, and other sources of feedback, for tests. */
-export interface Timings {
-  readonly clock?: () => number
-  readonly deliver?: Pick<DeliverParts, 'inlineMs'> | undefined
-  readonly adapters?: Pick<AdaptersRoutesOptions, 'answerMs'> | undefined
-  readonly feedback?: Pick<FeedbackRoutesOptions, 'answerMs' | 'sources'> | undefined
-  readonly pump?: Pick<PumpOptions, 'everyMs'> | undefined
-  readonly callbacks?: Pick<CallbacksOptions, 'everyMs' | 'callMs' | 'random' | 'resolve'> | undefined
-  readonly relays?: Pick<FailoverOptions, 'totalMs' | 'handoverMs' | 'breaker'> | undefined
-  readonly smtp?: Pick<SmtpOptions, 'connectMs'> | undefined
-}
-
-/** What a service is composed of. */
-export interface ServiceParts {
-  readonly keysFor: KeysFor
-  readonly audience?: string | undefined
-  readonly catalogue: Catalogue
-  readonly outbox: Outbox
-  /** In the order in which they are tried. */
-  readonly transports: readonly Transport[]
-  readonly log: Log
-  /** Aborted when the shutdown begins. */
-  readonly stopping?: AbortSignal | undefined
-  /** Where apps are called back; without it none is. */
-  readonly webhookOf?: CallbacksOptions['webhookOf'] | undefined
-  /** Names in the log the claims that a mail does not declare: for development, since callers choose the names. */
-  readonly namesUndeclared?: boolean
-  /** Without them: the mail routes, the deliveries, the health and the description of the API. */
-  readonly routes?: Pick<
-    AppParts,
-    'inbox' | 'docs' | 'preview' | 'metrics' | 'devHost' | 'redirectHttp' | 'trustedProxies'
-  > & {
-    readonly adapters?: readonly AdapterSettings[] | undefined
-    readonly feedback?: readonly FeedbackSettings[] | undefined
-  }
-}
-
-export interface Service {
-  readonly app: FastifyInstance
-  readonly transport: Transport
-  /** Begins to try again what waits in the outbox. */
-  readonly startPump: () => Pump
-  /** Begins to call apps back, where one has a webhook. */
-  readonly startCallbacks: () => Callbacks | undefined
-}
-
-/** Joins the parts. Both the running service and the app of the tests are joined here, and nowhere else. */
-export async function composeService(parts: ServiceParts, timings: Timings = {}): Promise<Service> {
-  const { keysFor, audience, catalogue, transports, log, webhookOf, routes } = parts
-  const { clock: now = Date.now } = timings
-  const metrics = routes?.metrics?.metrics
-  const meter = metrics ?? silentMeter
-  // with a single relay, the line of the request says it all
-  const logTry = transports.length > 1 ? relayLog(log) : undefined
-  const transport = failover(transports, {
-    onTry(...tried) {
-      meter.tried(...tried)
-      logTry?.(...tried)
-    },
-    ...timings.relays,
-  })
-  const outbox = {
-    ...parts.outbox,
-    accept: meter.timing('store', (mail: NewMail) => parts.outbox.accept(mail)),
-  }
-  metrics?.watch({ outbox, transport })
-  const draft = parts.namesUndeclared ? tellingDraft(log) : draftMail
-  const story = { draft: meter.timing('render', draft), catalogue, outbox, transport, log, now }
-  const deliver = deliverer({
-    ...story,
-    onRepeat: (id) => routes?.inbox?.inbox.noteRepeat(id),
-    verify: meter.timing('verify', verifier(keysFor, audience, now)),
-    ...timings.deliver,
-  })
-  const adapters = routes?.adapters && { ...foreignDelivery(routes.adapters, story), ...timings.adapters }
-  const feedback = routes?.feedback?.length
-    ? { settings: routes.feedback, outbox, meter, log, now, ...timings.feedback }
-    : undefined
-  const attempt = retrier({ catalogue, transport, log, now })
-  const preview = routes?.preview && { sendToInbox: routes.inbox && transport.send, ...routes.preview }
-  return {
-    app: await buildApp({
-      stopping: parts.stopping,
-      deliver,
-      keysFor,
-      audience,
-      outbox,
-      transport,
-      log,
-      ...routes,
-      preview,
-      adapters,
-      feedback,
-    }),
-    transport,
-    startPump: () =>
-      startPump({
-        outbox,
-        attempt,
-        ready: transport.ready,
-        log,
-        clock: now,
-        maxRunning: () => Math.ceil(transport.capacity() * 1.3),
-        ...timings.pump,
-      }),
-    startCallbacks: () =>
-      webhookOf &&
-      startCallbacks({
-        webhookOf,
-        apps: () => appsOf(catalogue),
-        outbox,
-        meter,
-        log,
-        clock: now,
-        ...timings.callbacks,
-      }),
-  }
-}
-
-function verifier(keysFor: KeysFor, audience: string | undefined, now: () => number): DeliverParts['verify'] {
-  return (app, token) => {
-    const keys = keysFor(app, token)
-    return keys instanceof Promise
-      ? keys.then((fetched) => verifyToken(token, fetched, now(), audience))
-      : verifyToken(token, keys, now(), audience)
-  }
-}
-const appsOf = ({ mails }: Pick<Catalogue, 'mails'>) => [...new Set(mails.map(({ app }) => app))]
-
-/** The same story for requests of other systems: our own token, and an answer as soon as the mail is stored. */
-function foreignDelivery(
-  settings: readonly AdapterSettings[],
-  story: Omit<DeliverParts, 'verify'>,
-): AdaptersRoutesOptions {
-  const { log, now = Date.now } = story
-  const key = foreignKey()
-  const deliver = deliverer({
-    ...story,
-    verify: (_app, token) => verifyToken(token, [key], now()),
-    inlineMs: 0,
-  })
-  return { settings, deliver, key, log, now }
-}
-
-function tellingDraft(log: Log): typeof draftMail {
-  return (mail, claims, known) => {
-    const undeclared = undeclaredClaims(mail, claims)
-    if (undeclared.length > 0) log.warn({ app: mail.app, kind: mail.kind, undeclared }, 'claims are ignored')
-    return draftMail(mail, claims, known)
-  }
-}
+import { type Timings, composeService, appsOf } from './compose.ts'
 
 /** Resolves when the service listens. From then on SIGTERM ends it, and the process with it. */
 export async function start(config: Config, log: Log, timings: Timings = {}): Promise<void> {

@@ -8,7 +8,7 @@ import { loadCatalogue, type CatalogueOptions } from '../../src/mails/catalogue.
 import { mimeBuilder } from '../../src/mime/mime.ts'
 import type { PreviewRoutesOptions } from '../../src/http/routes/preview.ts'
 import { openInbox } from '../../src/dev/inbox-server.ts'
-import type { ServiceParts } from '../../src/server.ts'
+import type { ServiceParts } from '../../src/compose.ts'
 import { smtpTransport } from '../../src/transport/smtp.ts'
 import { testApp } from './app.ts'
 
