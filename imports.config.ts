@@ -6,7 +6,15 @@ import { readdirSync } from 'node:fs'
 import { join, relative } from 'node:path/posix'
 
 /** At the root of src, an entry may import everything. Every other file there is a leaf, and imports only leaves. */
-const entries = ['server.ts', 'compose.ts', 'cli.ts', 'shutdown.ts', 'start.js', 'jwt-mailer.js', 'healthcheck.ts']
+const entries = [
+  'server.ts',
+  'compose.ts',
+  'cli.ts',
+  'shutdown.ts',
+  'start.js',
+  'jwt-mailer.js',
+  'healthcheck.ts',
+]
 
 /** What the files of a folder may import besides their own folder and the leaves. */
 export const mayImport: Record<string, readonly string[]> = {
