@@ -21,9 +21,18 @@ interface Stats {
   readonly oldest: number | undefined
 }
 
+interface Upkeep {
+  readonly deadRows: number
+  readonly oldestTransactionS: number
+}
+
 /** What a scrape reads, of the outbox and of the relays. */
 export interface WatchedParts {
-  readonly outbox: { stats(): Promise<Stats>; trouble(): string | undefined }
+  readonly outbox: {
+    stats(): Promise<Stats>
+    upkeep(): Promise<Upkeep | undefined>
+    trouble(): string | undefined
+  }
   readonly transport: {
     breakers(): readonly { readonly relay: string; readonly breaker: (typeof breakerStates)[number] }[]
     pools(): readonly ({ readonly relay: string } & PoolUse)[]
@@ -148,7 +157,8 @@ function watchEventLoop(gauge: NewGauge): void {
 
 /** Replicas that share a store tell the same numbers: take their maximum, not their sum. */
 function watchOutbox(gauge: NewGauge, outbox: WatchedParts['outbox'], now: () => number): void {
-  const stats = latestStats(outbox, now)
+  const stats = latest(outbox, () => outbox.stats(), now)
+  const upkeep = latest(outbox, () => outbox.upkeep(), now)
   const up = gauge('store_up', '1 while the outbox can be used', [], async () =>
     up.set(outbox.trouble() === undefined ? 1 : 0),
   )
@@ -164,17 +174,37 @@ function watchOutbox(gauge: NewGauge, outbox: WatchedParts['outbox'], now: () =>
     const found = await stats()
     if (found) age.set(found.oldest === undefined ? 0 : Math.max(0, (Date.now() - found.oldest) / 1_000))
   })
+  const dead = gauge(
+    'outbox_dead_rows',
+    'Former versions of rows that vacuum has to remove',
+    [],
+    async () => {
+      dead.remove()
+      const found = await upkeep()
+      if (found) dead.set(found.deadRows)
+    },
+  )
+  const openHelp = 'How long the oldest open transaction keeps vacuum from its work'
+  const open = gauge('outbox_oldest_transaction_seconds', openHelp, [], async () => {
+    open.remove()
+    const found = await upkeep()
+    if (found) open.set(found.oldestTransactionS)
+  })
 }
 
 /** Reads the store every 5 s at most, never twice at once; `undefined` while it is down or too slow. */
-function latestStats(outbox: WatchedParts['outbox'], now: () => number): () => Promise<Stats | undefined> {
+function latest<T>(
+  outbox: Pick<WatchedParts['outbox'], 'trouble'>,
+  ask: () => Promise<T>,
+  now: () => number,
+): () => Promise<T | undefined> {
   let lastReadAt = -Infinity
   let isReading = false
-  let latest: Promise<Stats | undefined> = Promise.resolve(undefined)
+  let latest: Promise<T | undefined> = Promise.resolve(undefined)
 
-  async function read(): Promise<Stats | undefined> {
+  async function read(): Promise<T | undefined> {
     try {
-      return await outbox.stats()
+      return await ask()
     } catch {
       return undefined
     } finally {

@@ -1,4 +1,5 @@
 /** Owns what the other parts know of the outbox: its verbs, what they take and what they answer. */
+import type { Upkeep } from './store/engine.ts'
 import { z } from 'zod'
 import type { Detail } from '../errors.ts'
 import { eventTypes } from '../event.ts'
@@ -164,6 +165,8 @@ export interface Stats {
 }
 
 export interface Outbox extends SuppressionVerbs {
+  /** What vacuum has to do; `undefined` where the store has none. Throws while the store cannot be asked. */
+  upkeep(): Promise<Upkeep | undefined>
   /**
    * Stores a mail before it is sent, or answers with the mail that has its id already. A dead mail, and a sent one whose
    * window is over, are replaced by the new one; limits count new mails only. When it throws

@@ -266,6 +266,7 @@ export async function openOutbox(options: OutboxOptions): Promise<Outbox> {
     leaseDue,
     noteFeedback: feedbackNotes(rowsOf, clock, suppression, calledApps),
     find,
+    upkeep: async () => engine.upkeep?.(),
     ready,
     trouble,
     close,

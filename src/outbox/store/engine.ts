@@ -4,6 +4,13 @@
  */
 import type { Operation, OperationResult } from './operation.ts'
 
+export interface Upkeep {
+  /** Former versions of rows that still take room. */
+  readonly deadRows: number
+  /** Vacuum removes nothing that became dead after this transaction began; 0 when there is none. */
+  readonly oldestTransactionS: number
+}
+
 export interface Engine {
   readonly name: 'sqlite' | 'postgres'
   /** Can several transactions write side by side? */
@@ -15,6 +22,8 @@ export interface Engine {
   open(): Promise<void>
   /** The database's time, epoch ms, where it may have another clock than this process. */
   clockMs?(): Promise<number>
+  /** What its vacuum has to do, where it has one. */
+  upkeep?(): Promise<Upkeep>
   /** Writes and commits as a mail does. Throws as `run` does. */
   probe(): Promise<void>
   /**

@@ -50,6 +50,13 @@ const serverTimeout = (timeoutMs: number) => Math.max(500, Math.ceil(timeoutMs) 
 /** A commit that waits for a standby would be cut short by the timeout, and succeed without that standby. */
 const commit = 'set local statement_timeout = 0;commit'
 
+/** Of the transactions of other roles only a member of `pg_read_all_stats` is told when they began. */
+const upkeepSql = `select
+  (select sum(n_dead_tup) from pg_stat_user_tables
+    where relid in (to_regclass('outbox_mail'), to_regclass('outbox_quota'))) as dead,
+  (select extract(epoch from clock_timestamp() - min(xact_start)) from pg_stat_activity
+    where datname = current_database() and pid <> pg_backend_pid()) as oldest`
+
 export interface PostgresOptions {
   readonly url: string
   /** Heroku Postgres requires TLS and has a self-signed certificate. */
@@ -136,6 +143,13 @@ export function postgresEngine({
       const sql = `select cast(extract(epoch from clock_timestamp()) * 1000 as bigint) as now`
       const { rows } = await pool.query<SqlRow>(timed(sql, [], connectTimeoutMs))
       return Number(rows[0]?.['now'])
+    },
+    async upkeep() {
+      const { rows } = await pool.query<SqlRow>(timed(upkeepSql, [], connectTimeoutMs))
+      return {
+        deadRows: Number(rows[0]?.['dead'] ?? 0),
+        oldestTransactionS: Number(rows[0]?.['oldest'] ?? 0),
+      }
     },
     run: (operations) =>
       transaction(() => transact(operations, postgresSql), answerMs, !operations.every(readsOnly)),

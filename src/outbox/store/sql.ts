@@ -28,6 +28,7 @@ const hasJsonbEach = major > 3 || (major === 3 && minor >= 51)
 export const sqliteDialect: Dialect = {
   // as text, an element would be parsed anew for each of its columns
   each: hasJsonbEach ? 'jsonb_each($1)' : 'json_each($1)',
+  name: 'sqlite',
   forUpdate: '',
   skipLocked: '',
   hasSchema: `select count(*) as there from sqlite_master where name = 'outbox_schema'`,
@@ -35,6 +36,7 @@ export const sqliteDialect: Dialect = {
 }
 
 export const postgresDialect: Dialect = {
+  name: 'postgres',
   each: 'jsonb_array_elements($1::jsonb)',
   forUpdate: 'for update',
   skipLocked: 'for update skip locked',

@@ -18,6 +18,7 @@ export type Steps<T> = Generator<readonly Statement[], T, SqlRow[][]>
 
 /** The words in which the SQL of the two databases differs. */
 export interface Dialect {
+  readonly name: 'sqlite' | 'postgres'
   /** The elements of the JSON array in `$1`, each as `value`. */
   readonly each: string
   readonly forUpdate: string

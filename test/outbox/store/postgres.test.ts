@@ -4,6 +4,8 @@ import { connect } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { Client } from 'pg'
+import { openMetrics } from '../../../src/metrics.ts'
 import { addressAndTls, postgresEngine } from '../../../src/outbox/store/postgres.ts'
 import { postgresMissing, startPostgres, type TestPostgres } from '../../support/postgres.ts'
 import { mail, open, query, sent } from '../stores.ts'
@@ -64,6 +66,39 @@ describe.skipIf(missing !== undefined)(
 
     test('is not trusted where the address wants to know who answers', async () => {
       expect(await speak('?sslmode=verify-full')).toEqual({ trouble: 'DEPTH_ZERO_SELF_SIGNED_CERT', ssl: [] })
+    })
+  },
+)
+
+describe.skipIf(missing !== undefined)(
+  `what vacuum has to do on Postgres${missing ? ` (skipped: ${missing})` : ''}`,
+  () => {
+    test('is set by the schema, and a scrape tells dead rows and the oldest transaction', async () => {
+      const postgres = await startPostgres()
+      const outbox = await open({ engine: () => postgresEngine({ url: postgres.url }) })
+      const holder = new Client({ connectionString: postgres.url })
+      await holder.connect()
+      try {
+        const [options] = await query(
+          postgres.url,
+          `select reloptions::text as text from pg_class where relname = 'outbox_mail'`,
+        )
+        expect(options?.['text']).toContain('autovacuum_vacuum_scale_factor=0.01')
+        await holder.query('begin; select 1')
+        const accepted = await outbox.accept(mail('a'))
+        if (accepted.state === 'owner') await outbox.settle(accepted.lease, sent)
+        const metrics = await openMetrics()
+        metrics.watch({ outbox, transport: { breakers: () => [], pools: () => [] }, now: () => 1e12 })
+        const text = await metrics.text()
+        expect(text).toMatch(/^jwt_mailer_outbox_dead_rows \d+$/m)
+        expect(
+          Number(/^jwt_mailer_outbox_oldest_transaction_seconds (\S+)$/m.exec(text)?.[1]),
+        ).toBeGreaterThan(0)
+      } finally {
+        await holder.end()
+        await outbox.close()
+        await postgres.close()
+      }
     })
   },
 )
