@@ -10,6 +10,10 @@ export interface FuzzCallers {
   /** Requests sent, and those that got no answer. */
   readonly requests: () => number
   readonly unanswered: () => number
+  /** When the first mail was accepted that was sent after `moment`. */
+  readonly acceptedSince: (moment: number) => number | undefined
+  /** The longest that a caller waited for error 2, in ms. */
+  readonly slowestRefusalMs: () => number
   /** Resolves when every mail that a caller has begun has its answer. */
   stop(): Promise<void>
 }
@@ -18,12 +22,16 @@ const answerMs = 20_000
 /** The share of mails that are sent again although the answer was 0. */
 const repeatShare = 0.1
 const giveUpShare = 0.5
+/** Enough for the time between two looks. */
+const recentMails = 2_000
 
 /** Calls `urls` before every request, because replicas stop and start. */
 export function startCallers(count: number, urls: () => readonly string[]): FuzzCallers {
   const [accepted, refused] = [new Set<string>(), new Set<string>()]
   const run = Math.random().toString(36).slice(2, 8)
-  let [mails, requests, unanswered, stopping] = [0, 0, 0, false]
+  let [mails, requests, unanswered, slowestRefusalMs, stopping] = [0, 0, 0, 0, false]
+  /** Of each accepted mail of the last seconds: when it was sent, and answered. */
+  const recent: { sent: number; answered: number }[] = []
 
   async function call(): Promise<void> {
     while (!stopping) {
@@ -50,6 +58,7 @@ export function startCallers(count: number, urls: () => readonly string[]): Fuzz
     const list = urls()
     const url = list[Math.floor(Math.random() * list.length)] ?? ''
     requests += 1
+    const sent = Date.now()
     try {
       const response = await fetch(`${url}/emailservice`, {
         method: 'POST',
@@ -57,11 +66,19 @@ export function startCallers(count: number, urls: () => readonly string[]): Fuzz
         body: JSON.stringify({ token }),
         signal: AbortSignal.timeout(answerMs),
       })
-      return ((await response.json()) as { error: number }).error
+      const { error } = (await response.json()) as { error: number }
+      note(error, sent)
+      return error
     } catch {
       unanswered += 1
       return undefined
     }
+  }
+
+  function note(error: number, sent: number): void {
+    const answered = Date.now()
+    if (error === 2) slowestRefusalMs = Math.max(slowestRefusalMs, answered - sent)
+    if (error === 0 && recent.push({ sent, answered }) > recentMails) recent.shift()
   }
 
   const calling = Promise.all(Array.from({ length: count }, call))
@@ -70,6 +87,8 @@ export function startCallers(count: number, urls: () => readonly string[]): Fuzz
     refused,
     requests: () => requests,
     unanswered: () => unanswered,
+    acceptedSince: (moment) => recent.find(({ sent }) => sent >= moment)?.answered,
+    slowestRefusalMs: () => slowestRefusalMs,
     async stop() {
       stopping = true
       await calling

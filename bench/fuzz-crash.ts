@@ -9,8 +9,10 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { Command, Option } from 'commander'
 import { startReplica } from '../test/support/replica.ts'
 import type { Service } from '../test/support/service.ts'
-import { engines, type ServiceStore } from '../test/support/service-store.ts'
+import { type Cluster, clusterMissing, startCluster } from '../test/support/cluster.ts'
+import { engines, serverStore, type ServiceStore, type ServiceStores } from '../test/support/service-store.ts'
 import { type FuzzCallers, startCallers } from './fuzz-callers.ts'
+import { type ClusterFaults, wreckCluster } from './fuzz-cluster.ts'
 import { type FuzzRelay, fuzzRelay } from './fuzz-relay.ts'
 import { count, positive } from './options.ts'
 
@@ -21,7 +23,9 @@ const options = new Command('fuzz:crash')
   .description('Kills replicas while callers send, and counts mails that were lost or came twice.')
   .option('--seconds <n>', 'how long replicas are killed', positive, 60)
   .addOption(
-    new Option('--engine <name>', 'where mails are stored').choices(['sqlite', 'postgres']).default('sqlite'),
+    new Option('--engine <name>', 'where mails are stored')
+      .choices(['sqlite', 'postgres', 'cluster'])
+      .default('sqlite'),
   )
   .option('--replicas <n>', 'services on one store', count, 3)
   .option('--callers <n>', 'callers at once', count, 12)
@@ -38,10 +42,8 @@ interface Fuzz {
 }
 
 async function main(): Promise<void> {
-  const chosen = engines.find(({ engine }) => engine.toLowerCase() === options.engine)
-  if (!chosen) throw new Error('there is no such engine')
-  if (chosen.missing !== undefined) throw new Error(chosen.missing)
-  const stores = await chosen.startStores()
+  const cluster = options.engine === 'cluster' ? await openCluster() : undefined
+  const stores = cluster ? clusterStores(cluster) : await startStores()
   const fuzz: Fuzz = {
     store: await stores.fresh(),
     relay: await fuzzRelay(),
@@ -51,16 +53,40 @@ async function main(): Promise<void> {
   try {
     await startAll(fuzz, options.replicas)
     const callers = startCallers(options.callers, () => urlsOf(fuzz))
-    await wreck(fuzz, Date.now() + options.seconds * 1000)
+    const until = Date.now() + options.seconds * 1000
+    // a cluster has faults of its own beside those of the service
+    const [faults] = await Promise.all([
+      cluster && wreckCluster(cluster, callers, until),
+      wreck(fuzz, until, cluster === undefined),
+    ])
     await callers.stop()
     fuzz.relay.setFaulty(false)
     const left = await drain(fuzz.store)
-    report(fuzz, callers, left)
+    report(fuzz, callers, left, faults)
   } finally {
     await Promise.all([...fuzz.replicas.values()].map((service) => service?.kill()))
     await fuzz.relay.close()
     await stores.close()
   }
+}
+
+type Stores = Pick<ServiceStores, 'fresh' | 'close'>
+
+async function startStores(): Promise<Stores> {
+  const chosen = engines.find(({ engine }) => engine.toLowerCase() === options.engine)
+  if (!chosen) throw new Error('there is no such engine')
+  if (chosen.missing !== undefined) throw new Error(chosen.missing)
+  return chosen.startStores()
+}
+
+async function openCluster(): Promise<Cluster> {
+  const missing = clusterMissing()
+  if (missing !== undefined) throw new Error(missing)
+  return startCluster()
+}
+
+function clusterStores(cluster: Cluster): Stores {
+  return { fresh: async () => serverStore(cluster.url), close: async () => cluster.close() }
 }
 
 /** What a router would choose from: the replicas that are up, or all when none is. */
@@ -77,13 +103,13 @@ async function startAll(fuzz: Fuzz, replicas: number): Promise<void> {
 }
 
 /** Causes faults until `until`; resolves when all replicas run and the store can be reached again. */
-async function wreck(fuzz: Fuzz, until: number): Promise<void> {
+async function wreck(fuzz: Fuzz, until: number, cutsStore: boolean): Promise<void> {
   const repairs: Promise<void>[] = []
   while (Date.now() < until) {
     await sleep(300 + Math.random() * 1700)
     const up = [...fuzz.replicas].filter(([, service]) => service !== undefined)
     const [port, victim] = up[Math.floor(Math.random() * up.length)] ?? []
-    if (Math.random() < 0.1) repairs.push(cutStore(fuzz))
+    if (cutsStore && Math.random() < 0.1) repairs.push(cutStore(fuzz))
     // a slow machine needs long to start a replica, and must not spend most of the run without any
     else if (port !== undefined && victim && (up.length > 1 || Math.random() < 0.1))
       repairs.push(replace(fuzz, port, victim))
@@ -121,16 +147,15 @@ async function cutStore({ store, counts }: Fuzz): Promise<void> {
 async function drain(store: ServiceStore): Promise<number> {
   const until = Date.now() + drainMs
   for (;;) {
-    const [row] = await store.rows(
-      `select count(*) as n from outbox_mail where state in ('sending', 'queued')`,
-    )
-    const left = Number(row?.['n'])
+    const waiting = `select count(*) as n from outbox_mail where state in ('sending', 'queued')`
+    const [row] = await store.rows(waiting).catch(() => [])
+    const left = Number(row?.['n'] ?? NaN)
     if (left === 0 || Date.now() > until) return left
     await sleep(250)
   }
 }
 
-function report({ relay, counts }: Fuzz, callers: FuzzCallers, unsent: number): void {
+function report({ relay, counts }: Fuzz, callers: FuzzCallers, unsent: number, faults?: ClusterFaults): void {
   const taken = relay.taken()
   const total = (counted: ReadonlyMap<string, number>) => [...counted.values()].reduce((sum, n) => sum + n, 0)
   const lost = [...callers.accepted].filter((recipient) => !taken.has(recipient))
@@ -150,9 +175,12 @@ function report({ relay, counts }: Fuzz, callers: FuzzCallers, unsent: number): 
     refused: callers.refused.size,
     refusedButSent: [...callers.refused].filter((recipient) => taken.has(recipient)).length,
     unsent,
+    ...(faults && { slowestRefusalMs: callers.slowestRefusalMs() }),
+    ...(faults && Object.fromEntries(faults.counts)),
   }
   if (options.json) console.log(JSON.stringify(figures))
   else for (const [name, value] of Object.entries(figures)) console.log(`${name.padEnd(20)} ${value}`)
+  for (const gap of faults?.gaps() ?? []) console.log(JSON.stringify(gap))
   const wrong = figures.lost + figures.differentMessageIds + figures.uncleanStops + figures.unsent
   process.exitCode = wrong > 0 ? 1 : 0
 }

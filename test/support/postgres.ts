@@ -50,7 +50,7 @@ export async function startPostgres({
   return given && !tls ? useServer(given) : startServer(tls, fsync)
 }
 
-function binaries(): string | undefined {
+export function binaries(): string | undefined {
   const root = '/usr/lib/postgresql'
   if (!existsSync(root)) return undefined
   const [newest] = readdirSync(root).toSorted((a, b) => Number(b) - Number(a))
@@ -148,13 +148,13 @@ async function tlsSettings(home: string, account: Account): Promise<string[]> {
   return ['ssl=on', `ssl_key_file=${key}`, `ssl_cert_file=${certificate}`]
 }
 
-interface Account {
+export interface Account {
   readonly uid?: number
   readonly gid?: number
 }
 
 /** The server refuses to run as root. */
-async function serverAccount(): Promise<Account> {
+export async function serverAccount(): Promise<Account> {
   if (process.getuid?.() !== 0) return {}
   return { uid: await idOf('-u'), gid: await idOf('-g') }
 }

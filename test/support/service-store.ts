@@ -103,7 +103,8 @@ async function startServer(options: Pick<PostgresOptions, 'own'> = {}): Promise<
   }
 }
 
-function serverStore(url: string): ServiceStore {
+/** A database that stands already. */
+export function serverStore(url: string): ServiceStore {
   const connect = async () => {
     const client = new Client({ connectionString: url })
     // a server that is stopped under it says so here

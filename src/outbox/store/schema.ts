@@ -97,7 +97,6 @@ const migrations: Migrations = [
     `create index outbox_event_ends on outbox_event (ends)`,
   ],
   [
-  [
     // Every mail leaves two dead rows before it is deleted: by default vacuum waits for a fifth of the table.
     {
       postgres: `alter table outbox_mail set (
