@@ -59,18 +59,20 @@ export function snsReader({
       throw refusal('certificate')
     const ageMs = now - Date.parse(message.Timestamp)
     if (!(ageMs < repeatedForMs && ageMs > -aheadMs)) throw refusal('stale')
-    const certificate = await certificates(message.SigningCertURL, now)
+    const certificateUrl = new URL(message.SigningCertURL).href
+    const certificate = await certificates.find(certificateUrl, now)
     const algorithm = message.SignatureVersion === '1' ? 'sha1' : 'sha256'
     const signature = Buffer.from(message.Signature, 'base64')
     if (!verify(algorithm, Buffer.from(signedText(message)), certificate.publicKey, signature))
       throw refusal('invalid signature')
+    certificates.keep(certificateUrl)
     if (message.Type === 'Notification') return message.Message
     if (message.Type === 'SubscriptionConfirmation') await confirm(message)
     return undefined
   }
 
   async function confirm({ TopicArn, SubscribeURL = '' }: SnsMessage): Promise<void> {
-    if (!isFrom(TopicArn, SubscribeURL, /^\/$/)) throw refusal('certificate')
+    if (!isFrom(TopicArn, SubscribeURL, /^\/(?:\?|$)/)) throw refusal('certificate')
     await get(SubscribeURL, bounds).catch(unanswered)
   }
 }
@@ -81,7 +83,10 @@ function isFrom(topic: string, address: string, path: RegExp): boolean {
   const url = URL.parse(address)
   const hosts = ['amazonaws.com', 'amazonaws.com.cn'].map((domain) => `sns.${region}.${domain}`)
   return (
-    url?.protocol === 'https:' && hosts.includes(url.host) && url.username === '' && path.test(url.pathname)
+    url?.protocol === 'https:' &&
+    hosts.includes(url.host) &&
+    url.username === '' &&
+    path.test(url.pathname + url.search + url.hash)
   )
 }
 
@@ -94,9 +99,16 @@ function signedText(message: SnsMessage): string {
   return names.map((name) => (message[name] == null ? '' : `${name}\n${message[name]}\n`)).join('')
 }
 
+interface Certificates {
+  find(url: string, now: number): Promise<X509Certificate>
+  /** It has signed a message of ours. Forged messages, which name others, do not put it out. */
+  keep(url: string): void
+}
+
 /** Fetched once, and kept until they end. Those who want the same at once share one fetch. */
-function certificateStore(get: HttpsGet): (url: string, now: number) => Promise<X509Certificate> {
+function certificateStore(get: HttpsGet): Certificates {
   const kept = new Map<string, Promise<X509Certificate>>()
+  const proved = new Set<string>()
   let fetches = 0
   let countedSince = 0
 
@@ -116,16 +128,21 @@ function certificateStore(get: HttpsGet): (url: string, now: number) => Promise<
     const fetched = fetchCertificate(url)
     kept.set(url, fetched)
     fetched.catch(() => kept.delete(url))
-    const [oldest] = kept.keys()
-    if (kept.size > maxCertificates && oldest !== undefined) kept.delete(oldest)
+    const unproved = [...kept.keys()].filter((other) => !proved.has(other))
+    if (unproved.length > maxCertificates) kept.delete(unproved[0]!)
     return fetched
   }
 
-  return async (url, now) => {
-    const certificate = await (kept.get(url) ?? begin(url, now))
-    if (now >= Date.parse(certificate.validFrom) && now <= Date.parse(certificate.validTo)) return certificate
-    kept.delete(url)
-    throw refusal('certificate')
+  return {
+    async find(url, now) {
+      const certificate = await (kept.get(url) ?? begin(url, now))
+      if (now >= Date.parse(certificate.validFrom) && now <= Date.parse(certificate.validTo))
+        return certificate
+      kept.delete(url)
+      proved.delete(url)
+      throw refusal('certificate')
+    },
+    keep: (url) => void proved.add(url),
   }
 }
 

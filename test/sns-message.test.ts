@@ -127,6 +127,22 @@ describe('a notification of SNS', () => {
       )
     expect(fetched).toHaveLength(20)
   })
+
+  it('that is forged does not put out the certificate of those that are not', async () => {
+    const reader = snsReader({ topics: [topic], get })
+    await read({}, reader)
+    const right = answer
+    answer = (_, response) => void response.writeHead(200).end('no certificate')
+    for (let number = 0; number < 30; number += 1)
+      await read({ SigningCertURL: certificateUrl.replace('9c64', String(1000 + number)) }, reader).catch(
+        () => undefined,
+      )
+    answer = right
+    expect(await read({}, reader)).toBeDefined()
+    await expect(read({ SigningCertURL: `${certificateUrl}?1` }, reader)).rejects.toMatchObject({
+      reason: 'certificate',
+    })
+  })
 })
 
 describe('a subscription of SNS', () => {

@@ -34,8 +34,8 @@ export interface Callbacks {
 interface Line {
   readonly receiver: Receiver
   running: number
-  /** While its last call has failed, one at a time is enough to see when it is back. */
-  failing: boolean
+  /** In a row. While its last call has failed, one at a time is enough to see when it is back. */
+  failures: number
   restUntil: number
 }
 
@@ -83,7 +83,7 @@ export function startCallbacks(options: CallbacksOptions): Callbacks {
     const webhook = known ? undefined : webhookOf(app)
     if (!webhook) return known
     const made = receiver(webhook, { connections, callMs, resolve, clock })
-    const line: Line = { receiver: made, running: 0, failing: false, restUntil: 0 }
+    const line: Line = { receiver: made, running: 0, failures: 0, restUntil: 0 }
     lines.set(app, line)
     return line
   }
@@ -91,7 +91,7 @@ export function startCallbacks(options: CallbacksOptions): Callbacks {
   function roomOf(app: string): number {
     const line = lineOf(app)
     if (!line || clock() < line.restUntil) return 0
-    return (line.failing ? 1 : connections) - line.running
+    return (line.failures > 0 ? 1 : connections) - line.running
   }
 
   async function tell(event: DueEvent): Promise<void> {
@@ -110,7 +110,7 @@ export function startCallbacks(options: CallbacksOptions): Callbacks {
     const { id: event_id, app, mail: id, type, attempts: attempt } = event
     const fields = { event: event_id, app, id, type, attempt, ms }
     if (result.taken) {
-      line.failing = false
+      line.failures = 0
       meter.called(app, 'taken')
       log.info(fields, 'callback')
       return outbox.endEvent(event)
@@ -118,8 +118,8 @@ export function startCallbacks(options: CallbacksOptions): Callbacks {
     const { reason, reply, cause, retryAfterMs } = result
     if (reason === 'closing') return outbox.endEvent(event, 0)
     const now = clock()
-    line.failing = reason !== 'gone'
-    line.restUntil = retryAfterMs === undefined ? line.restUntil : now + retryAfterMs
+    line.failures = reason === 'gone' ? 0 : line.failures + 1
+    line.restUntil = Math.max(line.restUntil, now + restMs(line.failures), now + (retryAfterMs ?? 0))
     const why = { ...fields, reason, reply, cause }
     if (reason === 'gone') {
       meter.called(app, 'gone')
@@ -149,3 +149,6 @@ export function startCallbacks(options: CallbacksOptions): Callbacks {
 }
 
 const closing = { taken: false, reason: 'closing' } as const
+
+/** A receiver that fails is asked again after a second, then two, four, and at last a minute, whatever waits for it. */
+const restMs = (failures: number) => (failures === 0 ? 0 : Math.min(1000 * 2 ** (failures - 1), 60_000))

@@ -29,6 +29,10 @@ const eventSchema = z.object({
   event: z.string(),
   severity: text,
   reason: text,
+  'delivery-status': z
+    .object({ code: z.number().optional().catch(undefined), 'enhanced-code': text })
+    .optional()
+    .catch(undefined),
   'user-variables': z.object({ mail: text }).optional().catch(undefined),
   message: z
     .object({ headers: z.object({ 'message-id': text }) })
@@ -84,12 +88,18 @@ function tokenMemory(): (token: string, body: Buffer) => boolean {
   }
 }
 
-function feedbackOf({ event, severity, reason = '' }: Event): Feedback | undefined {
+function feedbackOf({
+  event,
+  severity,
+  reason = '',
+  'delivery-status': status,
+}: Event): Feedback | undefined {
   if (event === 'delivered') return 'delivered'
   if (event === 'complained') return 'complained'
   if (event !== 'failed') return undefined
   if (severity !== 'permanent') return 'delayed'
   if (reason.startsWith('suppress-')) return 'suppressed_by_relay'
-  // given up after many tries, or refused for our sake
-  return reason === 'old' || reason === 'espblock' ? 'bounced_soft' : 'bounced_hard'
+  // `generic` is also a mail that was refused as spam, and a stranger's words in a mail can do that to its reader
+  const isAboutTheAddress = !/^5\.[237]\./.test(status?.['enhanced-code'] ?? '') && status?.code !== 552
+  return reason === 'bounce' && isAboutTheAddress ? 'bounced_hard' : 'bounced_soft'
 }

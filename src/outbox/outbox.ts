@@ -124,7 +124,8 @@ export async function openOutbox(options: OutboxOptions): Promise<Outbox> {
       quotas: quotasFor(limits, recipient, app, now),
       scope: mail.retrySuppressed ? null : suppression,
       lookedFor: suppression && !mail.retrySuppressed ? recipient : undefined,
-      formerRecipient: suppression && isRotating ? seal.names(mail.recipient)[1] : undefined,
+      formerRecipient:
+        suppression && !mail.retrySuppressed && isRotating ? seal.names(mail.recipient)[1] : undefined,
     }
     const {
       outcome,

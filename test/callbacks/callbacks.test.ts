@@ -154,6 +154,25 @@ describe('an app that is called back', () => {
     expect(JSON.stringify(lines)).not.toContain('hook')
   })
 
+  test('that fails is asked again after a pause that grows, whatever waits for it', async () => {
+    const { calls, webhook } = await listen(status(500))
+    const { add, ended, pass } = running({ webhookOf: () => webhook })
+    for (let n = 0; n < 20; n += 1) add('shop')
+    await expect.poll(() => ended.length).toBe(4)
+    for (const [pauseMs, called] of [
+      [7_999, 4],
+      [1, 5],
+      [15_999, 5],
+      [1, 6],
+    ] as const) {
+      pass(pauseMs)
+      await expect.poll(() => ended.length).toBe(called)
+      // ten looks for what is due
+      await new Promise((resolve) => setTimeout(resolve, 50))
+      expect(calls).toHaveLength(called)
+    }
+  })
+
   test('is given up after its last call, a day later, and not before', async () => {
     const { webhook } = await listen(status(500))
     const { add, ended, pass, lines, outcomes } = running({ webhookOf: () => webhook })

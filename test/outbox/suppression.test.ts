@@ -120,6 +120,37 @@ for (const { name, skipped, start } of stores)
       expect(await outbox.findSuppressed(recipient)).toEqual([])
     })
 
+    test('lasts 30 days, however many mails were under way to the address when the first of them bounced', async () => {
+      const recipient = 'four@example.org'
+      const leases = []
+      for (let n = 0; n < 4; n += 1) {
+        const lease = await own(outbox, mailTo(recipient))
+        await outbox.settle(lease, sent)
+        leases.push(lease)
+      }
+      for (const lease of leases)
+        await outbox.noteFeedback([{ messageId: messageIdOf(lease), feedback: 'bounced_hard' }])
+      const [{ since = 0, until = 0 } = {}] = await outbox.findSuppressed(recipient)
+      expect(until - since).toBe(30 * dayMs)
+    })
+
+    test('keeps what an operator has added when a mail to it bounces', async () => {
+      const recipient = 'added@example.org'
+      const lease = await own(outbox, mailTo(recipient))
+      await outbox.settle(lease, sent)
+      await outbox.suppress([{ address: recipient, app: 'default', reason: 'added', ms: 365 * dayMs }])
+      await outbox.noteFeedback([{ messageId: messageIdOf(lease), feedback: 'bounced_hard' }])
+      expect(await outbox.findSuppressed(recipient)).toMatchObject([{ reason: 'added' }])
+      await outbox.liftSuppression(recipient)
+    })
+
+    test('is no matter for a mail that tries all the same, also while the secret is replaced', async () => {
+      await report('rotate@example.org', 'bounced_hard')
+      const mails = [mailTo('rotate@example.org', { retrySuppressed: true }), mailTo('fine@example.org')]
+      const states = await Promise.all(mails.map((one) => rotated.accept(one)))
+      expect(states.map(({ state }) => state)).toEqual(['owner', 'owner'])
+    })
+
     test('is lifted by a delivery, but not by one of a mail that is older than the bounce', async () => {
       const old = await own(outbox, mailTo('lift@example.org'))
       await outbox.settle(old, sent)

@@ -36,9 +36,11 @@ type News = readonly (readonly [FeedbackOperation, SqlRow])[]
 
 /** What the news mean for the next mails to their recipients. */
 function* suppressOrLift(news: News, sql: Sql): Steps<void> {
-  const kept = news.filter(([{ scope }]) => scope !== null)
+  // a row without a recipient was erased
+  const kept = news.filter(([{ scope }, { recipient }]) => scope !== null && recipient !== '')
   const bounces = kept.filter(([{ feedback }]) => feedback === 'bounced_hard')
-  const deliveries = kept.filter(([{ feedback }]) => feedback === 'delivered')
+  // who calls a mail spam has got it
+  const deliveries = kept.filter(([{ feedback }]) => feedback === 'delivered' || feedback === 'complained')
   const { found = [] } = yield* roundTrip({
     suppressed: forAny(bounces.map(entryOf), sql.suppress),
     found: forAny(deliveries, (list) => sql.findSuppressed(list.map(([, row]) => String(row['recipient'])))),

@@ -41,7 +41,11 @@ const rememberedMs = 90 * 24 * 3_600_000
 export function suppressionSql(dialect: Dialect) {
   const { each, skipLocked } = dialect
   const suppressed = eitherWay((condition) => `select ${text('id')} as id from ${each} where ${condition}`)
-  const repeats = `excluded.reason = 'bounced' and outbox_suppression.reason = 'bounced'`
+  const bounces = `excluded.reason = 'bounced' and outbox_suppression.reason = 'bounced'`
+  // Mails that were under way when the first of them bounced are no repetition.
+  const repeats = `${bounces} and excluded.since >= outbox_suppression.until`
+  const stands = `outbox_suppression.until > excluded.since and (${bounces}
+    or outbox_suppression.reason = 'added' and excluded.reason <> 'added')`
   const until = `case when ${repeats}
     then excluded.since + (excluded.until - excluded.since) * (${longer}) else excluded.until end`
   const suppress = `insert into outbox_suppression (${columns}, forget)
@@ -51,6 +55,7 @@ export function suppressionSql(dialect: Dialect) {
     on conflict (recipient, app) do update set reason = excluded.reason, since = excluded.since, until = ${until},
       times = case when ${repeats} then outbox_suppression.times + 1 else outbox_suppression.times end,
       forget = ${until} + ${rememberedMs}
+    where not (${stands})
     returning recipient`
   // The time as well: a bounce that came in between stays.
   const liftDelivered = `delete from outbox_suppression where (recipient, app, since) in
