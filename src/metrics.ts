@@ -200,7 +200,7 @@ function latest<T>(
 ): () => Promise<T | undefined> {
   let lastReadAt = -Infinity
   let isReading = false
-  let latest: Promise<T | undefined> = Promise.resolve(undefined)
+  let answer: Promise<T | undefined> = Promise.resolve(undefined)
 
   async function read(): Promise<T | undefined> {
     try {
@@ -217,9 +217,9 @@ function latest<T>(
     if (!isReading && now() - lastReadAt >= statsEveryMs) {
       isReading = true
       lastReadAt = now()
-      latest = read()
+      answer = read()
     }
-    return within(statsWithinMs, latest)
+    return within(statsWithinMs, answer)
   }
 }
 

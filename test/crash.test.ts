@@ -10,222 +10,226 @@ import { startReplica } from './support/replica.ts'
 import { ask, patience, pauseAt, scene } from './support/scene.ts'
 import { engines, type ServiceStores } from './support/service-store.ts'
 
-describe.concurrent.each(engines)('a process on $engine', { timeout: 90_000 }, ({ missing, startStores }) => {
-  if (missing !== undefined) return it.skip(titled('everything', missing), () => undefined)
+describe.concurrent.each(engines)(
+  'a process on $engine',
+  { timeout: 150_000 },
+  ({ missing, startStores }) => {
+    if (missing !== undefined) return it.skip(titled('everything', missing), () => undefined)
 
-  let stores: ServiceStores
-  beforeAll(async () => {
-    stores = await startStores()
-  })
-  afterAll(() => stores.close())
+    let stores: ServiceStores
+    beforeAll(async () => {
+      stores = await startStores()
+    })
+    afterAll(() => stores.close())
 
-  it('killed, with the lease as long as it really is: another sends after a minute', {
-    timeout: 120_000,
-  }, async (context) => {
-    const { script, reached } = pauseAt('connect', '220 relay')
-    const { relay, replica, states } = await scene(stores, context, script)
-    const [service, other] = [await replica(1), await replica(1)]
-    const asked = ask(service)
-    await reached
-    const started = Date.now()
-    await service.kill()
-    expect(await asked).toBeUndefined()
-    await context.expect.poll(states, { timeout: 80_000, interval: 500 }).toEqual(['sent'])
-    expect(Date.now() - started).toBeGreaterThan(55_000)
-    expect(await ask(other)).toMatchObject({ status: 200, code: 'sent' })
-    expect(relay.mails).toHaveLength(1)
-  })
+    it('killed, with the lease as long as it really is: another sends after a minute', {
+      timeout: 120_000,
+    }, async (context) => {
+      const { script, reached } = pauseAt('connect', '220 relay')
+      const { relay, replica, states } = await scene(stores, context, script)
+      const [service, other] = [await replica(1), await replica(1)]
+      const asked = ask(service)
+      await reached
+      const started = Date.now()
+      await service.kill()
+      expect(await asked).toBeUndefined()
+      await context.expect.poll(states, { timeout: 120_000, interval: 500 }).toEqual(['sent'])
+      expect(Date.now() - started).toBeGreaterThan(55_000)
+      expect(await ask(other)).toMatchObject({ status: 200, code: 'sent' })
+      expect(relay.mails).toHaveLength(1)
+    })
 
-  it('killed before the insert commits: nothing was promised, and a repeat is one mail', async (context) => {
-    const { store, replica, states, untilSent } = await scene(stores, context)
-    const service = await replica()
-    const release = await store.hold()
-    const asked = ask(service)
-    await sleep(400)
-    await service.kill()
-    expect(await asked).toBeUndefined()
-    await release()
-    expect(await states()).toEqual([])
-    expect(await ask(await replica())).toMatchObject({ status: 200, code: 'sent' })
-    await untilSent(1)
-  })
+    it('killed before the insert commits: nothing was promised, and a repeat is one mail', async (context) => {
+      const { store, replica, states, untilSent } = await scene(stores, context)
+      const service = await replica()
+      const release = await store.hold()
+      const asked = ask(service)
+      await sleep(400)
+      await service.kill()
+      expect(await asked).toBeUndefined()
+      await release()
+      expect(await states()).toEqual([])
+      expect(await ask(await replica())).toMatchObject({ status: 200, code: 'sent' })
+      await untilSent(1)
+    })
 
-  it.for([
-    ['before the relay has greeted', 'connect', '220 relay'],
-    ['before the sender is named', 'MAIL', '250 ok'],
-    ['before the relay asks for the message', 'DATA', '354 go ahead'],
-  ] as const)(
-    'killed after the insert, %s: one mail once the lease is over',
-    async ([_title, stage, usual], context) => {
-      const { script, reached, go } = pauseAt(stage, usual)
-      const { replica, states, untilSent } = await scene(stores, context, script)
+    it.for([
+      ['before the relay has greeted', 'connect', '220 relay'],
+      ['before the sender is named', 'MAIL', '250 ok'],
+      ['before the relay asks for the message', 'DATA', '354 go ahead'],
+    ] as const)(
+      'killed after the insert, %s: one mail once the lease is over',
+      async ([_title, stage, usual], context) => {
+        const { script, reached, go } = pauseAt(stage, usual)
+        const { replica, states, untilSent } = await scene(stores, context, script)
+        const service = await replica()
+        const asked = ask(service)
+        await reached
+        await service.kill()
+        expect(await asked).toBeUndefined()
+        expect(await states()).toEqual(['sending'])
+        go()
+        await untilSent(1)
+      },
+    )
+
+    it('killed while another caller asks for the same: that one hears queued, and it is one mail', async (context) => {
+      const { script, reached } = pauseAt('connect', '220 relay')
+      const { replica, untilSent } = await scene(stores, context, script)
+      const [service, other] = [await replica(), await replica()]
+      const asked = ask(service)
+      await reached
+      await service.kill()
+      expect(await asked).toBeUndefined()
+      expect(await ask(other)).toMatchObject({ status: 202, code: 'queued' })
+      await untilSent(1)
+    })
+
+    it.for([
+      ['the relay has dropped it: one mail', '451 you went away', 1],
+      ['the relay has taken it: two with one Message-ID', '250 ok', 2],
+    ] as const)('killed after the message left, and %s', async ([_title, reply, count], context) => {
+      const { script, reached, go } = pauseAt('dot', '250 ok')
+      const { replica, untilSent } = await scene(stores, context, script)
       const service = await replica()
       const asked = ask(service)
       await reached
       await service.kill()
       expect(await asked).toBeUndefined()
-      expect(await states()).toEqual(['sending'])
-      go()
-      await untilSent(1)
-    },
-  )
-
-  it('killed while another caller asks for the same: that one hears queued, and it is one mail', async (context) => {
-    const { script, reached } = pauseAt('connect', '220 relay')
-    const { replica, untilSent } = await scene(stores, context, script)
-    const [service, other] = [await replica(), await replica()]
-    const asked = ask(service)
-    await reached
-    await service.kill()
-    expect(await asked).toBeUndefined()
-    expect(await ask(other)).toMatchObject({ status: 202, code: 'queued' })
-    await untilSent(1)
-  })
-
-  it.for([
-    ['the relay has dropped it: one mail', '451 you went away', 1],
-    ['the relay has taken it: two with one Message-ID', '250 ok', 2],
-  ] as const)('killed after the message left, and %s', async ([_title, reply, count], context) => {
-    const { script, reached, go } = pauseAt('dot', '250 ok')
-    const { replica, untilSent } = await scene(stores, context, script)
-    const service = await replica()
-    const asked = ask(service)
-    await reached
-    await service.kill()
-    expect(await asked).toBeUndefined()
-    go(reply)
-    await untilSent(count)
-  })
-
-  it('killed after 250, before it was written down: the caller heard 0, and it is two with one Message-ID', async (context) => {
-    const { script, reached, go } = pauseAt('dot', '250 ok')
-    const { store, replica, states, untilSent } = await scene(stores, context, script)
-    const service = await replica()
-    const asked = ask(service)
-    await reached
-    const release = await store.hold()
-    go()
-    expect(await asked).toMatchObject({ status: 200, code: 'sent' })
-    await service.kill()
-    await release()
-    expect(await states()).toEqual(['sending'])
-    await untilSent(2)
-  })
-
-  it('killed after it was written down: one mail, and a repeat hears 0', async (context) => {
-    const { replica, states, untilSent } = await scene(stores, context)
-    const service = await replica()
-    expect(await ask(service)).toMatchObject({ status: 200, code: 'sent' })
-    await context.expect.poll(states, patience).toEqual(['sent'])
-    await service.kill()
-    await untilSent(1)
-  })
-
-  it('killed while a mail waits for its next try: one mail, by another', async (context) => {
-    const script: Script = { RCPT: (count) => (count === 1 ? '450 later' : '250 ok') }
-    const { replica, untilSent } = await scene(stores, context, script)
-    const service = await replica()
-    expect(await ask(service)).toMatchObject({ status: 202, code: 'queued' })
-    await service.kill()
-    await untilSent(1)
-  })
-
-  it('killed during that next try: one mail, by another', async (context) => {
-    const again = Promise.withResolvers<void>()
-    const script: Script = {
-      RCPT: (count) => {
-        if (count !== 2) return count === 1 ? '450 later' : '250 ok'
-        again.resolve()
-        return 'hang'
-      },
-    }
-    const { replica, untilSent } = await scene(stores, context, script)
-    const service = await replica()
-    expect(await ask(service)).toMatchObject({ status: 202, code: 'queued' })
-    await again.promise
-    await service.kill()
-    await untilSent(1)
-  })
-
-  it('stopped during a send that takes longer than callers wait: 202, exit 0, sent once', async (context) => {
-    const { script, reached, go } = pauseAt('dot', '250 ok')
-    const { relay, replica, states } = await scene(stores, context, script)
-    const service = await replica(1)
-    const asked = ask(service)
-    await reached
-    const started = Date.now()
-    const stopped = service.stop()
-    expect(await asked).toMatchObject({ status: 202, code: 'queued' })
-    go()
-    expect(await stopped).toBe(0)
-    expect(Date.now() - started).toBeLessThan(25_000)
-    expect(await states()).toEqual(['sent'])
-    expect(relay.mails).toHaveLength(1)
-  })
-
-  it('stopped during a send that never ends: exit 0 within 25 s, and another sends it', async (context) => {
-    const { script, reached } = pauseAt('RCPT', '250 ok')
-    const { replica, states, untilSent } = await scene(stores, context, script)
-    const service = await replica(1)
-    const asked = ask(service)
-    await reached
-    const started = Date.now()
-    const stopped = service.stop()
-    expect(await asked).toMatchObject({ status: 202, code: 'queued' })
-    expect(await stopped).toBe(0)
-    expect(Date.now() - started).toBeLessThan(25_000)
-    expect(await states()).toEqual(['queued'])
-    await untilSent(1)
-  })
-
-  it('stopped before it asked the relay: 202, exit 0, and another sends it at once', async (context) => {
-    const { store, relay, replica, states } = await scene(stores, context)
-    const [service, other] = [await replica(1), await replica(1)]
-    const release = await store.hold()
-    const asked = ask(service)
-    await sleep(400)
-    const stopped = service.stop()
-    await context.expect.poll(service.output, patience).toContain('stopping')
-    await release()
-    expect(await asked).toMatchObject({ status: 202, code: 'queued' })
-    expect(await stopped).toBe(0)
-    const started = Date.now()
-    await context.expect.poll(states, patience).toEqual(['sent'])
-    expect(Date.now() - started).toBeLessThan(10_000)
-    expect(await ask(other)).toMatchObject({ status: 200, code: 'sent' })
-    expect(relay.mails).toHaveLength(1)
-  })
-
-  it('stopped while a mail is tried again: exit 0, sent once', async (context) => {
-    const { script, reached, go } = pauseAt('dot', '250 ok')
-    const { relay, replica, states } = await scene(stores, context, {
-      ...script,
-      RCPT: (count) => (count === 1 ? '450 later' : '250 ok'),
+      go(reply)
+      await untilSent(count)
     })
-    const service = await replica()
-    expect(await ask(service)).toMatchObject({ status: 202, code: 'queued' })
-    await reached
-    const stopped = service.stop()
-    await sleep(200)
-    go()
-    expect(await stopped).toBe(0)
-    expect(await states()).toEqual(['sent'])
-    expect(relay.mails).toHaveLength(1)
-  })
 
-  it('stopped while relay and store hang both: exit 0 within 25 s', async (context) => {
-    const { script, reached } = pauseAt('RCPT', '250 ok')
-    const { store, replica } = await scene(stores, context, script)
-    const service = await replica(1)
-    void ask(service)
-    await reached
-    const release = await store.hold()
-    const started = Date.now()
-    expect(await service.stop()).toBe(0)
-    expect(Date.now() - started).toBeLessThan(25_000)
-    await release()
-  })
-})
+    it('killed after 250, before it was written down: the caller heard 0, and it is two with one Message-ID', async (context) => {
+      const { script, reached, go } = pauseAt('dot', '250 ok')
+      const { store, replica, states, untilSent } = await scene(stores, context, script)
+      const service = await replica()
+      const asked = ask(service)
+      await reached
+      const release = await store.hold()
+      go()
+      expect(await asked).toMatchObject({ status: 200, code: 'sent' })
+      await service.kill()
+      await release()
+      expect(await states()).toEqual(['sending'])
+      await untilSent(2)
+    })
+
+    it('killed after it was written down: one mail, and a repeat hears 0', async (context) => {
+      const { replica, states, untilSent } = await scene(stores, context)
+      const service = await replica()
+      expect(await ask(service)).toMatchObject({ status: 200, code: 'sent' })
+      await context.expect.poll(states, patience).toEqual(['sent'])
+      await service.kill()
+      await untilSent(1)
+    })
+
+    it('killed while a mail waits for its next try: one mail, by another', async (context) => {
+      const script: Script = { RCPT: (count) => (count === 1 ? '450 later' : '250 ok') }
+      const { replica, untilSent } = await scene(stores, context, script)
+      const service = await replica()
+      expect(await ask(service)).toMatchObject({ status: 202, code: 'queued' })
+      await service.kill()
+      await untilSent(1)
+    })
+
+    it('killed during that next try: one mail, by another', async (context) => {
+      const again = Promise.withResolvers<void>()
+      const script: Script = {
+        RCPT: (count) => {
+          if (count !== 2) return count === 1 ? '450 later' : '250 ok'
+          again.resolve()
+          return 'hang'
+        },
+      }
+      const { replica, untilSent } = await scene(stores, context, script)
+      const service = await replica()
+      expect(await ask(service)).toMatchObject({ status: 202, code: 'queued' })
+      await again.promise
+      await service.kill()
+      await untilSent(1)
+    })
+
+    it('stopped during a send that takes longer than callers wait: 202, exit 0, sent once', async (context) => {
+      const { script, reached, go } = pauseAt('dot', '250 ok')
+      const { relay, replica, states } = await scene(stores, context, script)
+      const service = await replica(1)
+      const asked = ask(service)
+      await reached
+      const started = Date.now()
+      const stopped = service.stop()
+      expect(await asked).toMatchObject({ status: 202, code: 'queued' })
+      go()
+      expect(await stopped).toBe(0)
+      expect(Date.now() - started).toBeLessThan(25_000)
+      expect(await states()).toEqual(['sent'])
+      expect(relay.mails).toHaveLength(1)
+    })
+
+    it('stopped during a send that never ends: exit 0 within 25 s, and another sends it', async (context) => {
+      const { script, reached } = pauseAt('RCPT', '250 ok')
+      const { replica, states, untilSent } = await scene(stores, context, script)
+      const service = await replica(1)
+      const asked = ask(service)
+      await reached
+      const started = Date.now()
+      const stopped = service.stop()
+      expect(await asked).toMatchObject({ status: 202, code: 'queued' })
+      expect(await stopped).toBe(0)
+      expect(Date.now() - started).toBeLessThan(25_000)
+      expect(await states()).toEqual(['queued'])
+      await untilSent(1)
+    })
+
+    it('stopped before it asked the relay: 202, exit 0, and another sends it at once', async (context) => {
+      const { store, relay, replica, states } = await scene(stores, context)
+      const [service, other] = [await replica(1), await replica(1)]
+      const release = await store.hold()
+      const asked = ask(service)
+      await sleep(400)
+      const stopped = service.stop()
+      await context.expect.poll(service.output, patience).toContain('stopping')
+      await release()
+      expect(await asked).toMatchObject({ status: 202, code: 'queued' })
+      expect(await stopped).toBe(0)
+      const started = Date.now()
+      await context.expect.poll(states, patience).toEqual(['sent'])
+      expect(Date.now() - started).toBeLessThan(10_000)
+      expect(await ask(other)).toMatchObject({ status: 200, code: 'sent' })
+      expect(relay.mails).toHaveLength(1)
+    })
+
+    it('stopped while a mail is tried again: exit 0, sent once', async (context) => {
+      const { script, reached, go } = pauseAt('dot', '250 ok')
+      const { relay, replica, states } = await scene(stores, context, {
+        ...script,
+        RCPT: (count) => (count === 1 ? '450 later' : '250 ok'),
+      })
+      const service = await replica()
+      expect(await ask(service)).toMatchObject({ status: 202, code: 'queued' })
+      await reached
+      const stopped = service.stop()
+      await sleep(200)
+      go()
+      expect(await stopped).toBe(0)
+      expect(await states()).toEqual(['sent'])
+      expect(relay.mails).toHaveLength(1)
+    })
+
+    it('stopped while relay and store hang both: exit 0 within 25 s', async (context) => {
+      const { script, reached } = pauseAt('RCPT', '250 ok')
+      const { store, replica } = await scene(stores, context, script)
+      const service = await replica(1)
+      void ask(service)
+      await reached
+      const release = await store.hold()
+      const started = Date.now()
+      expect(await service.stop()).toBe(0)
+      expect(Date.now() - started).toBeLessThan(25_000)
+      await release()
+    })
+  },
+)
 
 describe('a disk that is lost at every restart, as on Heroku', () => {
   const started = async (env: Record<string, string>, { onTestFinished }: TestContext) => {

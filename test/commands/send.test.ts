@@ -66,7 +66,7 @@ describe('jwt-mailer send', () => {
 
   test('waits for what the relay reports, when it is asked to', async () => {
     const taken = relay.mails.length
-    const sending = send(...mailWords, '--feedback')
+    const sending = send(...mailWords, '--to', 'bounces@example.com', '--feedback')
     await expect.poll(() => relay.mails.length, { timeout: 20_000 }).toBe(taken + 1)
     const [, mail] = /^Message-ID: <([^@]+)@/im.exec(relay.mails.at(-1)?.source ?? '') ?? []
     const { status: noted } = await fetch(`${service.url}/feedback/postmark`, {

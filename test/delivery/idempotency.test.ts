@@ -6,7 +6,7 @@ import { afterAll, beforeAll, beforeEach, describe, expect, it, onTestFinished }
 import { testApp, type TestAppOptions } from '../support/app.ts'
 import { askDelivery, askMail, type MailAnswer } from '../support/caller.ts'
 import { scriptedRelay } from '../support/relay.ts'
-import { startService } from '../support/service.ts'
+import { type Service, startService } from '../support/service.ts'
 import { engines, type ServiceStore, type ServiceStores } from '../support/service-store.ts'
 import { sampleClaims, secret, signToken } from '../support/tokens.ts'
 import { titled } from '../support/missing.ts'
@@ -82,6 +82,9 @@ describe.each(engines)('with an outbox on $engine', ({ missing, startStores }) =
       // all find an empty store, too
       const processes = await times(3, () => startService({ mode: 'production', env }))
       onTestFinished(async () => void (await Promise.all(processes.map((one) => one.stop()))))
+      // a busy machine may still be installing the schema
+      const isReady = async ({ url }: Service) => (await fetch(`${url}/health/ready`)).status
+      for (const one of processes) await expect.poll(() => isReady(one)).toBe(200)
       const answers = await times(20, async (n) => {
         const response = await fetch(`${processes[n % 3]!.url}/emailservice/${signToken()}`)
         return `${response.status} ${await response.text()}`

@@ -128,6 +128,9 @@ export function serverStore(url: string): ServiceStore {
       JSON.stringify([await rows('select * from outbox_mail'), await rows('select * from outbox_quota')]),
     async hold() {
       const client = await connect()
+      // a busy machine may still be installing the schema
+      while ((await rows(`select to_regclass('outbox_mail') as there`))[0]?.['there'] === null)
+        await sleep(50)
       await client.query('begin; lock table outbox_mail in exclusive mode')
       return async () => {
         await client.query('rollback').catch(() => undefined)

@@ -53,7 +53,9 @@ interface OneMail {
 const maxBody = 64 * 1024
 const oneMail = '/preview/mails/:app/:kind/:locale'
 
-const claimsSchema = z.record(z.string().max(64), z.union([z.string(), z.number(), z.null()]))
+const scalar = z.union([z.string(), z.number(), z.boolean(), z.null()])
+const list = z.array(z.union([scalar, z.record(z.string().max(64), scalar)]))
+const claimsSchema = z.record(z.string().max(64), z.union([scalar, list]))
 const bodySchema = z.strictObject({ claims: claimsSchema })
 const loginSchema = z.strictObject({ token: z.string().min(1).max(1_000) })
 

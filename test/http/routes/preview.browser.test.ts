@@ -382,7 +382,10 @@ browserTest('what was typed and the view stay in the address and after a reload'
 
 browserTest.for([
   ['claims', /"user_name": "O'Hara"/],
-  ['curl', /claims='\{.*O'\\''Hara[\s\S]*curl --json .*\/emailservice\/confirmation\n$/],
+  [
+    'curl',
+    /claims='\{.*O'\\''Hara[\s\S]*curl --json "\{\\"token\\":\\"\$signed\.\$signature\\"\}" .*\/emailservice\/confirmation\n$/,
+  ],
   ['typescript', /mailer\.send\('confirmation', \{[\s\S]*"name": "O'Hara"/],
   ['python', /json\.loads\(r'''[\s\S]*O\\u0027Hara/],
 ] as const)('a mail is copied as %s', async ([form, words], { browser }) => {

@@ -300,6 +300,10 @@ describe('a body', () => {
   test('that is not a set of claims is refused', async () => {
     const { app } = await previewApp()
     const path = { user_email: { path: '/etc/passwd' } }
+    const claims = { lines: [{ name: 'Tea', quantity: 2 }], notes: ['Ring twice'], express: true }
+    expect(
+      (await app.inject({ method: 'POST', url: confirmation, payload: { claims } })).statusCode,
+    ).not.toBe(400)
     for (const payload of [{}, { claims: {}, to: 'x@example.com' }, { claims: [] }, { claims: path }])
       expect((await app.inject({ method: 'POST', url: confirmation, payload })).statusCode).toBe(400)
   })
