@@ -7,6 +7,9 @@ import type { FastifyReply, FastifyRequest } from 'fastify'
 import { MailerError } from '../errors.ts'
 
 const cookieName = 'jwt-mailer-admin'
+/** What a login opens: a cookie for each of these paths, so that none travels with other requests. */
+const areas = ['/preview', '/admin'] as const
+export type Area = (typeof areas)[number]
 const sessionMs = 8 * 3_600_000
 /** Wrong tokens of one address in a minute. */
 const maxWrongTries = 10
@@ -17,9 +20,9 @@ export interface AdminGate {
   /** Does this request carry the token or a cookie that is still good? Throws `rate_limited` after too many wrong tokens. */
   isOpen(request: FastifyRequest): boolean
   isToken(request: FastifyRequest, given: string): boolean
-  /** Sets the cookie that opens everything under `path`. */
-  signIn(request: FastifyRequest, reply: FastifyReply, path: string): void
-  signOut(reply: FastifyReply, path: string): void
+  /** Sets the cookies that open the areas. */
+  signIn(request: FastifyRequest, reply: FastifyReply): void
+  signOut(reply: FastifyReply): void
 }
 
 /** Throws on an empty token, which would let anybody in. */
@@ -34,7 +37,6 @@ export function adminGate(adminToken: string, now: () => number = Date.now): Adm
     const expires = Number(value.slice(0, value.indexOf('.')))
     return Number.isSafeInteger(expires) && expires > now() && same(value, signed(expires))
   }
-  const attributes = (path: string) => `Path=${path}; HttpOnly; SameSite=Strict`
 
   const brake = wrongTries(now)
   const isToken = ({ ip }: FastifyRequest, given: string) => {
@@ -52,17 +54,18 @@ export function adminGate(adminToken: string, now: () => number = Date.now): Adm
       if (bearer !== undefined) return isToken(request, bearer)
       return isCookie(cookieOf(headers.cookie ?? ''))
     },
-    signIn(request, reply, path) {
+    signIn(request, reply) {
       const secure = request.protocol === 'https' ? '; Secure' : ''
-      const value = signed(now() + sessionMs)
-      reply.header(
-        'set-cookie',
-        `${cookieName}=${value}; Max-Age=${sessionMs / 1000}; ${attributes(path)}${secure}`,
-      )
+      setCookies(reply, signed(now() + sessionMs), sessionMs / 1000, secure)
     },
-    signOut: (reply, path) =>
-      void reply.header('set-cookie', `${cookieName}=; Max-Age=0; ${attributes(path)}`),
+    signOut: (reply) => setCookies(reply, '', 0),
   }
+}
+
+function setCookies(reply: FastifyReply, value: string, maxAgeS: number, secure = ''): void {
+  const cookie = (path: Area) =>
+    `${cookieName}=${value}; Max-Age=${maxAgeS}; Path=${path}; HttpOnly; SameSite=Strict${secure}`
+  reply.header('set-cookie', areas.map(cookie))
 }
 
 /** Counts by address, so that a stranger's wrong tokens lock nobody else out. */

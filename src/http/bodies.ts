@@ -5,6 +5,7 @@
  */
 import type { IncomingMessage } from 'node:http'
 import type { FastifyInstance, FastifyRequest } from 'fastify'
+import type { z } from 'zod'
 import { MailerError } from '../errors.ts'
 
 declare module 'fastify' {
@@ -120,4 +121,11 @@ export function acceptText(app: FastifyInstance): void {
   app.addContentTypeParser('text/plain', async (request: FastifyRequest, payload: IncomingMessage) =>
     (await app.readBody(request, payload)).toString(),
   )
+}
+
+/** Throws `bad_request` for a body that does not fit. */
+export function readAs<T>(schema: z.ZodType<T>, body: unknown): T {
+  const parsed = schema.safeParse(body)
+  if (!parsed.success) throw new MailerError('bad_request', { reason: 'body' })
+  return parsed.data
 }

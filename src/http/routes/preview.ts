@@ -19,19 +19,10 @@ import { tryRender, detailOf, galleryOf, type GalleryEntry } from '../../mails/p
 import { formatProblem, type Problem } from '../../mails/problem.ts'
 import { sampleClaims } from '../../mails/sample.ts'
 import { joinBody, type Message, type Receipt } from '../../message.ts'
-import { adminGate } from '../admin-gate.ts'
-import { acceptJson, acceptText } from '../bodies.ts'
-import { refuseOtherSites } from '../dev-gate.ts'
+import { guardArea, protectPage } from '../admin-area.ts'
+import { acceptJson, acceptText, readAs } from '../bodies.ts'
 import { loadPage } from '../../html-page.ts'
-import {
-  foreignFrame,
-  openLinksOutside,
-  pageHeaders,
-  sendPage,
-  servedPage,
-  type Sites,
-  withNavigation,
-} from '../page.ts'
+import { foreignFrame, openLinksOutside, sendPage, servedPage, type Sites, withNavigation } from '../page.ts'
 
 export interface PreviewRoutesOptions {
   /** Asked anew for each request, so a catalogue that follows its files is shown as it is. */
@@ -57,7 +48,6 @@ const scalar = z.union([z.string(), z.number(), z.boolean(), z.null()])
 const list = z.array(z.union([scalar, z.record(z.string().max(64), scalar)]))
 const claimsSchema = z.record(z.string().max(64), z.union([scalar, list]))
 const bodySchema = z.strictObject({ claims: claimsSchema })
-const loginSchema = z.strictObject({ token: z.string().min(1).max(1_000) })
 
 /** Fastify plugin. What it throws are `MailerError`s for the app's error handler. */
 export async function previewRoutes(app: FastifyInstance, options: PreviewRoutesOptions) {
@@ -73,12 +63,9 @@ export async function previewRoutes(app: FastifyInstance, options: PreviewRoutes
   acceptJson(app)
   acceptText(app)
 
-  app.addHook('onRequest', async (request, reply) => {
-    // with `no-referrer`, browsers send `Origin: null` where the check below needs the real one
-    reply.headers({ ...pageHeaders, 'referrer-policy': 'same-origin' })
-    if (request.method === 'POST') refuseOtherSites(request)
-  })
-  if (adminToken !== undefined) await guard(app, adminToken, now)
+  protectPage(app)
+  if (adminToken !== undefined)
+    await guardArea(app, { area: '/preview', title: 'Preview of the mails', adminToken, now })
 
   app.get('/preview', async (_request, reply) => sendPage(reply, page))
 
@@ -95,7 +82,7 @@ export async function previewRoutes(app: FastifyInstance, options: PreviewRoutes
   })
 
   app.post<OneMail>(oneMail, oneBody, async ({ params, body }, reply) =>
-    answerPreview(mailOf(params), readBody(bodySchema, body).claims, reply),
+    answerPreview(mailOf(params), readAs(bodySchema, body).claims, reply),
   )
 
   app.get<OneMail>(`${oneMail}/html`, async ({ params }, reply) => {
@@ -110,7 +97,7 @@ export async function previewRoutes(app: FastifyInstance, options: PreviewRoutes
   if (sendToInbox) {
     app.post<OneMail>(`${oneMail}/send`, oneBody, async ({ params, body }, reply) => {
       const mail = mailOf(params)
-      const { claims } = readBody(bodySchema, body)
+      const { claims } = readAs(bodySchema, body)
       const { message, fault } = tryRender(mail, claims, identity(`preview-${randomId()}`))
       if (fault) return reply.code(fault.status).send({ fault })
       const { outcome, reason } = await sendToInbox(message)
@@ -144,35 +131,6 @@ export async function previewRoutes(app: FastifyInstance, options: PreviewRoutes
   }
 }
 
-/** Puts every page behind the admin token. A request for `/preview` without it gets the login. */
-async function guard(app: FastifyInstance, adminToken: string, now: () => number) {
-  const gate = adminGate(adminToken, now)
-  const login = await loadPage(new URL('preview-login.html', import.meta.url), [
-    ...servedPage,
-    "form-action 'none'",
-  ])
-
-  app.addHook('onRequest', async (request, reply) => {
-    const { url } = request.routeOptions
-    if (gate.isOpen(request) || url === '/preview/login') return undefined
-    reply.code(401).header('www-authenticate', 'Bearer')
-    if (url !== '/preview') throw new MailerError('token_signature', { reason: 'admin token' })
-    return sendPage(reply, login)
-  })
-
-  app.post('/preview/login', { bodyLimit: 4_096 }, async (request, reply) => {
-    const { token } = readBody(loginSchema, request.body)
-    if (!gate.isToken(request, token)) throw new MailerError('token_signature', { reason: 'admin token' })
-    gate.signIn(request, reply, '/preview')
-    return reply.code(204).send()
-  })
-
-  app.post('/preview/logout', { bodyLimit: 4_096 }, async (_request, reply) => {
-    gate.signOut(reply, '/preview')
-    return reply.code(204).send()
-  })
-}
-
 /** The list is rendered once for each state of the catalogue, because the page polls it every two seconds. */
 function galleryCache(now: () => number) {
   const started = randomId()
@@ -189,17 +147,11 @@ function galleryCache(now: () => number) {
   }
 }
 
-function readBody<T>(schema: z.ZodType<T>, body: unknown): T {
-  const parsed = schema.safeParse(body)
-  if (!parsed.success) throw new MailerError('bad_request', { reason: 'body' })
-  return parsed.data
-}
-
 /** `claims={…}` as a form of type text/plain writes it: the one way to post into a frame. */
 function readForm(body: unknown) {
   const json = typeof body === 'string' && body.startsWith('claims=') ? body.slice('claims='.length) : ''
   try {
-    return readBody(claimsSchema, JSON.parse(json))
+    return readAs(claimsSchema, JSON.parse(json))
   } catch (error) {
     throw error instanceof MailerError ? error : new MailerError('bad_request', { reason: 'body' })
   }
