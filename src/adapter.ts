@@ -5,7 +5,7 @@ import { isUtf8 } from 'node:buffer'
 import jwt from 'jsonwebtoken'
 import type { z } from 'zod'
 import type { Answer } from './contract.ts'
-import { invalidClaim, MailerError } from './errors.ts'
+import { type Detail, invalidClaim, MailerError } from './errors.ts'
 
 export const systems = ['supabase', 'kratos', 'zitadel', 'logto'] as const
 export type System = (typeof systems)[number]
@@ -45,6 +45,8 @@ export interface ForeignMail {
 
 /** A failure as the caller may hear of it: fixed words only. */
 export interface ForeignFailure {
+  /** For what is counted, and for no answer. */
+  readonly reason?: Detail | undefined
   readonly code: Answer['code']
   readonly status: number
   readonly says: string

@@ -14,11 +14,15 @@ import type { Catalogue } from './mails/catalogue.ts'
 import { draftMail } from './mails/render.ts'
 import { undeclaredClaims } from './mails/undeclared.ts'
 import type { Transport } from './message.ts'
+import { countedBy, type HourCounts } from './hour-counts.ts'
+import { overviewReader } from './http/overview.ts'
 import { silentMeter } from './meter.ts'
+import { hourWriter } from './outbox/hour-writer.ts'
 import type { NewMail, Outbox } from './outbox/api.ts'
 import { verifyToken } from './token.ts'
 import { type Pump, type PumpOptions, startPump } from './outbox/pump.ts'
 import { failover, type FailoverOptions } from './transport/failover.ts'
+import { recentTries } from './transport/recent-tries.ts'
 import type { SmtpOptions } from './transport/smtp.ts'
 
 /** Other times than the service's own, and other sources of feedback, for tests. */
@@ -48,6 +52,8 @@ export interface ServiceParts {
   readonly webhookOf?: CallbacksOptions['webhookOf'] | undefined
   /** Names in the log the claims that a mail does not declare: for development, since callers choose the names. */
   readonly namesUndeclared?: boolean
+  /** The operator's page, and what it counts. */
+  readonly admin?: AdminParts | undefined
   /** Without them: the mail routes, the deliveries, the health and the description of the API. */
   readonly routes?: Pick<
     AppParts,
@@ -58,11 +64,21 @@ export interface ServiceParts {
   }
 }
 
+export interface AdminParts {
+  readonly token: string
+  readonly write: boolean
+  /** The outbox counts into the same. */
+  readonly counts: HourCounts
+  readonly suppression: 'app' | 'all' | undefined
+}
+
 export interface Service {
   readonly app: FastifyInstance
   readonly transport: Transport
   /** Begins to try again what waits in the outbox. */
   readonly startPump: () => Pump
+  /** Begins to store what is counted for the operator's page, where there is one. */
+  readonly startCounting: () => { stop(): Promise<void> } | undefined
   /** Begins to call apps back, where one has a webhook. */
   readonly startCallbacks: () => Callbacks | undefined
 }
@@ -72,12 +88,16 @@ export async function composeService(parts: ServiceParts, timings: Timings = {})
   const { keysFor, audience, catalogue, transports, log, webhookOf, routes } = parts
   const { clock: now = Date.now } = timings
   const metrics = routes?.metrics?.metrics
-  const meter = metrics ?? silentMeter
+  const isMeasured = metrics !== undefined || parts.admin !== undefined
+  const silent = metrics ?? silentMeter
+  const meter = parts.admin ? countedBy(parts.admin.counts, silent) : silent
+  const tries = parts.admin && recentTries(now)
   // with a single relay, the line of the request says it all
   const logTry = transports.length > 1 ? relayLog(log) : undefined
   const transport = failover(transports, {
     onTry(...tried) {
       meter.tried(...tried)
+      tries?.note(tried[0])
       logTry?.(...tried)
     },
     ...timings.relays,
@@ -99,6 +119,25 @@ export async function composeService(parts: ServiceParts, timings: Timings = {})
   const feedback = routes?.feedback?.length
     ? { settings: routes.feedback, outbox, meter, log, now, ...timings.feedback }
     : undefined
+  const hours = parts.admin && hourWriter({ counts: parts.admin.counts, outbox, log })
+  const admin = parts.admin &&
+    tries &&
+    hours && {
+      adminToken: parts.admin.token,
+      write: parts.admin.write,
+      readOverview: overviewReader({
+        outbox,
+        transport,
+        triesAt: tries.of,
+        refreshHours: hours.refresh,
+        mails: () => catalogue.mails,
+        suppression: parts.admin.suppression ?? 'off',
+        now,
+      }),
+      outbox,
+      log,
+      now,
+    }
   const attempt = retrier({ catalogue, transport, log, now })
   const preview = routes?.preview && { sendToInbox: routes.inbox && transport.send, ...routes.preview }
   return {
@@ -114,6 +153,8 @@ export async function composeService(parts: ServiceParts, timings: Timings = {})
       preview,
       adapters,
       feedback,
+      admin,
+      meter: isMeasured ? meter : undefined,
     }),
     transport,
     startPump: () =>
@@ -126,6 +167,7 @@ export async function composeService(parts: ServiceParts, timings: Timings = {})
         maxRunning: () => Math.ceil(transport.capacity() * 1.3),
         ...timings.pump,
       }),
+    startCounting: () => hours?.start(),
     startCallbacks: () =>
       webhookOf &&
       startCallbacks({

@@ -77,6 +77,12 @@ export const failures = {
     msg: 'Method not allowed',
     meaning: 'only GET with a token in the path, only POST without',
   },
+  read_only: {
+    status: 403,
+    error: 1,
+    msg: 'Read only',
+    meaning: "the operator's page may change nothing",
+  },
   bad_request: {
     status: 400,
     error: 1,
@@ -121,6 +127,8 @@ export const failures = {
 // oxlint-disable-next-line no-unsafe-type-assertion -- `satisfies` above holds the keys to the union
 export const failureCodes = Object.keys(failures) as FailureCode[]
 
+export const isFailureCode = (word: string): word is FailureCode => Object.hasOwn(failures, word)
+
 export const answerSchema = z.object({
   error: z
     .union([z.literal(0), z.literal(1), z.literal(2)])
@@ -132,7 +140,10 @@ export const answerSchema = z.object({
     .literal(true)
     .optional()
     .describe('the answer is that of an earlier request: this one sent nothing'),
-  hint: z.string().optional().describe('with `mail_unknown`: which apps or kinds there are'),
+  hint: z
+    .string()
+    .optional()
+    .describe('with `mail_unknown`: which apps or kinds there are; with `read_only`: how to allow changes'),
   claim: z.string().optional().describe('with `claims_invalid`: the claim that is missing or wrong'),
   reason: z.enum(claimReasons).optional().describe('with `claims_invalid`: what is wrong with it'),
   claims: z

@@ -11,6 +11,7 @@ export type FailureCode =
   | 'mail_unknown'
   | 'not_found'
   | 'method_not_allowed'
+  | 'read_only'
   | 'bad_request'
   | 'too_large'
   | 'rate_limited'
@@ -58,7 +59,7 @@ export class MailerError extends Error {
   readonly reason: Detail | undefined
   /** With `claims_invalid`: all of them. */
   readonly faults: readonly ClaimFault[]
-  /** With `mail_unknown`: what there is. */
+  /** With `mail_unknown`: what there is. With `read_only`: how to change that. */
   readonly hint: string | undefined
   /** With `rate_limited`: seconds until a mail may be sent again. */
   readonly retryAfterS: number | undefined

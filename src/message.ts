@@ -70,6 +70,7 @@ export type StatusReason =
   | 'expired'
   | 'undone'
   | 'handed_back'
+  | 'given_up'
   | 'erased'
   | 'unreadable'
   | 'bad_row'

@@ -10,8 +10,8 @@ export type CallOutcome = 'taken' | 'failed' | 'gone' | 'given_up'
 export interface Meter {
   /** `work`, which now also records how long it takes until it returns or resolves. A failure is not recorded. */
   timing<A extends unknown[], T>(stage: Stage, work: (...args: A) => T): (...args: A) => T
-  /** One answer. `route` is the route's pattern, never a path. */
-  answered(route: string | undefined, status: number, code: string): void
+  /** One answer. `route` is the route's pattern, never a path; `reason` is why it was refused. */
+  answered(route: string | undefined, status: number, code: string, reason?: string): void
   /** One try at one relay, as `failover` hears of it. */
   tried(receipt: Receipt, message: Pick<Message, 'app' | 'kind'>, ms: number): void
   /** A relay has reported something new of a mail. */

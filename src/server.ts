@@ -15,6 +15,7 @@ import { portOf } from './port.ts'
 import { liveCatalogue } from './mails/live.ts'
 import { CatalogueError, formatProblem } from './mails/problem.ts'
 import { mimeBuilder } from './mime/mime.ts'
+import { hourCounts } from './hour-counts.ts'
 import { openMetrics } from './metrics.ts'
 import { OutboxError } from './outbox/reconnect.ts'
 import { openOutbox } from './outbox/outbox.ts'
@@ -32,6 +33,7 @@ export async function start(config: Config, log: Log, timings: Timings = {}): Pr
   for (const warning of config.warnings) log.warn(problemLine(warning))
   const { webhooks } = config
   let calledApps: CalledApps | undefined
+  const counts = adminToken === undefined ? undefined : hourCounts(timings.clock)
   // its thread starts while this one reads the mails
   const opening = openOutbox({
     engine: await engineOf(config),
@@ -42,6 +44,7 @@ export async function start(config: Config, log: Log, timings: Timings = {}): Pr
     log,
     clock: timings.clock,
     calledApps: () => calledApps,
+    count: counts?.add,
   })
   // a rejection is handled where it is awaited, below
   opening.catch(() => undefined)
@@ -88,6 +91,7 @@ export async function start(config: Config, log: Log, timings: Timings = {}): Pr
     transport,
     startPump: startRetries,
     startCallbacks: startCalls,
+    startCounting,
   } = await composeService(
     {
       keysFor: keysWithSets(keysOf, keySets, jwksOfApp),
@@ -101,6 +105,10 @@ export async function start(config: Config, log: Log, timings: Timings = {}): Pr
       stopping: stopping.signal,
       webhookOf: calledApps && webhooks.webhookOf,
       namesUndeclared: !config.production,
+      admin:
+        adminToken === undefined || !counts
+          ? undefined
+          : { token: adminToken, write: config.adminWrite, counts, suppression: config.suppression },
       routes: {
         adapters: config.adapters,
         feedback: config.feedback,
@@ -118,7 +126,8 @@ export async function start(config: Config, log: Log, timings: Timings = {}): Pr
   const pump = startRetries()
   const delayMs = config.shutdownDelayMs
   const callbacks = startCalls()
-  shutDownInOrder({ app, pump, callbacks, transport, outbox, inbox, log, stopping, delayMs })
+  const counting = startCounting()
+  shutDownInOrder({ app, pump, callbacks, counting, transport, outbox, inbox, log, stopping, delayMs })
   // for "localhost" Fastify would open a second server, which has none of the first one's limits
   const host = config.host === 'localhost' ? '127.0.0.1' : config.host
   await app.listen({ host, port: config.port })

@@ -27,6 +27,7 @@ export interface ShutdownParts {
   readonly app: FastifyInstance
   readonly pump: Pump
   readonly callbacks: Callbacks | undefined
+  readonly counting: { stop(): Promise<void> } | undefined
   readonly transport: Transport
   readonly outbox: Outbox
   readonly inbox: Inbox | undefined
@@ -39,7 +40,7 @@ export interface ShutdownParts {
 
 /** From now on a signal or a crash ends the process: with 0 after a signal and an orderly shutdown, else with 1. */
 export function shutDownInOrder(parts: ShutdownParts): void {
-  const { app, pump, callbacks, transport, outbox, inbox, log, stopping, delayMs } = parts
+  const { app, pump, callbacks, counting, transport, outbox, inbox, log, stopping, delayMs } = parts
   let first: { signal: NodeJS.Signals; at: number } | undefined
 
   async function stopParts(): Promise<void> {
@@ -54,6 +55,7 @@ export function shutDownInOrder(parts: ShutdownParts): void {
     ])
     // lets the last receipts reach `settle`
     await new Promise(setImmediate)
+    await counting?.stop()
     // a hanging store must not prevent the rest: a mail it does not settle goes to the next replica when its lease ends
     const leftMs = storeGraceMs - (Date.now() - begun)
     await within(leftMs, outbox.close(leftMs - 500))

@@ -12,6 +12,7 @@ export const serviceFailureCodes = [
   'mail_unknown',
   'not_found',
   'method_not_allowed',
+  'read_only',
   'bad_request',
   'too_large',
   'rate_limited',

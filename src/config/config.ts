@@ -57,6 +57,8 @@ export interface Config {
   /** `/preview` is served; in production only behind `adminToken`. */
   readonly preview: boolean
   readonly adminToken: string | undefined
+  /** May the operator's page change anything? */
+  readonly adminWrite: boolean
   /** `/metrics` is served, behind `adminToken` where there is one. */
   readonly metrics: boolean
   /** In the order in which they are tried. Empty in development without a relay: the built-in inbox takes its place. */
@@ -135,6 +137,7 @@ function readVariables(env: NodeJS.ProcessEnv, altered: readonly ConfigProblem[]
     mailsDir: values.MAILS_DIR,
     preview: values.PREVIEW ?? !production,
     adminToken: admin.token,
+    adminWrite: values.ADMIN_WRITE ?? false,
     metrics: values.METRICS ?? !production,
     relays: relays.relays,
     warnings: [
@@ -191,9 +194,16 @@ function readAdmin(
   values: Environment,
   production: boolean,
 ): { token: string | undefined; warnings: ConfigProblem[] } {
-  const { ADMIN_TOKEN: token, PREVIEW, METRICS } = values
+  const { ADMIN_TOKEN: token, ADMIN_WRITE, PREVIEW, METRICS } = values
   const variable = 'ADMIN_TOKEN'
   if (token === undefined) {
+    if (ADMIN_WRITE === true) {
+      throw new ConfigError({
+        variable: 'ADMIN_WRITE',
+        says: 'is on without ADMIN_TOKEN, and without that there is no page that could change anything',
+        todo: 'Set ADMIN_TOKEN too (a new one: openssl rand -hex 16), or remove ADMIN_WRITE.',
+      })
+    }
     if (!production) return { token, warnings: [] }
     if (PREVIEW === true) {
       throw new ConfigError({

@@ -133,6 +133,7 @@ export const environmentSchema = z.object({
   PREVIEW: onOff,
   METRICS: onOff,
   ADMIN_TOKEN: text,
+  ADMIN_WRITE: onOff,
   TRUST_PROXY: emptyIsUnset(wholeNumber(0, 10).optional()),
   SHUTDOWN_DELAY: emptyIsUnset(shutdownDelay.prefault('0')),
   LOG_LEVEL: emptyIsUnset(z.enum(logLevels, `must be one of ${logLevels.join(', ')}`).default('info')),

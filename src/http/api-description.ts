@@ -21,7 +21,7 @@ const ref = (name: string): Json => ({ $ref: `#/components/schemas/${name}` })
 const jsonBody = (schema: Json): Json => ({ 'application/json': { schema } })
 
 /** The failures a request for a mail can end with; the rest belong to paths and methods of their own. */
-const mailFailures = failureCodes.filter((code) => code !== 'not_found')
+const mailFailures = failureCodes.filter((code) => code !== 'not_found' && code !== 'read_only')
 const statusFailures: FailureCode[] = [
   'token_malformed',
   'token_signature',

@@ -15,6 +15,8 @@ import type { Log } from '../log.ts'
 import { METHODS } from './node-http.ts'
 import type { Outbox } from '../outbox/api.ts'
 import type { KeysFor } from '../remote-key-set.ts'
+import type { Meter } from '../meter.ts'
+import { adminRoutes, type AdminRoutesOptions } from './routes/admin.ts'
 import { adaptersRoutes, type AdaptersRoutesOptions } from './routes/adapters.ts'
 import { feedbackRoutes, type FeedbackRoutesOptions } from './routes/feedback.ts'
 import { deliveriesRoutes } from './routes/deliveries.ts'
@@ -45,8 +47,11 @@ export interface AppParts {
   readonly docs?: boolean
   /** In development, and in production behind a token. */
   readonly preview?: PreviewRoutesOptions | undefined
-  /** `/metrics`, and every answer is counted. */
   readonly metrics?: MetricsRoutesOptions | undefined
+  /** The operator's page. */
+  readonly admin?: Omit<AdminRoutesOptions, 'sites'> | undefined
+  /** Counts every answer. */
+  readonly meter?: Pick<Meter, 'answered'> | undefined
   /** In development, where the service listens: its pages answer to names of this machine only, and to no other site. */
   readonly devHost?: string | undefined
   /** Behind Heroku's router: plain http is sent on to https. */
@@ -60,7 +65,7 @@ const maxBody = 64 * 1024
 export async function buildApp(parts: AppParts): Promise<FastifyInstance> {
   const { log } = parts
   const trustedProxies = parts.trustedProxies ?? 0
-  const sockets = socketKeeper({ log, meter: parts.metrics?.metrics, stopping: parts.stopping })
+  const sockets = socketKeeper({ log, meter: parts.meter, stopping: parts.stopping })
   const app = Fastify({
     logger: false,
     schemaController: { compilersFactory: { buildValidator: noCompiler, buildSerializer: noCompiler } },
@@ -74,7 +79,7 @@ export async function buildApp(parts: AppParts): Promise<FastifyInstance> {
     frameworkErrors(error, request, reply) {
       request.raw.resume()
       answerFailure(log, error, request, reply)
-      parts.metrics?.metrics.answered(undefined, reply.statusCode, reply.answerCode)
+      parts.meter?.answered(undefined, reply.statusCode, reply.answerCode)
     },
     clientErrorHandler: sockets.clientErrorHandler,
     serverFactory: sockets.openServer,
@@ -97,14 +102,20 @@ export async function buildApp(parts: AppParts): Promise<FastifyInstance> {
     done()
   })
   app.decorateReply('answerCode', '')
-  if (parts.metrics) countAnswers(app, parts.metrics)
+  app.decorateReply('answerReason', '')
+  if (parts.meter) countAnswers(app, parts.meter)
   for (const method of METHODS) if (!app.supportedMethods.includes(method)) app.addHttpMethod(method)
   app.setErrorHandler((error, request, reply) => answerFailure(log, error, request, reply))
   app.setNotFoundHandler((request, reply) => answerFailure(log, new MailerError('not_found'), request, reply))
 
   const paths = new Map<string, Path>()
-  const { inbox, preview, docs = false } = parts
-  const sites = { inbox: inbox !== undefined, preview: preview !== undefined, docs }
+  const { inbox, preview, admin, docs = false } = parts
+  const sites = {
+    inbox: inbox !== undefined,
+    preview: preview !== undefined,
+    docs,
+    admin: admin !== undefined,
+  }
   await app.register(async (served) => {
     notePaths(served, paths)
     await served.register(emailserviceRoutes, parts)
@@ -122,6 +133,7 @@ export async function buildApp(parts: AppParts): Promise<FastifyInstance> {
       })
       if (inbox) await pages.register(inboxRoutes, { ...inbox, sites })
       if (preview) await pages.register(previewRoutes, { ...preview, sites })
+      if (admin) await pages.register(adminRoutes, { ...admin, sites })
       if (parts.metrics) await pages.register(metricsRoutes, parts.metrics)
     })
   })

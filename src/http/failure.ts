@@ -19,6 +19,7 @@ export function answerFailure(
   const status = code === 'too_large' && request.method === 'GET' ? 414 : usual
   logFailure(log, failure, { req: request.id, route: request.routeOptions.url, status, code, ...fields })
   reply.answerCode = code
+  reply.answerReason = failure instanceof MailerError ? (failure.reason ?? '') : ''
   if (failure instanceof MailerError && failure.retryAfterS !== undefined)
     reply.header('retry-after', failure.retryAfterS)
   return reply

@@ -33,13 +33,14 @@ export interface Sites {
   readonly inbox?: boolean
   readonly preview?: boolean
   readonly docs?: boolean
+  readonly admin?: boolean
 }
 
-const siteNames = { inbox: 'Inbox', preview: 'Mails', docs: 'API' } as const
+const siteNames = { inbox: 'Inbox', preview: 'Mails', docs: 'API', admin: 'Operator' } as const
 
 /** The way from one of our pages to the others, in the place of `<!--sites-->`. Nothing when there is only one. */
 export function withNavigation(page: HtmlPage, current: keyof Sites, sites: Sites): HtmlPage {
-  const links = (['inbox', 'preview', 'docs'] as const)
+  const links = (['inbox', 'preview', 'docs', 'admin'] as const)
     .filter((site) => site === current || sites[site])
     .map(
       (site) => `<a href="${site}"${site === current ? ' aria-current="page"' : ''}>${siteNames[site]}</a>`,

@@ -4,7 +4,9 @@ import { z } from 'zod'
 import type { Detail } from '../errors.ts'
 import { eventTypes } from '../event.ts'
 import { type Feedback, feedbackWords, type Report } from '../feedback.ts'
+import type { HourCount } from '../hour-counts.ts'
 import type { Erased } from './erase.ts'
+import type { FoundMails, MailQuery } from './search.ts'
 import type { SuppressionVerbs } from './suppression.ts'
 import { type MailState, mailStates, type OutboxUse } from './store/operation.ts'
 
@@ -155,6 +157,8 @@ export const statsSchema = z.array(
   z.object({ state: stateSchema, n: z.number(), oldest: time.nullable().catch(null) }),
 )
 
+export const hourSchema = z.object({ hour: time, name: z.string(), n: whole, at: time.catch(0) })
+
 /** The depth of the outbox: what is not done, and what an operator may want to see. */
 export interface Stats {
   readonly sending: number
@@ -205,6 +209,8 @@ export interface Outbox extends SuppressionVerbs {
   find(id: string): Promise<StoredMail | undefined>
   /** In the order in which they were accepted, the newest first. */
   list(state: MailState, limit: number): Promise<StoredMail[]>
+  /** Those that wait or are dead, page by page. Looks at a bounded number of rows. */
+  search(query: MailQuery): Promise<FoundMails>
   stats(): Promise<Stats>
   /** How many sent mails are remembered. Reads them all (150 ms a million): for operators, not for metrics. */
   countSent(): Promise<number>
@@ -214,12 +220,19 @@ export interface Outbox extends SuppressionVerbs {
   requeue(id: string): Promise<boolean>
   /** The same for every dead mail. Answers how many. */
   requeueDead(): Promise<number>
+  /** Makes a mail that waits for its next try a dead one, which can be requeued. False when no such mail waits: it may be under way. */
+  giveUp(id: string): Promise<boolean>
+  /** Adds to what all replicas have counted. */
+  addHours(counts: readonly HourCount[]): Promise<void>
+  /** What was counted in the hours that began between these, the newest first. */
+  readHours(from: number, to: number): Promise<HourCount[]>
   /** Deletes, page by page, mails whose window is over and quotas that have ended. Answers how many mails. */
   purge(signal?: AbortSignal): Promise<number>
   /** Marks what this store serves, for good. Answers everything that it has served, this included. */
   use(use: OutboxUse): Promise<OutboxUse[]>
   /** Resolves after the first try to open the store, or after `ms`: `trouble` is `starting` until then. */
   ready(ms: number): Promise<void>
+  readonly engine: 'sqlite' | 'postgres'
   /** Why the store cannot be used now, as a fixed word; `undefined` when it can. */
   trouble(): Detail | undefined
   /** Waits up to `graceMs` (5 s) for the operations and pending writes under way, then closes the store. */

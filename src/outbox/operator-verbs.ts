@@ -1,5 +1,7 @@
 /** Owns what operators and their metrics ask of the outbox: lists and counts of mails, requeuing and purging. */
-import { type Outbox, type Stats, statsSchema, type StoredMail, storedMailSchema } from './api.ts'
+import type { CalledApps } from '../event.ts'
+import type { HourCount } from '../hour-counts.ts'
+import { hourSchema, type Outbox, type Stats, statsSchema, type StoredMail, storedMailSchema } from './api.ts'
 import type { Log } from '../log.ts'
 import type { OperationQueues } from './operation-queues.ts'
 import { deadKeptMs, leaseMs, maxWaitMs } from './settlement.ts'
@@ -11,16 +13,34 @@ const maxListed = 1000
 /** For a last call that is late. */
 const eventGraceMs = 3_600_000
 
+/** So many names an hour are possible, for the hours of a day. */
+const maxHourRows = 10_000
+const hoursKeptMs = 8 * dayMs
+
 type OperatorVerbs = Pick<
   Outbox,
-  'list' | 'stats' | 'countSent' | 'requeue' | 'requeueDead' | 'purge' | 'use'
+  | 'list'
+  | 'stats'
+  | 'countSent'
+  | 'requeue'
+  | 'requeueDead'
+  | 'giveUp'
+  | 'addHours'
+  | 'readHours'
+  | 'purge'
+  | 'use'
 >
 
-export function operatorVerbs(
-  rowsOf: OperationQueues['rowsOf'],
-  clock: () => number,
-  log: Pick<Log, 'warn'>,
-): OperatorVerbs {
+export interface OperatorVerbsParts {
+  readonly rowsOf: OperationQueues['rowsOf']
+  readonly clock: () => number
+  readonly log: Pick<Log, 'warn'>
+  readonly calledApps: () => CalledApps | undefined
+  /** Told of each mail that is given up. */
+  readonly onDead: () => void
+}
+
+export function operatorVerbs({ rowsOf, clock, log, calledApps, onDead }: OperatorVerbsParts): OperatorVerbs {
   async function list(state: MailState, limit: number): Promise<StoredMail[]> {
     const rows = await rowsOf({ op: 'list', state, limit: Math.min(limit, maxListed) })
     return rows.map((row) => storedMailSchema.parse(row))
@@ -58,6 +78,26 @@ export function operatorVerbs(
     return countPages(async () => (await rowsOf(page)).length)
   }
 
+  async function giveUp(id: string): Promise<boolean> {
+    const now = Math.round(clock())
+    const times = { now, forgetAt: now + deadKeptMs }
+    const rows = await rowsOf({ op: 'giveUp', id, calledApps: calledApps(), ...times })
+    for (const _ of rows) onDead()
+    return rows.length > 0
+  }
+
+  async function addHours(counts: readonly HourCount[]): Promise<void> {
+    await rowsOf({ op: 'addHours', counts })
+  }
+
+  async function readHours(from: number, to: number): Promise<HourCount[]> {
+    const rows = await rowsOf({ op: 'readHours', from, to, limit: maxHourRows })
+    return rows.flatMap((row) => {
+      const read = hourSchema.safeParse(row)
+      return read.success ? [read.data] : []
+    })
+  }
+
   /** Answers how many mails. Events that are left a day after their receiver has not taken them are counted in the log. */
   async function purge(signal?: AbortSignal): Promise<number> {
     const now = clock()
@@ -71,6 +111,7 @@ export function operatorVerbs(
         limit: pageSize,
         latest: latestDue(now),
         eventsEndedBy: now - eventGraceMs,
+        hoursBefore: now - hoursKeptMs,
       })
       mails += deleted.filter(({ id }) => id !== undefined).length
       events += deleted.filter(({ event }) => event !== undefined).length
@@ -84,7 +125,7 @@ export function operatorVerbs(
     return mails
   }
 
-  return { list, stats, countSent, requeue, requeueDead, purge, use }
+  return { list, stats, countSent, requeue, requeueDead, giveUp, addHours, readHours, purge, use }
 }
 
 /** Clocks that are compared with the database's differ by less. */

@@ -27,6 +27,7 @@ import { operationQueues } from './operation-queues.ts'
 import { operatorVerbs } from './operator-verbs.ts'
 import { pendingWrites } from './pending-writes.ts'
 import { isUnknown, reconnectingStore } from './reconnect.ts'
+import { searcher } from './search.ts'
 import { sealWith } from './seal.ts'
 import { deadKeptMs, leaseMs, settleOperation, stayMs } from './settlement.ts'
 import type { Engine } from './store/engine.ts'
@@ -55,6 +56,8 @@ export interface OutboxOptions {
   readonly suppression?: SuppressionScope | undefined
   /** The apps for which events are written. */
   readonly calledApps?: () => CalledApps | undefined
+  /** Told of each mail that is accepted here, and of its end. */
+  readonly count?: ((what: 'accepted' | 'sent' | 'dead') => void) | undefined
   /** By default the database's. */
   readonly clock?: (() => number) | undefined
   /** 0 to 1, for the jitter of the backoff. */
@@ -74,6 +77,7 @@ export async function openOutbox(options: OutboxOptions): Promise<Outbox> {
     log,
     suppression = null,
     calledApps = () => undefined,
+    count = () => undefined,
     random = Math.random,
     findOutMs = answeredMs,
   } = options
@@ -136,8 +140,10 @@ export async function openOutbox(options: OutboxOptions): Promise<Outbox> {
       throw error
     })
     // The lease is ours when the first answer to this accept was lost.
-    if (outcome === 'owner' || (outcome === 'existing' && rows[0]?.['lease'] === leaseId))
+    if (outcome === 'owner' || (outcome === 'existing' && rows[0]?.['lease'] === leaseId)) {
+      count('accepted')
       return { state: 'owner', lease: { id, app, kind, created: now, expires, attempts: 1, leaseId } }
+    }
     if (outcome === 'existing') return { state: 'existing', mail: storedMailSchema.parse(rows[0]) }
     if (outcome === 'suppressed') return { state: 'suppressed' }
     if (outcome === 'gone') return undefined
@@ -167,10 +173,14 @@ export async function openOutbox(options: OutboxOptions): Promise<Outbox> {
     const operation = withEvent(lease.app, settleOperation(lease, settlement, Math.round(clock()), random))
     const intended: MailStatus = { state: operation.state, detail: operation.detail }
     // The relay has the mail, whatever becomes of the commit: no waiter needs to wait for that.
-    if (operation.state === 'sent') notify(lease.id, intended)
+    if (operation.state === 'sent') {
+      notify(lease.id, intended)
+      count('sent')
+    }
     return new Promise((resolve) => {
       const answer = (rows: readonly SqlRow[] | undefined) => {
         const status = rows?.[0] === undefined ? intended : statusSchema.parse(rows[0])
+        if (operation.state === 'dead' && rows?.[0] && status.state === 'dead') count('dead')
         notify(lease.id, status)
         resolve(status)
       }
@@ -213,6 +223,7 @@ export async function openOutbox(options: OutboxOptions): Promise<Outbox> {
       const { id, app, kind, state, created, expires, attempts, body, relay, stay_until } = read.data
       if (state === 'dead') {
         notify(id, { state: 'dead', detail: 'expired' })
+        count('dead')
         return []
       }
       const stays = stay_until !== null && stay_until > now && stay_until <= now + 2 * stayMs
@@ -256,7 +267,7 @@ export async function openOutbox(options: OutboxOptions): Promise<Outbox> {
 
   const { ready, trouble } = store
   return {
-    ...operatorVerbs(rowsOf, clock, log),
+    ...operatorVerbs({ rowsOf, clock, log, calledApps, onDead: () => count('dead') }),
     ...suppressionVerbs(rowsOf, seal, clock),
     erase: eraser(rowsOf, seal, clock, deadKeptMs),
     ...eventVerbs(rowsOf, clock),
@@ -267,6 +278,8 @@ export async function openOutbox(options: OutboxOptions): Promise<Outbox> {
     leaseDue,
     noteFeedback: feedbackNotes(rowsOf, clock, suppression, calledApps),
     find,
+    search: searcher(rowsOf, seal, find),
+    engine: engine.name,
     upkeep: async () => engine.upkeep?.(),
     ready,
     trouble,

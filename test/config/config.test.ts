@@ -261,6 +261,7 @@ describe('a start in production', () => {
       { DATABASE_URL: 'postgres://user:pass@one/db?target_session_attrs=read-only' },
       /^DATABASE_URL: target_session_attrs must be one of any, read-write, primary/,
     ],
+    [{ ADMIN_WRITE: 'on' }, /^ADMIN_WRITE: is on without ADMIN_TOKEN.* Set ADMIN_TOKEN too .*openssl rand/],
     [{ PREVIEW: 'on' }, /^ADMIN_TOKEN: is missing, and PREVIEW=on shows every mail\. .*openssl rand/],
   ])('is refused with %o, by a sentence that names the variable', (changes, sentence) => {
     expect(linesOf({ ...production, ...changes }).join('\n')).toMatch(sentence)

@@ -4,6 +4,7 @@ import type { FastifyInstance } from 'fastify'
 import { pino } from 'pino'
 import PostalMime from 'postal-mime'
 import { onTestFinished } from 'vitest'
+import { hourCounts } from '../../src/hour-counts.ts'
 import { builtInMails } from '../../src/mails/built-in.ts'
 import { mimeBuilder } from '../../src/mime/mime.ts'
 import { openMetrics } from '../../src/metrics.ts'
@@ -51,6 +52,8 @@ export interface TestAppOptions {
   readonly routes?: ServiceParts['routes']
   /** Serves `/metrics`. */
   readonly metrics?: { readonly adminToken?: string }
+  /** Serves `/admin`. */
+  readonly admin?: { readonly token: string; readonly write?: boolean }
   readonly deliver?: Timings['deliver']
   /** By default adapters wait so long for the store that a busy machine does not show. */
   readonly adapters?: Timings['adapters']
@@ -103,6 +106,7 @@ export async function testApp(options: TestAppOptions = {}): Promise<TestApp> {
     allowHttpLinks: options.allowHttpLinks ?? false,
   })
   const logger = pino({ base: null }, sink)
+  const counts = options.admin && hourCounts(now)
   const lent = options.engine ? { engine: options.engine, giveBack: () => undefined } : lendEngine()
   const outbox = await openOutbox({
     engine: lent.engine,
@@ -111,6 +115,7 @@ export async function testApp(options: TestAppOptions = {}): Promise<TestApp> {
     suppression: options.suppression,
     log: logger,
     clock: now,
+    count: counts?.add,
   })
   const keysOf = (name?: string) => {
     const own = appSecrets[name ?? '']
@@ -124,6 +129,8 @@ export async function testApp(options: TestAppOptions = {}): Promise<TestApp> {
       outbox,
       transports: options.transports ?? [scripted],
       log: logger,
+      admin: options.admin &&
+        counts && { write: false, counts, suppression: options.suppression, ...options.admin },
       routes: { metrics: metrics && { metrics, ...options.metrics }, ...options.routes },
     },
     {

@@ -79,6 +79,7 @@ export async function adaptersRoutes(
     const failure = await storeMails(place, request)
     const { status, body, headers = {} } = failure ? adapter.answerFailure(failure) : adapter.success
     reply.answerCode = failure?.code ?? 'queued'
+    reply.answerReason = failure?.reason ?? ''
     return reply.code(status).headers(headers).send(body)
   }
 
@@ -121,6 +122,7 @@ export async function adaptersRoutes(
     const failure: ForeignFailure = {
       status,
       code: answer.code,
+      reason: error instanceof MailerError ? error.reason : undefined,
       says: answer.code === 'token_signature' ? 'The secret or the signature is wrong' : answer.msg,
       retryAfterS: error instanceof MailerError ? error.retryAfterS : undefined,
     }

@@ -1,6 +1,7 @@
 /** Owns `/metrics` for Prometheus, and that every answer of the service is counted. */
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import { MailerError } from '../../errors.ts'
+import type { Meter } from '../../meter.ts'
 import type { Metrics } from '../../metrics.ts'
 import { adminGate } from '../admin-gate.ts'
 
@@ -8,6 +9,8 @@ declare module 'fastify' {
   interface FastifyReply {
     /** The `code` of the answer where it has one, for the metrics. */
     answerCode: string
+    /** Why it was refused. */
+    answerReason: string
   }
 }
 
@@ -35,11 +38,11 @@ export async function metricsRoutes(
 }
 
 /** Counts every answered request of `app`; what Fastify refuses before it has a route is counted where it is refused. */
-export function countAnswers(app: FastifyInstance, { metrics }: MetricsRoutesOptions): void {
+export function countAnswers(app: FastifyInstance, meter: Pick<Meter, 'answered'>): void {
   app.addHook('onResponse', (request: FastifyRequest, reply: FastifyReply, done) => {
     const { statusCode } = reply
     const code = reply.answerCode || (statusCode < 400 ? 'ok' : 'none')
-    metrics.answered(request.routeOptions.url, statusCode, code)
+    meter.answered(request.routeOptions.url, statusCode, code, reply.answerReason)
     done()
   })
 }

@@ -2,6 +2,7 @@
 import type { Detail } from '../../errors.ts'
 import type { CalledApps, NewEvent } from '../../event.ts'
 import type { Feedback } from '../../feedback.ts'
+import type { HourCount } from '../../hour-counts.ts'
 import type { SqlRow } from './statement.ts'
 
 export const mailStates = ['sending', 'queued', 'sent', 'dead'] as const
@@ -111,6 +112,28 @@ export interface EndEventOperation {
   readonly due: number | null
 }
 
+/** Where a page of mails ended: the last row, in the database's own spelling. */
+export interface Place {
+  readonly due: string
+  readonly created: string
+  readonly id: string
+}
+
+export interface SearchOperation {
+  readonly op: 'search'
+  readonly state: 'sending' | 'queued' | 'dead'
+  /** Hidden. */
+  readonly recipient?: string | undefined
+  readonly app?: string | undefined
+  readonly kind?: string | undefined
+  readonly detail?: string | undefined
+  readonly id?: string | undefined
+  readonly after?: Place | undefined
+  readonly limit: number
+  /** How many rows are looked at. */
+  readonly scan: number
+}
+
 export type Operation =
   | AcceptOperation
   | SettleOperation
@@ -128,6 +151,16 @@ export type Operation =
     }
   | FindOperation
   | { readonly op: 'list'; readonly state: MailState; readonly limit: number }
+  | SearchOperation
+  | { readonly op: 'addHours'; readonly counts: readonly HourCount[] }
+  | { readonly op: 'readHours'; readonly from: number; readonly to: number; readonly limit: number }
+  | {
+      readonly op: 'giveUp'
+      readonly id: string
+      readonly forgetAt: number
+      readonly now: number
+      readonly calledApps?: CalledApps | undefined
+    }
   | { readonly op: 'stats' }
   | { readonly op: 'countSent' }
   | { readonly op: 'use'; readonly use: OutboxUse }
@@ -162,6 +195,8 @@ export type Operation =
       readonly now: number
       /** Events that ended before are forgotten. */
       readonly eventsEndedBy: number
+      /** Hours that began before are forgotten. */
+      readonly hoursBefore: number
       /** A mail of this state that is due later than `latest` is due at `due` instead. */
       readonly latest: readonly LatestDue[]
     }
@@ -181,6 +216,8 @@ export interface OperationResult {
 const readOnly = new Set([
   'find',
   'list',
+  'search',
+  'readHours',
   'stats',
   'countSent',
   'listSuppressed',

@@ -4,6 +4,10 @@
  */
 import type { Dialect, SqlValue, Statement } from './statement.ts'
 
+/** Of a mail, as everyone may see it. */
+export const mailColumns =
+  'id, app, kind, state, lease, attempts, due, expires, created, done, detail, relay, feedback'
+
 export const text = (name: string) => `value ->> '${name}'`
 export const whole = (name: string) => `cast(value ->> '${name}' as bigint)`
 export const hasListedId = ({ each }: Dialect) => `id in (select ${text('id')} from ${each})`

@@ -28,6 +28,7 @@ interface ForPostgres {
  * outbox_event: what apps are still to be called back for. `due` is the next try, or the end of the lease; `lease` is
  * its random number, 0 without one. `ends` is when the last try is made. `sequence` of outbox_mail is that of its
  * latest event.
+ * outbox_hour: what was counted in the hour that began at `hour`, by the names of src/hour-counts.ts; `at` is the latest.
  * outbox_quota: one row for each limit, length of window and subject; `ends` is the end of the window that `n` counts.
  */
 const migrations: Migrations = [
@@ -108,6 +109,18 @@ const migrations: Migrations = [
       postgres: `alter table outbox_quota set (fillfactor = 50,
         autovacuum_vacuum_scale_factor = 0.01, autovacuum_vacuum_threshold = 1000)`,
     },
+  ],
+  [
+    `create table outbox_hour (
+      hour bigint not null,
+      name text not null,
+      n bigint not null,
+      at bigint not null,
+      primary key (hour, name)
+    )`,
+    // Neither a mail that is being sent nor one that was sent is in it: a mail that is sent at once never pays for it.
+    `create index outbox_mail_recipient on outbox_mail (recipient, state, due, created)
+      where state || '' in ('queued', 'dead')`,
   ],
 ]
 

@@ -13,13 +13,16 @@ import type {
 import { eraseSql } from './erase-sql.ts'
 import { eventSql } from './event-sql.ts'
 import { feedbackSql } from './feedback-sql.ts'
+import { hourSql } from './hour-sql.ts'
 import type { Tally } from './quotas.ts'
-import { byId, hasListedId, idsOf, json, statement, text, whole } from './rows.ts'
+import { byId, hasListedId, idsOf, json, mailColumns, statement, text, whole } from './rows.ts'
+import { searchSql } from './search-sql.ts'
 import type { Dialect } from './statement.ts'
 import { eitherWay, lookup, suppressionSql } from './suppression-sql.ts'
 
 type LeaseOperation = Extract<Operation, { op: 'lease' }>
 type RequeueOperation = Extract<Operation, { op: 'requeue' }>
+type GiveUpOperation = Extract<Operation, { op: 'giveUp' }>
 
 /** Older ones, which the first releases of Node 24 have, know the elements of JSON as text only. */
 const [major = 0, minor = 0] = (process.versions['sqlite'] ?? '').split('.').map(Number)
@@ -44,8 +47,6 @@ export const postgresDialect: Dialect = {
   hasSchema: `select count(to_regclass('outbox_schema')) as there from pg_class where oid = 'pg_class'::regclass`,
   installLock: 'select pg_advisory_xact_lock(7823901156)',
 }
-
-const columns = 'id, app, kind, state, lease, attempts, due, expires, created, done, detail, relay, feedback'
 
 const withoutQuotas = ({ quotas: _quotas, ...row }: AcceptOperation) => row
 const latest = (list: readonly AcceptOperation[]) => Math.max(...list.map(({ now }) => now))
@@ -147,12 +148,12 @@ function leaseSql({ skipLocked }: Dialect) {
       detail = case when expires <= $1 then 'expired' else detail end,
       done = case when expires <= $1 then $1 end,
       lease = case when expires <= $1 then 0 else cast($5 as bigint) end
-    where id in (select id from mine) returning ${columns}, body, stay_until`
+    where id in (select id from mine) returning ${mailColumns}, body, stay_until`
   const expire = `with mine as materialized
       (select id from outbox_mail where ${isQueued} and expires <= $1
         order by expires limit ${expireAtOnce} ${skipLocked})
     update outbox_mail set state = 'dead', due = cast($2 as bigint), detail = 'expired', done = $1
-    where id in (select id from mine) returning ${columns}, body, stay_until`
+    where id in (select id from mine) returning ${mailColumns}, body, stay_until`
   const orders: Record<LeaseOrder, string> = {
     soonest: lease(inOrderOfDeath),
     queued: lease(inOrderOfDue('queued')),
@@ -167,8 +168,8 @@ function leaseSql({ skipLocked }: Dialect) {
 }
 
 function readSql(dialect: Dialect) {
-  const find = `select ${columns} from outbox_mail where ${hasListedId(dialect)}`
-  const list = `select ${columns} from outbox_mail where state = $1 order by created desc, id limit $2`
+  const find = `select ${mailColumns} from outbox_mail where ${hasListedId(dialect)}`
+  const list = `select ${mailColumns} from outbox_mail where state = $1 order by created desc, id limit $2`
   const stats = `select state, count(*) as n, min(created) as oldest from outbox_mail
     where state in ('sending', 'queued', 'dead') group by state`
   const countSent = `select count(*) as n from outbox_mail where state = 'sent'`
@@ -191,12 +192,18 @@ function useSql() {
 function requeueSql({ skipLocked }: Dialect) {
   const revive = `update outbox_mail set state = 'queued', lease = 0, attempts = 0, due = $1, done = null,
     expires = case when expires > $2 then expires else $2 end`
+  // One that is leased may be with a relay just now. A row that somebody has locked is about to be leased.
+  const giveUp = `with mine as materialized
+      (select id from outbox_mail where id = $1 and ${isQueued} ${skipLocked})
+    update outbox_mail set state = 'dead', due = cast($2 as bigint), detail = 'given_up', done = $3
+    where id in (select id from mine) returning id, app, state`
   const one = `${revive} where state = 'dead' and body is not null and id = $3 returning id`
   const all = `${revive} where id in (select id from outbox_mail
     where state = 'dead' and body is not null and done <= $1 order by due limit $3 ${skipLocked}) returning id`
   return {
     requeue: ({ id, now, expires, limit }: RequeueOperation) =>
       id === null ? statement(all, now, expires, limit) : statement(one, now, expires, id),
+    giveUp: ({ id, forgetAt, now }: GiveUpOperation) => statement(giveUp, id, forgetAt, now),
   }
 }
 
@@ -227,6 +234,8 @@ const sqlIn = (dialect: Dialect) => ({
   ...suppressionSql(dialect),
   ...eraseSql(dialect),
   ...eventSql(dialect),
+  ...searchSql,
+  ...hourSql(dialect),
 })
 
 export type Sql = ReturnType<typeof sqlIn>

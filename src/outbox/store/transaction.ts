@@ -17,7 +17,7 @@ import { judgeQuotas, tally } from './quotas.ts'
 import { type Answer, done, forAny, ids, roundTrip, rowsById } from './round-trip.ts'
 import type { Sql } from './sql.ts'
 import type { SqlRow, Steps } from './statement.ts'
-import { eventsOfExpired, eventStatements, leaseEvents, writeEvents } from './write-events.ts'
+import { eventsOfDead, eventStatements, leaseEvents, writeEvents } from './write-events.ts'
 
 /** The transaction that carries out the operations, with a result for each, in their order. */
 export function* transact(operations: readonly Operation[], sql: Sql): Steps<OperationResult[]> {
@@ -158,7 +158,7 @@ function* rowsOf(operation: Operation, sql: Sql): Steps<SqlRow[]> {
   switch (operation.op) {
     case 'lease': {
       const rows = yield* leaseRows(operation, sql)
-      yield* writeEvents(eventsOfExpired(rows, operation.now, operation.calledApps), sql)
+      yield* writeEvents(eventsOfDead(rows, 'expired', operation.now, operation.calledApps), sql)
       return rows
     }
     case 'leaseEvents':
@@ -167,6 +167,18 @@ function* rowsOf(operation: Operation, sql: Sql): Steps<SqlRow[]> {
       return (yield [sql.endEvent(operation)]).flat()
     case 'list':
       return (yield [sql.list(operation.state, operation.limit)]).flat()
+    case 'search':
+      return (yield [sql.search(operation), sql.searchEnd(operation)]).flat()
+    case 'giveUp': {
+      const { calledApps, now } = operation
+      const rows = (yield [sql.giveUp(operation)]).flat()
+      yield* writeEvents(eventsOfDead(rows, 'given_up', now, calledApps), sql)
+      return rows
+    }
+    case 'addHours':
+      return operation.counts.length > 0 ? (yield [sql.addHours(operation.counts)]).flat() : []
+    case 'readHours':
+      return (yield [sql.readHours(operation.from, operation.to, operation.limit)]).flat()
     case 'stats':
       return (yield [sql.stats()]).flat()
     case 'countSent':
@@ -200,6 +212,7 @@ function* rowsOf(operation: Operation, sql: Sql): Steps<SqlRow[]> {
         sql.purgeQuota(now, limit),
         sql.purgeSuppression(now, limit),
         sql.purgeEvents(operation.eventsEndedBy, limit),
+        sql.purgeHours(operation.hoursBefore, limit),
       ]).flat()
     }
     default:

@@ -1,5 +1,6 @@
 /** Owns how events come and go inside a transaction: written beside the change that they tell of, and leased. */
 import { type CalledApps, eventOfFeedback, isCalled, newEvent, type NewEvent } from '../../event.ts'
+import type { StatusReason } from '../../message.ts'
 import type { FeedbackOperation, LeaseEventsOperation } from './operation.ts'
 import { forAny, roundTrip } from './round-trip.ts'
 import type { Sql } from './sql.ts'
@@ -22,14 +23,15 @@ export function eventsOfNews(news: readonly (readonly [FeedbackOperation, SqlRow
   })
 }
 
-/** Of leased rows, those that were found to have expired. */
-export function eventsOfExpired(
+/** Of changed rows, those that have died of it. */
+export function eventsOfDead(
   rows: readonly SqlRow[],
+  detail: StatusReason,
   now: number,
   calledApps: CalledApps | undefined,
 ): NewEvent[] {
-  const expired = rows.filter(({ state, app }) => state === 'dead' && isCalled(calledApps, String(app)))
-  return expired.map(({ id }) => newEvent({ mail: String(id), type: 'mail.dead', detail: 'expired', now }))
+  const dead = rows.filter(({ state, app }) => state === 'dead' && isCalled(calledApps, String(app)))
+  return dead.map(({ id }) => newEvent({ mail: String(id), type: 'mail.dead', detail, now }))
 }
 
 /** Mostly nothing is due, and nothing is written. */
