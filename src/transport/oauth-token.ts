@@ -33,6 +33,12 @@ export class OauthError extends Error {
   }
 }
 
+export interface TokenTimes {
+  readonly now?: () => number
+  /** For the whole answer; a connection to the relay has 10 s to be logged in. */
+  readonly answerMs?: number
+}
+
 interface Held {
   readonly token: string
   readonly renewAt: number
@@ -45,26 +51,21 @@ const answerSchema = z.object({
   expires_in: z.coerce.number().min(1).max(1e9).default(300),
 })
 
-/** For the whole answer; a connection to the relay has 10 s to be logged in. */
-const answerMs = 4_000
 const mostLifeMs = 24 * 3_600_000
 /** After a renewal that failed, while the old token is still good. */
 const pauseMs = 30_000
 /** Where the clocks differ, an assertion must not be of the future. */
 const skewSeconds = 30
 
-export function tokenSource(
-  config: OauthConfig,
-  user: string,
-  now: () => number = () => performance.now(),
-): TokenSource {
+export function tokenSource(config: OauthConfig, user: string, times: TokenTimes = {}): TokenSource {
+  const { now = () => performance.now(), answerMs = 4_000 } = times
   let held: Held | undefined
   let flight: Promise<string> | undefined
   let pausedUntil = -Infinity
 
   /** One request at a time, whoever waits for it. */
   function fetchToken(): Promise<string> {
-    flight ??= askForToken(config, user)
+    flight ??= askForToken(config, user, answerMs)
       .then(({ token, lifeMs }) => {
         const at = now()
         held = { token, renewAt: at + lifeMs * 0.75, goodUntil: at + lifeMs * 0.95 }
@@ -90,8 +91,12 @@ export function tokenSource(
   return { current, renew }
 }
 
-async function askForToken(config: OauthConfig, user: string): Promise<{ token: string; lifeMs: number }> {
-  const { status, body } = await post(config.tokenUrl, formOf(config, user).toString())
+async function askForToken(
+  config: OauthConfig,
+  user: string,
+  answerMs: number,
+): Promise<{ token: string; lifeMs: number }> {
+  const { status, body } = await post(config.tokenUrl, formOf(config, user).toString(), answerMs)
   const answer = answerSchema.safeParse(body)
   if (status !== 200 || !answer.success) throw new OauthError(status)
   const { access_token: token, expires_in: seconds } = answer.data
@@ -120,7 +125,7 @@ function formOf(config: OauthConfig, user: string): URLSearchParams {
 }
 
 /** node:https and not fetch, which would load 14 MB, as an import of node:http would. It follows no redirect, so no secret goes anywhere else. */
-async function post(url: string, form: string): Promise<{ status: number; body: unknown }> {
+async function post(url: string, form: string, answerMs: number): Promise<{ status: number; body: unknown }> {
   const request = url.startsWith('https:') ? requestByHttps : process.getBuiltinModule('node:http').request
   const { promise, resolve, reject } = Promise.withResolvers<IncomingMessage>()
   const headers = {

@@ -247,7 +247,7 @@ describe('a token endpoint in trouble', () => {
   it.each(troubles)('gives no token: it %s', async (_title, act, expected) => {
     const elsewhere = await endpoint()
     const tokens = await endpoint(() => act(elsewhere.url))
-    const source = tokenSource(credentials(tokens.url), user)
+    const source = tokenSource(credentials(tokens.url), user, { answerMs: 500 })
     await expect(source.current()).rejects.toMatchObject({ name: 'OauthError', ...expected })
     expect(elsewhere.forms).toEqual([])
   })
@@ -270,7 +270,7 @@ describe('a token', () => {
   it('is renewed early while the old one goes on, and is not used when its life is over', async () => {
     let time = 0
     const tokens = await endpoint()
-    const source = tokenSource(credentials(tokens.url), user, () => time)
+    const source = tokenSource(credentials(tokens.url), user, { now: () => time })
     expect(await source.current()).toBe('token-1')
     time = 2_600_000
     expect(await source.current()).toBe('token-1')
@@ -288,7 +288,7 @@ describe('a token', () => {
     const tokens = await endpoint((count) =>
       count === 1 ? undefined : (response) => void response.writeHead(503).end(),
     )
-    const source = tokenSource(credentials(tokens.url), user, () => time)
+    const source = tokenSource(credentials(tokens.url), user, { now: () => time })
     await source.current()
     time = 2_800_000
     expect(await source.current()).toBe('token-1')
