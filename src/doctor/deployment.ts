@@ -1,7 +1,7 @@
 /** Owns which checks there are for this environment, and in which order their findings are shown. */
 import type { OauthLogin, RelayConfig } from '../relay-config.ts'
 import type { Config } from '../config/config.ts'
-import type { Catalogue } from '../mails/catalogue.ts'
+import type { Catalogue, loadCatalogue } from '../mails/catalogue.ts'
 import { mimeBuilder } from '../mime/mime.ts'
 import type { Mailbox } from '../message.ts'
 import { OauthError, tokenSource, xoauth2 } from '../transport/oauth-token.ts'
@@ -32,10 +32,14 @@ const maxSenders = 5
 export interface DeploymentOptions extends RunOptions {
   readonly env: NodeJS.ProcessEnv
   readonly nodeVersion?: string
+  /** Compiles the mails; tests do so once. */
+  readonly loadMails?: typeof loadCatalogue
   /** The longest wait for one answer of a relay. */
   readonly stageMs?: number
   /** DNS server to ask, `address` or `address:port`. */
   readonly dns?: string | undefined
+  /** The longest wait for its first answer; 1.5 s. */
+  readonly dnsMs?: number
   readonly selectors?: readonly string[]
   /** Sends one real mail there through every relay. */
   readonly sendTo?: string | undefined
@@ -60,7 +64,7 @@ function notExamined(): Finding {
 }
 
 async function examineParts(config: Config, options: DeploymentOptions): Promise<Finding[]> {
-  const { catalogue, findings } = examineMails(config)
+  const { catalogue, findings } = examineMails(config, options.loadMails)
   if (catalogue) {
     findings.push(...examineAdapters(config.adapters, catalogue))
     const apps = new Set(catalogue.mails.map(({ app }) => app))
@@ -137,7 +141,7 @@ async function sendBy(
 function domainChecks(
   { relays }: Config,
   senders: readonly string[],
-  { dns, selectors = [] }: DeploymentOptions,
+  { dns, dnsMs, selectors = [] }: DeploymentOptions,
 ): Check[] {
   const providers = new Map<string, Set<Provider>>()
   for (const relay of relays) {
@@ -151,20 +155,21 @@ function domainChecks(
   return [...providers].map(([domain, own]) => ({
     area: `domain ${domain}`,
     run: (signal) =>
-      examineSenderDomain({ domain, providers: [...own], selectors, dns: nameServer(dns, signal) }),
+      examineSenderDomain({ domain, providers: [...own], selectors, dns: nameServer(dns, signal, dnsMs) }),
   }))
 }
 
 function linkChecks(
   { production, allowHttpLinks: allowHttp }: Config,
   catalogue: Catalogue | undefined,
-  { dns }: DeploymentOptions,
+  { dns, dnsMs }: DeploymentOptions,
 ): Check[] {
   if (!catalogue) return []
   return [
     {
       area: 'links',
-      run: (signal) => examineLinks({ catalogue, production, allowHttp, dns: nameServer(dns, signal) }),
+      run: (signal) =>
+        examineLinks({ catalogue, production, allowHttp, dns: nameServer(dns, signal, dnsMs) }),
     },
   ]
 }

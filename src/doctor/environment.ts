@@ -88,10 +88,13 @@ function examineSecret(name: string, secret: string, env: NodeJS.ProcessEnv): Fi
 }
 
 /** `catalogue` is `undefined` when a mail does not compile. */
-export function examineMails(config: Config): { catalogue: Catalogue | undefined; findings: Finding[] } {
+export function examineMails(
+  config: Config,
+  load: typeof loadCatalogue = loadCatalogue,
+): { catalogue: Catalogue | undefined; findings: Finding[] } {
   const { ok, bad } = about('mails')
   try {
-    const catalogue = loadCatalogue(catalogueOptions(config))
+    const catalogue = load(catalogueOptions(config))
     return { catalogue, findings: [ok(`${catalogue.mails.length} mails compile`)] }
   } catch (error) {
     if (!(error instanceof CatalogueError)) throw error

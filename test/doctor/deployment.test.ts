@@ -1,5 +1,16 @@
 import { describe, expect, it } from 'vitest'
-import { certificate, domain, examine, goodRelay, password, secret, table } from './healthy-deployment.ts'
+import { usualCheckMs } from '../../src/doctor/run.ts'
+import {
+  certificate,
+  domain,
+  examine,
+  goodRelay,
+  lines,
+  password,
+  rawServer,
+  secret,
+  table,
+} from './healthy-deployment.ts'
 
 describe('a deployment', () => {
   it('is ✓ for everything of a healthy deployment, but for what it cannot know', async () => {
@@ -32,5 +43,30 @@ describe('a deployment', () => {
     await expect(table(findings)).toMatchFileSnapshot('tables/broken.txt')
     for (const hidden of [password, secret, 'geheim', 'correct-horse'])
       expect(table(findings)).not.toContain(hidden)
+  })
+
+  it('where nobody answers at all is examined in less than 30 seconds: no check waits longer than it may', async () => {
+    const silent = await rawServer(() => {})
+    const findings = await examine({
+      checkMs: 300,
+      zone: { [domain]: 'silent', [`key1._domainkey.${domain}`]: 'silent' },
+      env: {
+        MAILERTOGO_SMTP_PORT: String(silent),
+        SMTP_URL: `smtps://user:pass@localhost:${silent}`,
+        SENDGRID_API_KEY: 'SG.nobody-home',
+        SENDGRID_API_URL: `https://localhost:${silent}`,
+        DATABASE_URL: `postgres://mailer:geheim@127.0.0.1:${silent}/mails`,
+      },
+    })
+    const late = lines(findings, 'bad').filter((line) => line.includes('no end within 0.3 s'))
+    expect(late.map((line) => line.slice(0, line.indexOf(':')))).toEqual([
+      'relay mailertogo',
+      'relay smtp',
+      'relay sendgrid',
+      `domain ${domain}`,
+      'store',
+      'clock',
+    ])
+    expect(usualCheckMs).toBeLessThan(30_000)
   })
 })

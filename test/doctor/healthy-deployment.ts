@@ -4,13 +4,14 @@ import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { createServer, type Server } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import tls from 'node:tls'
 import { SMTPServer, type SMTPServerOptions } from 'smtp-server'
-import { afterEach, beforeAll } from 'vitest'
+import { onTestFinished } from 'vitest'
 import { examineDeployment, type DeploymentOptions } from '../../src/doctor/deployment.ts'
 import type { Finding, Level } from '../../src/doctor/finding.ts'
 import { tableOf } from '../../src/doctor/table.ts'
+import { loadCatalogue } from '../support/catalogue.ts'
 import { startDns, type Zone } from '../support/dns.ts'
+import { trustStandIns } from '../support/https-api.ts'
 import { portOf } from '../support/port.ts'
 
 export const certificate = (name: string) =>
@@ -20,17 +21,11 @@ export const good = { key: certificate('localhost.key'), cert: certificate('loca
 export const secret = 'q8Jx4nT0vYd2Rk7WmZs5BhLc9PfGu3Ea'
 export const password = 'pässword&with%signs'
 
-const cleanups: (() => unknown)[] = []
-afterEach(async () => {
-  for (const cleanup of cleanups.splice(0).toReversed()) await cleanup()
-})
-beforeAll(() => {
-  tls.setDefaultCACertificates([...tls.getCACertificates('default'), certificate('ca.crt')])
-})
+trustStandIns()
 
 /** Closes it after the test. */
 export function untilTheEnd(cleanup: () => unknown): void {
-  cleanups.push(cleanup)
+  onTestFinished(async () => void (await cleanup()))
 }
 
 export function folder(): string {
@@ -133,6 +128,7 @@ export async function deployment({ relay: settings, zone, env, ...options }: Pat
     options: {
       stageMs: 1000,
       nodeVersion: '24.21.0',
+      loadMails: loadCatalogue,
       selectors: ['key1'],
       dns: dns.address,
       ...options,

@@ -72,7 +72,9 @@ export interface ApiServer<Mail> {
 
 /** Lets this process trust the authority of the stand-ins. */
 export function trustStandIns(): void {
-  tls.setDefaultCACertificates([...tls.getCACertificates('default'), fixture('ca.crt').toString()])
+  const authority = fixture('ca.crt').toString()
+  const trusted = tls.getCACertificates('default')
+  if (!trusted.includes(authority)) tls.setDefaultCACertificates([...trusted, authority])
 }
 
 export async function apiServer<Mail>(

@@ -14,10 +14,11 @@ const absent = new Set(['ENOTFOUND', 'ENODATA'])
 
 /**
  * `server` as `192.0.2.1`, `192.0.2.1:53` or `[2001:db8::1]:53`; without it the system's. A question throws
- * `CheckStopped` when the server does not answer. Throws at once when `server` is no address.
+ * `CheckStopped` when the server does not answer within `answerMs`, nor when it is asked again. Throws at once when
+ * `server` is no address.
  */
-export function nameServer(server: string | undefined, signal: AbortSignal): NameServer {
-  const resolver = new Resolver({ timeout: 1500, tries: 2 })
+export function nameServer(server: string | undefined, signal: AbortSignal, answerMs = 1500): NameServer {
+  const resolver = new Resolver({ timeout: answerMs, tries: 2 })
   if (server !== undefined) resolver.setServers([server])
   signal.addEventListener('abort', () => resolver.cancel(), { once: true })
 
