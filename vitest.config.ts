@@ -20,7 +20,8 @@ export default defineConfig({
     maxWorkers: availableParallelism() + 1,
     reporters: ['default', './test/support/skipped.ts'],
     projects: [
-      { extends: true, test: { name: 'unit', include: [...unit] } },
+      // these files share a worker's modules, compiled mails and threads of SQLite; those of a file that run side by side wait
+      { extends: true, test: { name: 'unit', include: [...unit], isolate: false, maxConcurrency: 16 } },
       { extends: true, test: { name: 'system', include: [...system] } },
       {
         extends: true,

@@ -4,16 +4,12 @@ import { tmpdir } from 'node:os'
 import path from 'node:path'
 import { onTestFinished } from 'vitest'
 import type { Claims } from '../../src/contract.ts'
-import {
-  type Catalogue,
-  type CatalogueOptions,
-  loadCatalogue,
-  type MailTemplate,
-} from '../../src/mails/catalogue.ts'
+import type { Catalogue, CatalogueOptions, MailTemplate } from '../../src/mails/catalogue.ts'
 import { CatalogueError, formatProblem } from '../../src/mails/problem.ts'
 import { renderMail } from '../../src/mails/render.ts'
 import { sampleClaims } from '../../src/mails/sample.ts'
 import { joinBody, type Message } from '../../src/message.ts'
+import { loadCatalogue } from '../support/catalogue.ts'
 
 const root = path.resolve(import.meta.dirname, '../..')
 export const builtInDir = path.join(root, 'mails')

@@ -1,7 +1,7 @@
 import path from 'node:path'
 import { expect, test } from 'vitest'
 import type { Claims } from '../../src/contract.ts'
-import { loadCatalogue } from '../../src/mails/catalogue.ts'
+import { loadCatalogue } from '../support/catalogue.ts'
 import { renderMail } from '../../src/mails/render.ts'
 import { joinBody } from '../../src/message.ts'
 

@@ -4,13 +4,14 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { onTestFinished } from 'vitest'
-import { loadCatalogue, type CatalogueOptions } from '../../src/mails/catalogue.ts'
+import type { CatalogueOptions } from '../../src/mails/catalogue.ts'
 import { mimeBuilder } from '../../src/mime/mime.ts'
 import type { PreviewRoutesOptions } from '../../src/http/routes/preview.ts'
 import { openInbox } from '../../src/dev/inbox-server.ts'
 import type { ServiceParts } from '../../src/compose.ts'
 import { smtpTransport } from '../../src/transport/smtp.ts'
 import { testApp } from './app.ts'
+import { loadCatalogue } from './catalogue.ts'
 
 export const builtInMails = fileURLToPath(new URL('../../mails', import.meta.url))
 /** How many mails are built in; each kind is there in five languages. */

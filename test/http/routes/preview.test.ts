@@ -1,10 +1,10 @@
 import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
-import { loadCatalogue } from '../../../src/mails/catalogue.ts'
 import { liveCatalogue } from '../../../src/mails/live.ts'
 import type { GalleryEntry } from '../../../src/mails/preview.ts'
 import { adminGate } from '../../../src/http/admin-gate.ts'
+import { loadCatalogue } from '../../support/catalogue.ts'
 import { builtInMails, mailsIn, previewApp, temporaryFolder, varianceMails } from '../../support/preview.ts'
 
 const adminToken = 'an admin token nobody guesses'
