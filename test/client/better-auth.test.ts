@@ -42,6 +42,11 @@ async function site(options: Partial<BetterAuthMailsOptions> = {}) {
     emailVerification: { sendVerificationEmail: mails.sendVerificationEmail, sendOnSignUp: true },
     emailAndPassword: {
       enabled: true,
+      // a hash that is meant to be slow would be most of these tests
+      password: {
+        hash: async (plain) => `hash of ${plain}`,
+        verify: async ({ hash, password: plain }) => hash === `hash of ${plain}`,
+      },
       requireEmailVerification: true,
       sendResetPassword: mails.sendResetPassword,
       onPasswordReset: mails.onPasswordReset,
