@@ -96,11 +96,10 @@ describe('anything else is refused rather than repaired', () => {
     `ada@${'ü'.repeat(60)}.com`,
   ])('%j', (address) => expect(accepted(address)).toBeUndefined())
 
+  // what looks again and again is not through in the time that a test has
   it('in no time, however long', () => {
-    const started = performance.now()
     for (const part of ['a', '(', '"', 'a@', '.', 'ü'])
-      expect(accepted(`${part.repeat(200_000)}@example.com`)).toBeUndefined()
-    expect(performance.now() - started).toBeLessThan(5000)
+      expect(accepted(`${part.repeat(1_000_000)}@example.com`)).toBeUndefined()
   })
 })
 

@@ -11,6 +11,7 @@ import { resendTransport } from '../../src/transport/resend.ts'
 import { sendgridTransport } from '../../src/transport/sendgrid.ts'
 import { sesTransport } from '../../src/transport/ses.ts'
 import { smtpTransport } from '../../src/transport/smtp.ts'
+import { within } from '../../src/timers.ts'
 import { sampleMessage } from '../support/messages.ts'
 import { freePort } from '../support/port.ts'
 import { type Act, type Script, scriptedRelay } from '../support/relay.ts'
@@ -258,9 +259,8 @@ describe.concurrent.each(Object.entries(kinds))('a relay of the kind %s', (_name
     'that has a trouble (%s) is told by its outcome in time, quotes nobody, and is fine again afterwards',
     async ([trouble, outcomes, reason], { expect }) => {
       const { standIn, transport } = await open({ trouble, attemptMs: 1_000 })
-      const started = Date.now()
-      const receipt = await transport.send(sampleMessage())
-      expect(Date.now() - started).toBeLessThan(5_000)
+      const receipt = await within(10_000, transport.send(sampleMessage()))
+      if (!receipt) throw new Error('no receipt in time')
       expect(outcomes).toContain(receipt.outcome)
       if (reason !== undefined) expect(receipt.reason).toBe(reason)
       expect(receipt.reason).toMatch(/^[a-z_]+$/)
@@ -279,7 +279,7 @@ describe.concurrent.each(Object.entries(kinds))('a relay of the kind %s', (_name
     const before = await open({ trouble: 'silent before' })
     const after = await open({ trouble: 'silent after' })
     const started = performance.now()
-    const terms = { startWithinMs: 1_000, endWithinMs: 3_000 }
+    const terms = { startWithinMs: 700, endWithinMs: 2_000 }
     const early = before.transport
       .send(sampleMessage(), terms)
       .then((receipt) => ({ receipt, at: performance.now() }))
@@ -288,9 +288,9 @@ describe.concurrent.each(Object.entries(kinds))('a relay of the kind %s', (_name
       .then((receipt) => ({ receipt, at: performance.now() }))
     expect((await early).receipt).toMatchObject({ outcome: 'unsent', reason: 'timeout' })
     expect((await early).at).toBeLessThan((await late).at)
-    expect((await late).receipt).toMatchObject({ outcome: 'unknown', reason: 'timeout' })
-    expect((await late).at - started).toBeGreaterThan(2_000)
-    expect((await late).at - started).toBeLessThan(8_000)
+    // a mail without terms may take 20 s
+    expect((await within(10_000, late))?.receipt).toMatchObject({ outcome: 'unknown', reason: 'timeout' })
+    expect((await late).at - started).toBeGreaterThan(1_400)
     expect(before.standIn.taken()).toEqual([])
   })
 

@@ -2,6 +2,7 @@
 import { beforeAll, describe, expect, it, onTestFinished } from 'vitest'
 import { meaningBy, waitAskedFor } from '../../src/transport/api-answer.ts'
 import { httpsRelay, type HttpsRelayOptions, type RelayApi } from '../../src/transport/https-relay.ts'
+import { within } from '../../src/timers.ts'
 import { type ApiScript, apiServer, jsonOf, trustStandIns } from '../support/https-api.ts'
 import { sampleMessage } from '../support/messages.ts'
 
@@ -72,22 +73,21 @@ describe('the body of an answer', () => {
       { body: (count) => (count === 1 ? reply : undefined) },
       words(/No credits/),
     )
-    const started = performance.now()
-    expect(await transport.send(sampleMessage())).toMatchObject({ outcome: 'refused', reply: 400 })
-    expect(performance.now() - started).toBeLessThan(5_000)
+    // the mail itself may take 20 s
+    const receipt = await within(10_000, transport.send(sampleMessage()))
+    expect(receipt).toMatchObject({ outcome: 'refused', reply: 400 })
     expect(await transport.send(sampleMessage())).toMatchObject({ outcome: 'sent' })
     expect(server.mails).toHaveLength(1)
   })
 
   it('of a mail that was taken is not waited for', async () => {
-    const { transport } = await relayWith(
-      { body: () => ({ status: 200, hangs: true }) },
-      {},
-      { attemptMs: 20_000 },
-    )
-    const started = performance.now()
-    expect(await transport.send(sampleMessage())).toMatchObject({ outcome: 'sent' })
-    expect(performance.now() - started).toBeLessThan(1_500)
+    const { transport } = await relayWith({
+      body: (count) => ({ status: count === 1 ? 400 : 200, hangs: true }),
+    })
+    const ended: string[] = []
+    const send = async () => ended.push((await transport.send(sampleMessage())).outcome)
+    await Promise.all([send(), send()])
+    expect(ended).toEqual(['sent', 'refused'])
   })
 })
 
@@ -110,9 +110,7 @@ describe('the question whether we are let in', () => {
     'has one deadline for all of it: a relay that %s',
     async (_title, script, reason) => {
       const { transport } = await relayWith(script, {}, { checkMs: 500 })
-      const started = performance.now()
-      expect(await transport.check()).toBe(reason)
-      expect(performance.now() - started).toBeLessThan(3_000)
+      expect(await within(3_000, transport.check())).toBe(reason)
     },
   )
 

@@ -60,20 +60,24 @@ function mostIn(times: readonly number[], windowMs: number): number {
 
 describe('a relay with a rate', () => {
   it('never hears more mails in any window, and loses none of them', async () => {
-    const rate = { max: 7, windowMs: 500 }
+    const rate = { max: 7, windowMs: 300 }
     const started = performance.now()
+    // what makes the mails late on a busy machine makes these ticks late as well
+    let windows = 0
+    const ticking = setInterval(() => windows++, rate.windowMs)
     const { heard, outcomes } = await sendAll(30, { rate, connections: 5 })
+    clearInterval(ticking)
     expect(outcomes).toEqual(new Set(['sent']))
     expect(heard.dot).toHaveLength(30)
     expect(mostIn(heard.MAIL, rate.windowMs)).toBeLessThanOrEqual(rate.max)
     expect(mostIn(heard.dot, rate.windowMs)).toBeLessThanOrEqual(rate.max)
     // 30 mails are four full windows and a bit; waiting much longer would be a rate of our own making
     expect(performance.now() - started).toBeGreaterThan(4 * rate.windowMs)
-    expect(performance.now() - started).toBeLessThan(10 * rate.windowMs)
+    expect(windows).toBeLessThan(10)
   })
 
   it('does so also when it is slow, refuses, or hangs up', async () => {
-    const rate = { max: 4, windowMs: 300 }
+    const rate = { max: 4, windowMs: 200 }
     const { heard, receipts } = await sendAll(
       24,
       { rate, connections: 8 },

@@ -104,11 +104,12 @@ test('an address that reads like a word of the relay says nothing', () => {
     expect(subjectOf(`550 5.0.0 <${address}> no`, 'RCPT TO')).toBe('recipient')
 })
 
+// what looks again and again is not through in the time that a test has
 test('a hostile reply costs no time', () => {
-  const hostile = ['user ', 'exceed ', 'a@', '<', 'size ', 'not '].map((word) => `550 ${word.repeat(4_000)}`)
-  const before = process.cpuUsage()
-  for (const reply of hostile) subjectOf(reply, 'RCPT TO')
-  expect(process.cpuUsage(before).user).toBeLessThan(200_000)
+  const hostile = ['user ', 'exceed ', 'a@', '<', 'size ', 'not '].map(
+    (word) => `550 ${word.repeat(400_000)}`,
+  )
+  for (const reply of hostile) expect(subjectOf(reply, 'RCPT TO')).toMatch(/^[a-z_]+$/)
 })
 
 describe('at a relay', () => {
