@@ -15,14 +15,14 @@ import { draftMail } from './mails/render.ts'
 import { undeclaredClaims } from './mails/undeclared.ts'
 import type { Transport } from './message.ts'
 import { countedBy, type HourCounts } from './hour-counts.ts'
-import { overviewReader } from './http/overview.ts'
+import { type OverviewParts, overviewReader } from './http/overview.ts'
 import { silentMeter } from './meter.ts'
 import { hourWriter } from './outbox/hour-writer.ts'
 import type { NewMail, Outbox } from './outbox/api.ts'
 import { verifyToken } from './token.ts'
 import { type Pump, type PumpOptions, startPump } from './outbox/pump.ts'
 import { failover, type FailoverOptions } from './transport/failover.ts'
-import { recentTries } from './transport/recent-tries.ts'
+import { recentTries, type RecentTries } from './transport/recent-tries.ts'
 import type { SmtpOptions } from './transport/smtp.ts'
 
 /** Other times than the service's own, and other sources of feedback, for tests. */
@@ -119,25 +119,8 @@ export async function composeService(parts: ServiceParts, timings: Timings = {})
   const feedback = routes?.feedback?.length
     ? { settings: routes.feedback, outbox, meter, log, now, ...timings.feedback }
     : undefined
-  const hours = parts.admin && hourWriter({ counts: parts.admin.counts, outbox, log })
-  const admin = parts.admin &&
-    tries &&
-    hours && {
-      adminToken: parts.admin.token,
-      write: parts.admin.write,
-      readOverview: overviewReader({
-        outbox,
-        transport,
-        triesAt: tries.of,
-        refreshHours: hours.refresh,
-        mails: () => catalogue.mails,
-        suppression: parts.admin.suppression ?? 'off',
-        now,
-      }),
-      outbox,
-      log,
-      now,
-    }
+  const operator =
+    parts.admin && tries && operatorPage(parts.admin, { catalogue, outbox, transport, log, now, tries })
   const attempt = retrier({ catalogue, transport, log, now })
   const preview = routes?.preview && { sendToInbox: routes.inbox && transport.send, ...routes.preview }
   return {
@@ -153,7 +136,7 @@ export async function composeService(parts: ServiceParts, timings: Timings = {})
       preview,
       adapters,
       feedback,
-      admin,
+      admin: operator?.options,
       meter: isMeasured ? meter : undefined,
     }),
     transport,
@@ -167,7 +150,7 @@ export async function composeService(parts: ServiceParts, timings: Timings = {})
         maxRunning: () => Math.ceil(transport.capacity() * 1.3),
         ...timings.pump,
       }),
-    startCounting: () => hours?.start(),
+    startCounting: () => operator?.hours.start(),
     startCallbacks: () =>
       webhookOf &&
       startCallbacks({
@@ -180,6 +163,30 @@ export async function composeService(parts: ServiceParts, timings: Timings = {})
         ...timings.callbacks,
       }),
   }
+}
+
+interface OperatorParts {
+  readonly catalogue: Pick<Catalogue, 'mails'>
+  readonly outbox: Outbox
+  readonly transport: OverviewParts['transport']
+  readonly log: Log
+  readonly now: () => number
+  readonly tries: RecentTries
+}
+
+function operatorPage(admin: AdminParts, { catalogue, outbox, transport, log, now, tries }: OperatorParts) {
+  const { token: adminToken, write, counts, suppression = 'off' } = admin
+  const hours = hourWriter({ counts, outbox, log })
+  const readOverview = overviewReader({
+    outbox,
+    transport,
+    triesAt: tries.of,
+    refreshHours: hours.refresh,
+    mails: () => catalogue.mails,
+    suppression,
+    now,
+  })
+  return { hours, options: { adminToken, write, readOverview, outbox, log, now } }
 }
 
 function verifier(keysFor: KeysFor, audience: string | undefined, now: () => number): DeliverParts['verify'] {

@@ -21,7 +21,7 @@ export interface HourCount {
 }
 
 export interface HourCounts {
-  add(word: HourWord): void
+  readonly add: (word: HourWord) => void
   /** The depth of the outbox just now. */
   noteWaiting(depth: number): void
   addRefusal(code: string, reason: string): void

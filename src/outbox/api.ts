@@ -6,7 +6,6 @@ import { eventTypes } from '../event.ts'
 import { type Feedback, feedbackWords, type Report } from '../feedback.ts'
 import type { HourCount } from '../hour-counts.ts'
 import type { Erased } from './erase.ts'
-import type { FoundMails, MailQuery } from './search.ts'
 import type { SuppressionVerbs } from './suppression.ts'
 import { type MailState, mailStates, type OutboxUse } from './store/operation.ts'
 
@@ -166,6 +165,26 @@ export interface Stats {
   readonly dead: number
   /** When the oldest unsent mail was accepted, epoch ms. */
   readonly oldest: number | undefined
+}
+
+/** Which mails an operator looks for. */
+export interface MailQuery {
+  readonly state: 'waiting' | 'dead'
+  readonly app?: string | undefined
+  readonly kind?: string | undefined
+  /** The reason of its state. */
+  readonly detail?: string | undefined
+  readonly id?: string | undefined
+  readonly address?: string | undefined
+  /** `next` of the page before. */
+  readonly after?: string | undefined
+  readonly limit: number
+}
+
+export interface FoundMails {
+  readonly mails: readonly StoredMail[]
+  /** Continues the list, also where a page is empty: of so many rows only some were looked at. */
+  readonly next: string | null
 }
 
 export interface Outbox extends SuppressionVerbs {

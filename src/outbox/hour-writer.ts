@@ -18,9 +18,9 @@ export interface HourWriterParts {
 
 export interface HourWriter {
   /** Writes what was counted, unless that was done a moment ago. Never rejects. */
-  refresh(): Promise<void>
+  readonly refresh: () => Promise<void>
   /** Begins to write once a minute. */
-  start(): { stop(): Promise<void> }
+  readonly start: () => { stop(): Promise<void> }
 }
 
 export function hourWriter({ counts, outbox, log }: HourWriterParts): HourWriter {

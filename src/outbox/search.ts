@@ -1,30 +1,11 @@
 /** Owns how an operator finds mails that wait or are dead: by app, kind, reason, id or address, page by page. */
 import { z } from 'zod'
 import { MailerError } from '../errors.ts'
-import { type StoredMail, storedMailSchema } from './api.ts'
+import { type FoundMails, type MailQuery, type StoredMail, storedMailSchema } from './api.ts'
 import type { OperationQueues } from './operation-queues.ts'
 import { isUnavailable } from './reconnect.ts'
 import type { Seal } from './seal.ts'
 import type { Place, SearchOperation } from './store/operation.ts'
-
-export interface MailQuery {
-  readonly state: 'waiting' | 'dead'
-  readonly app?: string | undefined
-  readonly kind?: string | undefined
-  /** The reason of its state. */
-  readonly detail?: string | undefined
-  readonly id?: string | undefined
-  readonly address?: string | undefined
-  /** `next` of the page before. */
-  readonly after?: string | undefined
-  readonly limit: number
-}
-
-export interface FoundMails {
-  readonly mails: readonly StoredMail[]
-  /** Continues the list, also where a page is empty: of so many rows only some were looked at. */
-  readonly next: string | null
-}
 
 /** How many rows a page may look at while filters leave few of them. */
 const scanned = 1000

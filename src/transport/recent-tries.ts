@@ -2,8 +2,8 @@
 import type { Receipt, RelayReason } from '../message.ts'
 
 export interface RecentTries {
-  note(receipt: Receipt): void
-  of(relay: string): LastTries
+  readonly note: (receipt: Receipt) => void
+  readonly of: (relay: string) => LastTries
 }
 
 export interface LastTries {

@@ -88,6 +88,7 @@ export interface OpenOptions {
   readonly clock?: () => number
   readonly random?: () => number
   readonly findOutMs?: number
+  readonly count?: NonNullable<OutboxOptions['count']>
   readonly calledApps?: NonNullable<OutboxOptions['calledApps']>
 }
 

@@ -2,7 +2,11 @@ import { DatabaseSync } from 'node:sqlite'
 import { Client } from 'pg'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import type { Statement } from '../../../src/outbox/store/statement.ts'
-import type { AcceptOperation, SettleOperation } from '../../../src/outbox/store/operation.ts'
+import type {
+  AcceptOperation,
+  SearchOperation,
+  SettleOperation,
+} from '../../../src/outbox/store/operation.ts'
 import { postgresSql, type Sql, sqliteSql } from '../../../src/outbox/store/sql.ts'
 import { open, type Store, stores } from '../stores.ts'
 
@@ -34,6 +38,18 @@ const settle: SettleOperation = {
   relay: null,
   stayUntil: null,
   now,
+}
+
+const place = { due: String(now), created: String(now), id: 'x' }
+const searching: SearchOperation = { op: 'search', state: 'queued', limit: 50, scan: 1000 }
+const searchesByAddress = (sql: Sql): Record<string, Statement> => {
+  const byAddress: SearchOperation = { ...searching, recipient: 'hidden', kind: 'confirmation' }
+  return {
+    searchAddress: sql.search(byAddress),
+    searchAddressOn: sql.search({ ...byAddress, after: place }),
+    searchAddressDead: sql.search({ ...byAddress, state: 'dead', after: place }),
+    searchAddressEnd: sql.searchEnd(byAddress),
+  }
 }
 
 /** Everything that is asked while mails come and go, or regularly. */
@@ -69,6 +85,15 @@ function statements(sql: Sql): Record<string, Statement> {
     leaseQueued: sql.lease(leasing, 'queued'),
     leaseSending: sql.lease(leasing, 'sending'),
     list: sql.list('dead', 50),
+    search: sql.search(searching),
+    searchOn: sql.search({ ...searching, after: place }),
+    searchDead: sql.search({ ...searching, state: 'dead', app: 'default', after: place }),
+    searchEnd: sql.searchEnd({ ...searching, after: place }),
+    ...searchesByAddress(sql),
+    giveUp: sql.giveUp({ op: 'giveUp', id: '7', forgetAt: now, now }),
+    addHours: sql.addHours([{ hour: now, name: 'sent', n: 1, at: now }]),
+    readHours: sql.readHours(now, now, 50),
+    purgeHours: sql.purgeHours(now, 500),
     stats: sql.stats(),
     requeue: sql.requeue({ op: 'requeue', id: '7', expires: now, limit: 500, now }),
     requeueAll: sql.requeue({ op: 'requeue', id: null, expires: now, limit: 500, now }),
@@ -109,6 +134,22 @@ for (const { name, skipped, start } of stores)
       '%s finds its rows without reading them all',
       async (_, statement) => {
         expect(await explain(statement)).not.toMatch(/SCAN outbox_|Seq Scan on outbox_|Hash Cond|Merge Cond/)
+      },
+    )
+
+    test.each(Object.entries(searchesByAddress(sql)))(
+      '%s uses the index of those who wait or are dead',
+      async (_, statement) => {
+        expect(await explain(statement)).toContain('outbox_mail_recipient')
+      },
+    )
+
+    test.each(Object.entries({ search: sql.search(searching), end: sql.searchEnd(searching) }))(
+      'a page is read along the index, and no backlog is sorted for it: %s',
+      async (_, statement) => {
+        const plan = await explain(statement)
+        expect(plan).toContain('outbox_mail_due')
+        expect(plan).toMatch(name === 'SQLite' ? /LAST TERM OF ORDER BY/ : /Presorted Key: (?:\w+\.)?due/)
       },
     )
   })
