@@ -97,6 +97,8 @@ describe.skipIf(missing !== undefined)(titled('Postgres', missing), () => {
           .toEqual([{ id: 'after' }])
         expect(outbox.trouble()).toBeUndefined()
         expect(await query(former.url, `select id from outbox_mail where id = 'after'`)).toEqual([])
+        const ours = `select pid from pg_stat_activity where application_name = 'jwt-mailer'`
+        await expect.poll(() => query(former.url, ours), soon).toEqual([])
       } finally {
         await former.close()
       }
