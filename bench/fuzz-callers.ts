@@ -12,8 +12,8 @@ export interface FuzzCallers {
   readonly unanswered: () => number
   /** When the first mail was accepted that was sent after `moment`. */
   readonly acceptedSince: (moment: number) => number | undefined
-  /** The longest that a caller waited for error 2, in ms. */
-  readonly slowestRefusalMs: () => number
+  /** How long those waited for error 2 that were answered it after `moment`, in ms, the quickest first. */
+  readonly refusalsMsSince: (moment: number) => readonly number[]
   /** Resolves when every mail that a caller has begun has its answer. */
   stop(): Promise<void>
 }
@@ -29,7 +29,8 @@ const recentMails = 2_000
 export function startCallers(count: number, urls: () => readonly string[]): FuzzCallers {
   const [accepted, refused] = [new Set<string>(), new Set<string>()]
   const run = Math.random().toString(36).slice(2, 8)
-  let [mails, requests, unanswered, slowestRefusalMs, stopping] = [0, 0, 0, 0, false]
+  let [mails, requests, unanswered, stopping] = [0, 0, 0, false]
+  const refusals: { answered: number; ms: number }[] = []
   /** Of each accepted mail of the last seconds: when it was sent, and answered. */
   const recent: { sent: number; answered: number }[] = []
 
@@ -77,7 +78,7 @@ export function startCallers(count: number, urls: () => readonly string[]): Fuzz
 
   function note(error: number, sent: number): void {
     const answered = Date.now()
-    if (error === 2) slowestRefusalMs = Math.max(slowestRefusalMs, answered - sent)
+    if (error === 2) refusals.push({ answered, ms: answered - sent })
     if (error === 0 && recent.push({ sent, answered }) > recentMails) recent.shift()
   }
 
@@ -88,7 +89,11 @@ export function startCallers(count: number, urls: () => readonly string[]): Fuzz
     requests: () => requests,
     unanswered: () => unanswered,
     acceptedSince: (moment) => recent.find(({ sent }) => sent >= moment)?.answered,
-    slowestRefusalMs: () => slowestRefusalMs,
+    refusalsMsSince: (moment) =>
+      refusals
+        .filter(({ answered }) => answered >= moment)
+        .map(({ ms }) => ms)
+        .toSorted((a, b) => a - b),
     async stop() {
       stopping = true
       await calling

@@ -12,7 +12,7 @@ import type { Service } from '../test/support/service.ts'
 import { type Cluster, clusterMissing, startCluster } from '../test/support/cluster.ts'
 import { engines, serverStore, type ServiceStore, type ServiceStores } from '../test/support/service-store.ts'
 import { type FuzzCallers, startCallers } from './fuzz-callers.ts'
-import { type ClusterFaults, wreckCluster } from './fuzz-cluster.ts'
+import { type ClusterFaults, clusterFaults, wreckCluster } from './fuzz-cluster.ts'
 import { type FuzzRelay, fuzzRelay } from './fuzz-relay.ts'
 import { count, positive } from './options.ts'
 
@@ -29,16 +29,28 @@ const options = new Command('fuzz:crash')
   )
   .option('--replicas <n>', 'services on one store', count, 3)
   .option('--callers <n>', 'callers at once', count, 12)
+  .addOption(
+    new Option('--faults <names...>', 'what befalls the leader of the cluster, in this order')
+      .choices(clusterFaults)
+      .default(clusterFaults, 'all'),
+  )
   .option('--json', 'print the figures as JSON instead of the table', false)
   .parse()
-  .opts<{ seconds: number; engine: string; replicas: number; callers: number; json: boolean }>()
+  .opts<{
+    seconds: number
+    engine: string
+    replicas: number
+    callers: number
+    faults: string[]
+    json: boolean
+  }>()
 
 interface Fuzz {
   readonly store: ServiceStore
   readonly relay: FuzzRelay
   /** By port; `undefined` while a replica is down. */
   readonly replicas: Map<number, Service | undefined>
-  readonly counts: { kills: number; stops: number; unclean: number; cuts: number }
+  readonly counts: { kills: number; stops: number; unclean: number; cuts: number; leftReadOnly: number }
 }
 
 async function main(): Promise<void> {
@@ -48,7 +60,7 @@ async function main(): Promise<void> {
     store: await stores.fresh(),
     relay: await fuzzRelay(),
     replicas: new Map(),
-    counts: { kills: 0, stops: 0, unclean: 0, cuts: 0 },
+    counts: { kills: 0, stops: 0, unclean: 0, cuts: 0, leftReadOnly: 0 },
   }
   try {
     await startAll(fuzz, options.replicas)
@@ -56,12 +68,13 @@ async function main(): Promise<void> {
     const until = Date.now() + options.seconds * 1000
     // a cluster has faults of its own beside those of the service
     const [faults] = await Promise.all([
-      cluster && wreckCluster(cluster, callers, until),
+      cluster && wreckCluster(cluster, callers, until, options.faults),
       wreck(fuzz, until, cluster === undefined),
     ])
     await callers.stop()
     fuzz.relay.setFaulty(false)
     const left = await drain(fuzz.store)
+    for (const service of fuzz.replicas.values()) if (service) noteReadOnly(fuzz, service)
     report(fuzz, callers, left, faults)
   } finally {
     await Promise.all([...fuzz.replicas.values()].map((service) => service?.kill()))
@@ -127,7 +140,13 @@ async function replace(fuzz: Fuzz, port: number, victim: Service): Promise<void>
     counts.stops += 1
     if ((await victim.stop()) !== 0) counts.unclean += 1
   }
+  noteReadOnly(fuzz, victim)
   replicas.set(port, await startReplica({ ...fuzz, speed, port }))
+}
+
+/** How often the replica gave up a database because it took no writes (SQLSTATE 25006). */
+function noteReadOnly({ counts }: Fuzz, service: Service): void {
+  counts.leftReadOnly += service.output().split('"reason":"25006","msg":"the store is gone"').length - 1
 }
 
 /** Ends every connection to Postgres, or holds the SQLite file for a while as another program would. */
@@ -175,12 +194,13 @@ function report({ relay, counts }: Fuzz, callers: FuzzCallers, unsent: number, f
     refused: callers.refused.size,
     refusedButSent: [...callers.refused].filter((recipient) => taken.has(recipient)).length,
     unsent,
-    ...(faults && { slowestRefusalMs: callers.slowestRefusalMs() }),
+    ...(faults && { slowestRefusalMs: callers.refusalsMsSince(0).at(-1) ?? 0 }),
+    ...(faults && { leftReadOnly: counts.leftReadOnly }),
     ...(faults && Object.fromEntries(faults.counts)),
   }
   if (options.json) console.log(JSON.stringify(figures))
   else for (const [name, value] of Object.entries(figures)) console.log(`${name.padEnd(20)} ${value}`)
-  for (const gap of faults?.gaps() ?? []) console.log(JSON.stringify(gap))
+  for (const pause of faults?.pauses ?? []) console.log(JSON.stringify(pause))
   const wrong = figures.lost + figures.differentMessageIds + figures.uncleanStops + figures.unsent
   process.exitCode = wrong > 0 ? 1 : 0
 }

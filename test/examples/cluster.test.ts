@@ -50,7 +50,7 @@ describe('examples/cluster', () => {
     const env = {
       PATH: process.env['PATH'],
       ...environmentOf('postgres1'),
-      PATRONI_ETCD3_HOSTS: '127.0.0.1:2379',
+      PATRONI_ETCD_HOSTS: '127.0.0.1:2379',
       PATRONI_POSTGRESQL_DATA_DIR: join(data, 'postgres'),
     }
     const args = ['--validate-config', join(folder, 'patroni.yml')]

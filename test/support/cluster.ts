@@ -11,6 +11,7 @@ import { Client } from 'pg'
 import { required } from './missing.ts'
 import { freePort } from './port.ts'
 import { type Account, binaries, serverAccount } from './postgres.ts'
+import { openWire, type Wire } from './wire.ts'
 
 const examples = resolve(import.meta.dirname, '../../examples/cluster')
 const readyTimeoutMs = 60_000
@@ -37,6 +38,11 @@ export interface ClusterNode {
   /** Patroni hangs, and its Postgres goes on as if it were the leader. */
   freezePatroni(): void
   thaw(): void
+  /** Its Patroni hears nothing of etcd until `join`. */
+  cutOffFromEtcd(): void
+  /** Nothing leads to it, and its Patroni hears nothing of etcd, until `join`. */
+  cutOff(): void
+  join(): void
   /** Makes Postgres a leader past Patroni. */
   promote(): void
   /** Has Patroni copy the leader anew, as an operator does with a standby that cannot follow any more. */
@@ -84,21 +90,22 @@ export async function startCluster(): Promise<Cluster> {
     ETCD_LISTEN_PEER_URLS: `http://${loopback(peer)}`,
     ETCD_INITIAL_ADVERTISE_PEER_URLS: `http://${loopback(peer)}`,
     ETCD_INITIAL_CLUSTER: `etcd1=http://${loopback(peer)}`,
+    // Patroni 3.0.2 takes the leader's key from another through v3 when it wakes late
+    ETCD_ENABLE_V2: 'true',
   })
 
-  const ports: { name: string; postgres: number; api: number }[] = []
-  for (const name of ['one', 'two', 'three'])
-    ports.push({ name, postgres: await freePort(), api: await freePort() })
-  const nodes = ports.map((place) => node({ ...place, home, etcd: loopback(client), account, own, run }))
+  const places: Place[] = []
+  for (const name of ['one', 'two', 'three']) places.push(await openPlace(name, client))
+  const nodes = places.map((place) => node({ ...place, home, account, own, run }))
   for (const each of nodes) each.start()
-  const places = ports.flatMap(({ postgres, api }, n) => [
-    [`POSTGRES_${n + 1}`, loopback(postgres)],
-    [`PATRONI_${n + 1}`, `${api}`],
+  const addresses = places.flatMap(({ outer }, n) => [
+    [`POSTGRES_${n + 1}`, loopback(outer.postgres)],
+    [`PATRONI_${n + 1}`, `${outer.api}`],
   ])
   run('haproxy', 'haproxy', ['-db', '-f', join(examples, 'haproxy.cfg')], {
     ...path,
     POSTGRES_LISTEN: loopback(listen),
-    ...Object.fromEntries(places),
+    ...Object.fromEntries(addresses),
   })
 
   const leader = async () => {
@@ -137,6 +144,7 @@ export async function startCluster(): Promise<Cluster> {
       each.kill()
     }
     for (const child of children) child.kill('SIGKILL')
+    for (const { wires } of places) for (const wire of wires) wire.close()
     rmSync(home, { recursive: true, force: true, maxRetries: 10, retryDelay: 100 })
   }
   // a run that is broken off leaves no process behind
@@ -157,7 +165,7 @@ export async function startCluster(): Promise<Cluster> {
       // Patroni learns a moment later than Postgres which standby is synchronous, and refuses until then
       for (let tries = 1; tries <= 20; tries += 1) {
         const from = await leader()
-        const answer = await fetch(`http://${loopback(ports[0]?.api ?? 0)}/switchover`, {
+        const answer = await fetch(`http://${loopback(places[0]?.inner.api ?? 0)}/switchover`, {
           method: 'POST',
           body: JSON.stringify({ leader: from?.name ?? '' }),
           signal: AbortSignal.timeout(20_000),
@@ -177,12 +185,27 @@ const passwords = {
   rewind: 'rewind-secret',
 }
 
-interface NodeParts {
+/** Where a node is for its own machine, and for all others; and the wires between the two. */
+interface Place {
   readonly name: string
-  readonly postgres: number
-  readonly api: number
+  readonly inner: { readonly postgres: number; readonly api: number }
+  readonly outer: { readonly postgres: number; readonly api: number }
+  readonly etcd: number
+  readonly wires: readonly Wire[]
+  readonly toEtcd: Wire
+}
+
+async function openPlace(name: string, etcdPort: number): Promise<Place> {
+  const inner = { postgres: await freePort(), api: await freePort() }
+  const outer = { postgres: await freePort(), api: await freePort() }
+  const etcd = await freePort()
+  const toEtcd = await openWire(etcd, etcdPort)
+  const inbound = [await openWire(outer.postgres, inner.postgres), await openWire(outer.api, inner.api)]
+  return { name, inner, outer, etcd, toEtcd, wires: [toEtcd, ...inbound] }
+}
+
+interface NodeParts extends Place {
   readonly home: string
-  readonly etcd: string
   readonly account: Account
   readonly own: (path: string) => void
   readonly run: (
@@ -194,7 +217,7 @@ interface NodeParts {
   ) => ChildProcess
 }
 
-function node({ name, postgres, api, home, etcd, account, own, run }: NodeParts): ClusterNode {
+function node({ name, inner, outer, etcd, toEtcd, wires, home, account, own, run }: NodeParts): ClusterNode {
   const folder = join(home, name)
   const data = join(folder, 'data')
   mkdirSync(folder)
@@ -204,11 +227,13 @@ function node({ name, postgres, api, home, etcd, account, own, run }: NodeParts)
     PATH: process.env['PATH'],
     HOME: folder,
     PATRONI_NAME: name,
-    PATRONI_ETCD3_HOSTS: etcd,
-    PATRONI_RESTAPI_LISTEN: `127.0.0.1:${api}`,
-    PATRONI_RESTAPI_CONNECT_ADDRESS: `127.0.0.1:${api}`,
-    PATRONI_POSTGRESQL_LISTEN: `127.0.0.1:${postgres}`,
-    PATRONI_POSTGRESQL_CONNECT_ADDRESS: `127.0.0.1:${postgres}`,
+    PATRONI_ETCD_HOSTS: `127.0.0.1:${etcd}`,
+    // it would find etcd past the wire
+    PATRONI_ETCD_USE_PROXIES: 'true',
+    PATRONI_RESTAPI_LISTEN: `127.0.0.1:${inner.api}`,
+    PATRONI_RESTAPI_CONNECT_ADDRESS: `127.0.0.1:${outer.api}`,
+    PATRONI_POSTGRESQL_LISTEN: `127.0.0.1:${inner.postgres}`,
+    PATRONI_POSTGRESQL_CONNECT_ADDRESS: `127.0.0.1:${outer.postgres}`,
     PATRONI_POSTGRESQL_DATA_DIR: data,
     PATRONI_POSTGRESQL_BIN_DIR: binaries(),
     PATRONI_SUPERUSER_USERNAME: 'postgres',
@@ -235,7 +260,7 @@ function node({ name, postgres, api, home, etcd, account, own, run }: NodeParts)
   return {
     name,
     isLeader: () =>
-      fetch(`http://127.0.0.1:${api}/primary`, { signal: AbortSignal.timeout(500) }).then(
+      fetch(`http://127.0.0.1:${inner.api}/primary`, { signal: AbortSignal.timeout(500) }).then(
         ({ status }) => status === 200,
         () => false,
       ),
@@ -252,13 +277,20 @@ function node({ name, postgres, api, home, etcd, account, own, run }: NodeParts)
       signalPostgres('SIGCONT')
       patroni?.kill('SIGCONT')
     },
+    cutOffFromEtcd: () => toEtcd.cut(),
+    cutOff() {
+      for (const wire of wires) wire.cut()
+    },
+    join() {
+      for (const wire of wires) wire.mend()
+    },
     promote() {
       const options = { ...account, cwd: home, stdio: 'ignore' } as const
       execFileSync(join(binaries() ?? '', 'pg_ctl'), ['promote', '-D', data, '-W'], options)
     },
     async reinitialise() {
       for (let tries = 1; tries <= 40; tries += 1) {
-        const answer = await fetch(`http://127.0.0.1:${api}/reinitialize`, {
+        const answer = await fetch(`http://127.0.0.1:${inner.api}/reinitialize`, {
           method: 'POST',
           body: JSON.stringify({ force: true }),
           signal: AbortSignal.timeout(10_000),
