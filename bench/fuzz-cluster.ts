@@ -1,6 +1,7 @@
 /** Owns what befalls the database in the fuzz on a cluster, and how long the service takes to notice that it is over. */
 import { setTimeout as sleep } from 'node:timers/promises'
-import type { Cluster, ClusterNode } from '../test/support/cluster.ts'
+import type { Cluster } from '../test/support/cluster.ts'
+import type { ClusterNode } from '../test/support/cluster-node.ts'
 import type { FuzzCallers } from './fuzz-callers.ts'
 
 export interface ClusterFaults {
