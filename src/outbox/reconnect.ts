@@ -33,7 +33,8 @@ export interface ReconnectingStore {
 
 /**
  * Opens the engine and keeps it open. Resolves after the first try, whether it succeeded or not, or after 3 s. Rejects,
- * with a sentence for the operator, only when this program is too old for the schema it found.
+ * with a sentence for the operator, only when this program is too old for the schema it found: a newer one that appears
+ * later is a deploy.
  */
 export async function reconnectingStore(
   engine: Engine,
@@ -52,7 +53,7 @@ export async function reconnectingStore(
 
   async function tryOpen(): Promise<void> {
     try {
-      await engine.open()
+      await engine.open(opened > 0)
       if (trouble !== 'starting') log.info({ store: engine.name }, 'the store is back')
       opened += 1
       provenAt = performance.now()

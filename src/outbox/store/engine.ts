@@ -16,10 +16,11 @@ export interface Engine {
   /** Can several transactions write side by side? */
   readonly parallel: boolean
   /**
-   * Connects anew, installs or migrates the schema, and probes. Called again after each failure.
+   * Connects anew, installs or migrates the schema, and probes. Called again after each failure, with `again` once it has
+   * succeeded: then a schema of a newer program is no reason to refuse.
    * Throws `MailerError('store_unavailable')`, with a `SetupError` as its cause when only the operator can mend it.
    */
-  open(): Promise<void>
+  open(again?: boolean): Promise<void>
   /** The database's time, epoch ms, where it may have another clock than this process. */
   clockMs?(): Promise<number>
   /** What its vacuum has to do, where it has one. */

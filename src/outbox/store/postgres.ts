@@ -9,7 +9,7 @@ import { pause } from '../../timers.ts'
 import type { SqlRow, SqlValue, Steps } from './statement.ts'
 import type { Engine } from './engine.ts'
 import { transact } from './transaction.ts'
-import { installSchema, isInstalled } from './schema.ts'
+import { installNext, isInstalled } from './schema.ts'
 import { readsOnly } from './operation.ts'
 import { isRefusalOfRights, refusalQuery, setupError } from './rights.ts'
 import { writeProbe } from './probe.ts'
@@ -17,8 +17,10 @@ import { postgresDialect, postgresSql } from './sql.ts'
 
 const connectTimeoutMs = 2000
 const answerTimeoutMs = 5000
-/** Another replica may be migrating a large table. */
-const installTimeoutMs = 60_000
+/** Of one step of a migration, which may have to read a large table, and of the wait for another replica's. */
+const installTimeoutMs = 10 * 60_000
+/** Between two statements of a transaction. */
+const idleTimeoutMs = 4000
 /** Of a transaction that lost against another one. Between two tries it waits up to so long. */
 const maxTries = 10
 const lostPauseMs = 50
@@ -38,7 +40,7 @@ const beginWithin = (timeoutMs: number) =>
     'begin isolation level read committed',
     `set local statement_timeout = ${serverTimeout(timeoutMs)}`,
     'set local lock_timeout = 0',
-    `set local idle_in_transaction_session_timeout = ${serverTimeout(timeoutMs)}`,
+    `set local idle_in_transaction_session_timeout = ${Math.min(idleTimeoutMs, serverTimeout(timeoutMs))}`,
     'set local synchronous_commit = on',
     'set local enable_seqscan = off',
     'set local enable_bitmapscan = off',
@@ -128,11 +130,12 @@ export function postgresEngine({
   return {
     name: 'postgres',
     parallel: true,
-    async open() {
+    async open(again = false) {
       replacePool()
       try {
-        if (!(await transaction(() => isInstalled(postgresDialect), answerMs)))
-          await transaction(() => installSchema(postgresDialect), installTimeoutMs)
+        let installed = await transaction(() => isInstalled(postgresDialect, { again }), answerMs)
+        while (!installed)
+          installed = await transaction(() => installNext(postgresDialect, { again }), installTimeoutMs)
       } catch (error) {
         throw await withStatement(error, pool)
       }

@@ -1,6 +1,10 @@
 /**
  * Owns the tables and their migrations. To add a step: append one list of statements to `migrations`, never edit an old
  * one, and describe new columns below. The version is the length of the list; nothing else has to be changed.
+ *
+ * Each step is a transaction, and holds its locks as long as it lasts. An index on outbox_mail has a step of its own and
+ * says `if not exists`: beside a change of the table it would keep readers out as well, and operators of many millions
+ * of mails make it before they deploy (docs/operations.md).
  */
 import { MailerError } from '../../errors.ts'
 import { SetupError } from './setup.ts'
@@ -31,7 +35,7 @@ interface ForPostgres {
  * outbox_hour: what was counted in the hour that began at `hour`, by the names of src/hour-counts.ts; `at` is the latest.
  * outbox_quota: one row for each limit, length of window and subject; `ends` is the end of the window that `n` counts.
  */
-const migrations: Migrations = [
+export const migrations: Migrations = [
   [
     `create table outbox_mail (
       id text not null primary key,
@@ -77,7 +81,9 @@ const migrations: Migrations = [
     `create table outbox_use (use text not null primary key)`,
     `insert into outbox_use (use) select 'inbox' where exists (select 1 from outbox_mail where relay = 'inbox')`,
   ],
-  [`create index outbox_mail_expires on outbox_mail (expires, due, state) where state || '' = 'queued'`],
+  [
+    `create index if not exists outbox_mail_expires on outbox_mail (expires, due, state) where state || '' = 'queued'`,
+  ],
   [
     `alter table outbox_mail add column sequence bigint`,
     `create table outbox_event (
@@ -129,34 +135,48 @@ export const schemaVersion = migrations.length
 
 const statement = (sql: string, ...params: SqlValue[]): Statement => ({ sql, params })
 
-/** Whether nothing is left to install. */
-export function* isInstalled(dialect: Dialect, wanted: Migrations = migrations): Steps<boolean> {
-  return (yield* installedVersion(dialect, wanted)) === wanted.length
+export interface Opening {
+  /** This process has had the store open before. */
+  readonly again?: boolean
+  readonly wanted?: Migrations
 }
 
-/** The transaction that brings an empty or older database to this program's schema. */
-export function* installSchema(dialect: Dialect, wanted: Migrations = migrations): Steps<void> {
+/** Whether nothing is left to install. */
+export function* isInstalled(dialect: Dialect, { again, wanted = migrations }: Opening = {}): Steps<boolean> {
+  const found = yield* installedVersion(dialect)
+  if (found === undefined || found < wanted.length) return false
+  // A newer one that appears beside a running process is a deploy: this process can ignore what that has added.
+  if (found > wanted.length && again !== true) throw schemaNewer(found, wanted.length)
+  return true
+}
+
+/**
+ * One transaction towards this program's schema, and whether it was the last. An empty database takes all steps at once,
+ * an older one a step each time.
+ */
+export function* installNext(dialect: Dialect, opening: Opening = {}): Steps<boolean> {
   // Before the first statement: two replicas that create the same table fail, even with `if not exists`.
-  if (dialect.installLock !== undefined) yield [statement(dialect.installLock)]
-  const found = yield* installedVersion(dialect, wanted)
-  if (found === wanted.length) return
+  for (const sql of dialect.installLocks) yield [statement(sql)]
+  if (yield* isInstalled(dialect, opening)) return true
+  const { wanted = migrations } = opening
+  const found = yield* installedVersion(dialect)
+  const next = found === undefined ? wanted.length : found + 1
   if (found === undefined) yield [statement('create table outbox_schema (version integer not null)')]
-  for (const step of wanted.slice(found ?? 0).flat()) {
+  for (const step of wanted.slice(found ?? 0, next).flat()) {
     if (typeof step === 'string') yield [statement(step)]
     else if (dialect.name === 'postgres') yield [statement(step.postgres)]
   }
   yield [statement('delete from outbox_schema')]
-  yield [statement('insert into outbox_schema (version) values ($1)', wanted.length)]
+  yield [statement('insert into outbox_schema (version) values ($1)', next)]
+  return next === wanted.length
 }
 
 /** `undefined`: there is not even the table that holds the version. */
-function* installedVersion(dialect: Dialect, wanted: Migrations): Steps<number | undefined> {
+function* installedVersion(dialect: Dialect): Steps<number | undefined> {
   const [tables] = yield [statement(dialect.hasSchema)]
   if (Number(tables?.[0]?.['there']) === 0) return undefined
   const [rows] = yield [statement('select version from outbox_schema')]
-  const found = Number(rows?.[0]?.['version'] ?? 0)
-  if (found > wanted.length) throw schemaNewer(found, wanted.length)
-  return found
+  return Number(rows?.[0]?.['version'] ?? 0)
 }
 
 function schemaNewer(found: number, known: number): MailerError {

@@ -35,7 +35,7 @@ export const sqliteDialect: Dialect = {
   forUpdate: '',
   skipLocked: '',
   hasSchema: `select count(*) as there from sqlite_master where name = 'outbox_schema'`,
-  installLock: undefined,
+  installLocks: [],
 }
 
 export const postgresDialect: Dialect = {
@@ -45,7 +45,9 @@ export const postgresDialect: Dialect = {
   skipLocked: 'for update skip locked',
   // Reads a table, because only then does Postgres notice what another replica has created in the meantime.
   hasSchema: `select count(to_regclass('outbox_schema')) as there from pg_class where oid = 'pg_class'::regclass`,
-  installLock: 'select pg_advisory_xact_lock(7823901156)',
+  // The other replica may build an index for minutes. A table is asked for in short turns: all mails queue behind a step
+  // that waits for somebody's long transaction.
+  installLocks: ['select pg_advisory_xact_lock(7823901156)', `set local lock_timeout = '2s'`],
 }
 
 const withoutQuotas = ({ quotas: _quotas, ...row }: AcceptOperation) => row

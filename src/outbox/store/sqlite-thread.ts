@@ -13,12 +13,12 @@ import type { SqlRow, Statement, Steps } from './statement.ts'
 import { readsOnly, type Operation, type OperationResult } from './operation.ts'
 import { transact } from './transaction.ts'
 import { writeProbe } from './probe.ts'
-import { installSchema } from './schema.ts'
+import { installNext } from './schema.ts'
 import { SetupError } from './setup.ts'
 import { sqliteDialect, sqliteSql } from './sql.ts'
 
 export type Request =
-  | { readonly id: number; readonly open: string }
+  | { readonly id: number; readonly open: string; readonly again: boolean }
   | { readonly id: number; readonly run: readonly Operation[] }
   | { readonly id: number; readonly probe: true }
   | { readonly id: number; readonly close: true }
@@ -56,7 +56,7 @@ let current = 0
 let database: DatabaseSync | undefined
 const prepared = new Map<string, StatementSync>()
 
-function open(path: string): void {
+function open(path: string, again: boolean): void {
   close()
   mkdirSync(dirname(path), { recursive: true, mode: 0o700 })
   // SQLite gives its -wal and -shm files the mode of the main file.
@@ -75,7 +75,7 @@ function open(path: string): void {
   opened.exec(`pragma wal_autocheckpoint = ${Math.floor(logBytes / page)}`)
   opened.exec('pragma synchronous = full')
   opened.exec(`pragma cache_size = -${cacheKiB}`)
-  transaction(opened, 'begin immediate', installSchema(sqliteDialect))
+  while (!transaction(opened, 'begin immediate', installNext(sqliteDialect, { again })));
   probe()
 }
 
@@ -185,7 +185,7 @@ function answer(request: Request): Reply {
   const { id } = request
   current = id
   try {
-    if ('open' in request) open(request.open)
+    if ('open' in request) open(request.open, request.again)
     else if ('run' in request) return { id, results: run(request.run) }
     else if ('probe' in request) probe()
     else close()

@@ -110,8 +110,8 @@ export function sqliteEngine({ path, answerMs = answerTimeoutMs }: SqliteOptions
   return {
     name: 'sqlite',
     parallel: false,
-    async open() {
-      await ask((id) => ({ id, open: path }))
+    async open(again = false) {
+      await ask((id) => ({ id, open: path, again }))
     },
     async probe() {
       await askInTime((id) => ({ id, probe: true }))

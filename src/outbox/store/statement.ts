@@ -25,6 +25,6 @@ export interface Dialect {
   readonly skipLocked: string
   /** Is there a table `outbox_schema`? Asked first: creating a table needs rights even `if not exists`. */
   readonly hasSchema: string
-  /** Keeps other replicas from installing the schema at the same time. Released at the end of the transaction. */
-  readonly installLock: string | undefined
+  /** Keep other replicas from installing the schema at the same time. Released at the end of the transaction. */
+  readonly installLocks: readonly string[]
 }
