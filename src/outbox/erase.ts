@@ -36,14 +36,15 @@ export function eraser(
     let [waiting, finished] = [0, 0]
     for (let after: string | undefined = ''; after !== undefined; ) {
       const rows = await rowsOf({ op: 'findByRecipient', names, after, limit: pageSize })
-      const found = rows.flatMap(({ id, state }) =>
-        typeof id === 'string' && typeof state === 'string' ? [{ id, state }] : [],
+      const mails = rows.flatMap(({ id, recipient }) =>
+        typeof id === 'string' && typeof recipient === 'string' ? [{ id, recipient }] : [],
       )
       const now = Math.round(clock())
-      if (found.length > 0) await rowsOf({ op: 'erase', mails: found, forgetAt: now + deadKeptMs, now })
-      const unsent = found.filter(({ state }) => state === 'sending' || state === 'queued').length
+      const erased =
+        mails.length > 0 ? await rowsOf({ op: 'erase', mails, forgetAt: now + deadKeptMs, now }) : []
+      const unsent = erased.filter(({ detail }) => detail === 'erased').length
       waiting += unsent
-      finished += found.length - unsent
+      finished += erased.length - unsent
       const last = rows.at(-1)?.['last']
       after = typeof last === 'string' ? last : undefined
     }

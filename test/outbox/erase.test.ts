@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import type { Outbox } from '../../src/outbox/api.ts'
+import type { Engine } from '../../src/outbox/store/engine.ts'
 import { mail, open, own, query, sent, type Store, stores } from './stores.ts'
 
 const now = 1_800_000_000_000
@@ -75,5 +76,32 @@ for (const { name, skipped, start } of stores)
         suppressions: 0,
       })
       expect(await outbox.accept(to('a-old', 'eve@example.org'))).toMatchObject({ state: 'existing' })
+    })
+
+    test('leaves a mail of somebody else that has taken the place of one between its look and its stroke', async () => {
+      const engine = store.engine()
+      await engine.open()
+      const window = 1000
+      const first = await own(
+        before,
+        mail('f-replaced', { recipient: 'kim@example.org', windowMs: window }, now),
+      )
+      await before.settle(first, sent)
+      let later = now
+      const replacing = await open(store, { clock: () => later })
+      const racing: Engine = {
+        ...engine,
+        async run(operations) {
+          if (operations.some(({ op }) => op === 'erase')) {
+            later = now + 2 * window
+            await own(replacing, mail('f-replaced', { recipient: 'lea@example.org' }, later))
+          }
+          return engine.run(operations)
+        },
+      }
+      const eraser = await open({ engine: () => racing }, { clock: () => now })
+      expect(await eraser.erase('kim@example.org')).toMatchObject({ waiting: 0, done: 0 })
+      expect(await before.find('f-replaced')).toMatchObject({ state: 'sending', detail: null })
+      await Promise.all([eraser.close(), replacing.close()])
     })
   })

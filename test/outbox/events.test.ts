@@ -1,7 +1,9 @@
-import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest'
 import type { CalledApps } from '../../src/event.ts'
 import type { DueEvent, Lease, Outbox } from '../../src/outbox/api.ts'
 import { messageIdOf } from '../../src/outbox/mail-id.ts'
+import type { Engine } from '../../src/outbox/store/engine.ts'
+import type { Operation } from '../../src/outbox/store/operation.ts'
 import { mail, open, own, query, sent, silent, type Store, stores } from './stores.ts'
 
 const minuteMs = 60_000
@@ -148,5 +150,77 @@ for (const { name, skipped, start } of stores)
       await outbox.purge()
       expect(await leaseFrom(outbox)).toEqual([])
       expect(warnings).toEqual([{ events: 1, reason: 'expired' }])
+    })
+
+    test('are written once, whatever is repeated after what: no second one, and no later sequence', async () => {
+      const engine = store.engine()
+      await engine.open()
+      onTestFinished(() => engine.close())
+      const written: Operation[] = []
+      const recorder: Engine = {
+        ...store.engine(),
+        name: engine.name,
+        async open() {},
+        async probe() {},
+        async close() {},
+        run(operations) {
+          written.push(...operations)
+          return engine.run(operations)
+        },
+      }
+      const repeated = await open({ engine: () => recorder }, { clock: () => now, calledApps: () => 'all' })
+      const newOne = (id: string) =>
+        own(repeated, mail(id, { app: 'repeats', recipient: 'eve@example.org', expires: now + 1000 }, now))
+      // each way in which an event comes to be written, one after the other
+      const reported = await newOne('r-reported')
+      await repeated.settle(reported, sent)
+      await report(reported, 'delivered', repeated)
+      await report(reported, 'bounced_hard', repeated)
+      await repeated.settle(await newOne('r-requeued'), dead)
+      await repeated.requeue('r-requeued')
+      const [due] = await repeated.leaseDue(10)
+      await repeated.settle(due!, sent)
+      await repeated.settle(await newOne('r-late'), { state: 'queued', detail: 'connect', waitMs: 0 })
+      now += 2000
+      await repeated.leaseDue(10)
+      await repeated.settle(await newOne('r-waiting'), { state: 'queued', detail: 'connect', waitMs: 500 })
+      await repeated.erase('eve@example.org')
+      await repeated.purge()
+      const leaseAll = () => leaseFrom(repeated, 100, ['repeats'])
+      const events = await leaseAll()
+      expect(
+        told(events)
+          .map(([of, , type]) => `${of} ${type}`)
+          .toSorted(),
+      ).toEqual([
+        'r-late mail.dead',
+        'r-reported mail.bounced',
+        'r-reported mail.delivered',
+        'r-reported mail.sent',
+        'r-requeued mail.dead',
+        'r-requeued mail.sent',
+      ])
+      const sequences = () =>
+        query(store.address, `select id, sequence from outbox_mail where app = 'repeats' order by id`)
+      const before = await sequences()
+      for (const event of events) await repeated.endEvent(event)
+      const writers = written.filter(({ op }) => op !== 'accept' && op !== 'leaseEvents' && op !== 'endEvent')
+      expect(new Set(writers.map(({ op }) => op))).toEqual(
+        new Set([
+          'settle',
+          'feedback',
+          'requeue',
+          'lease',
+          'findByRecipient',
+          'erase',
+          'eraseQuotas',
+          'lift',
+          'purge',
+        ]),
+      )
+      for (const operation of writers) await engine.run([operation])
+      await engine.run(writers)
+      expect(await leaseAll()).toEqual([])
+      expect(await sequences()).toEqual(before)
     })
   })

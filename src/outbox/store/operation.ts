@@ -134,6 +134,14 @@ export interface SearchOperation {
   readonly scan: number
 }
 
+/** Has a row for each mail that was erased. */
+export interface EraseOperation {
+  readonly op: 'erase'
+  readonly mails: readonly { readonly id: string; readonly recipient: string }[]
+  readonly forgetAt: number
+  readonly now: number
+}
+
 export type Operation =
   | AcceptOperation
   | SettleOperation
@@ -178,12 +186,7 @@ export type Operation =
       readonly after: string
       readonly limit: number
     }
-  | {
-      readonly op: 'erase'
-      readonly mails: readonly { readonly id: string }[]
-      readonly forgetAt: number
-      readonly now: number
-    }
+  | EraseOperation
   | { readonly op: 'eraseQuotas'; readonly names: readonly string[] }
   | { readonly op: 'listSuppressed'; readonly limit: number }
   | { readonly op: 'findSuppressed'; readonly names: readonly string[] }

@@ -114,9 +114,12 @@ function settleSql({ each }: Dialect) {
     from (select ${text('id')} as mail, ${text('detail')} as detail, ${text('relay')} as relay, ${whole('now')} as now
       from ${each}) as s
     where outbox_mail.id = s.mail and outbox_mail.state <> 'sent'`
+  const settleSentTold = `${settleSent} returning outbox_mail.id`
   return {
     settle: (list: readonly SettleOperation[]) => statement(settle, json(list.toSorted(byId))),
-    settleSent: (list: readonly SettleOperation[]) => statement(settleSent, json(list.toSorted(byId))),
+    /** Answers with the mails that it has changed, where an event is to tell of one. */
+    settleSent: (list: readonly SettleOperation[]) =>
+      statement(list.some(({ event }) => event) ? settleSentTold : settleSent, json(list.toSorted(byId))),
   }
 }
 

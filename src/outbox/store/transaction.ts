@@ -17,7 +17,7 @@ import { judgeQuotas, tally } from './quotas.ts'
 import { type Answer, done, forAny, ids, roundTrip, rowsById } from './round-trip.ts'
 import type { Sql } from './sql.ts'
 import type { SqlRow, Steps } from './statement.ts'
-import { eventsOfDead, eventStatements, leaseEvents, writeEvents } from './write-events.ts'
+import { eventsOfDead, leaseEvents, writeEvents } from './write-events.ts'
 
 /** The transaction that carries out the operations, with a result for each, in their order. */
 export function* transact(operations: readonly Operation[], sql: Sql): Steps<OperationResult[]> {
@@ -116,12 +116,16 @@ function* settleAll(operations: readonly SettleOperation[], sql: Sql): Steps<Ans
     if (settle.state === 'sent') sent.set(settle.id, settle)
     else unsent.set(`${settle.id} ${settle.leaseId}`, settle)
   }
-  const events = [...unsent.values(), ...sent.values()].flatMap(({ event }) => event ?? [])
-  const { settled = [] } = yield* roundTrip({
+  const { settled = [], settledSent = [] } = yield* roundTrip({
     settled: forAny([...unsent.values()], sql.settle),
     settledSent: forAny([...sent.values()], sql.settleSent),
-    ...eventStatements(events, sql),
   })
+  // A settlement that is repeated changes nothing, and has no event.
+  const changedIds = ids([...settled, ...settledSent])
+  const events = [...unsent.values(), ...sent.values()].flatMap(({ id, event }) =>
+    event !== undefined && changedIds.has(id) ? [event] : [],
+  )
+  yield* writeEvents(events, sql)
   // `sent` always wins, so only the other operations need the row to know the state of their mail.
   const asking = operations.filter(({ state }) => state !== 'sent')
   if (asking.length === 0) return []
@@ -192,7 +196,7 @@ function* rowsOf(operation: Operation, sql: Sql): Steps<SqlRow[]> {
       return (yield [sql.foundInPage(after, limit, names), sql.lastOfPage(after, limit)]).flat()
     }
     case 'erase':
-      return (yield [sql.erase(operation.mails, operation.forgetAt, operation.now)]).flat()
+      return (yield [sql.erase(operation)]).flat()
     case 'eraseQuotas':
       return (yield [sql.eraseQuotas(operation.names)]).flat()
     case 'listSuppressed':

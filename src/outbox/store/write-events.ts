@@ -6,15 +6,10 @@ import { forAny, roundTrip } from './round-trip.ts'
 import type { Sql } from './sql.ts'
 import type { SqlRow, Steps } from './statement.ts'
 
-/** In the transaction of what they tell, so that a process that is killed leaves both or neither. */
+/** In the transaction of what they tell, and only for rows that it has changed, so that a process that is killed leaves both or neither. */
 export function* writeEvents(events: readonly NewEvent[], sql: Sql): Steps<void> {
-  yield* roundTrip(eventStatements(events, sql))
+  yield* roundTrip({ counted: forAny(events, sql.countEvents), added: forAny(events, sql.addEvents) })
 }
-
-export const eventStatements = (events: readonly NewEvent[], sql: Sql) => ({
-  counted: forAny(events, sql.countEvents),
-  added: forAny(events, sql.addEvents),
-})
 
 export function eventsOfNews(news: readonly (readonly [FeedbackOperation, SqlRow])[]): NewEvent[] {
   return news.flatMap(([{ id: mail, feedback, now, calledApps }, { app }]) => {

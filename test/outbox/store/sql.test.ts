@@ -77,7 +77,7 @@ function statements(sql: Sql): Record<string, Statement> {
     lift: sql.lift(['7'], null),
     liftApp: sql.lift(['7'], 'default'),
     lastOfPage: sql.lastOfPage('', 500),
-    erase: sql.erase([{ id: '7' }], now, now),
+    erase: sql.erase({ op: 'erase', mails: [{ id: '7', recipient: 'hidden' }], forgetAt: now, now }),
     purgeSuppression: sql.purgeSuppression(now, 500),
     settleSent: sql.settleSent([settle]),
     expire: sql.expire(leasing),
