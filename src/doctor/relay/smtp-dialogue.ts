@@ -6,6 +6,7 @@ import net from 'node:net'
 import tls from 'node:tls'
 import type { SmtpRelayConfig } from '../../relay-config.ts'
 import { within } from '../../timers.ts'
+import { CheckStopped, codeOf } from '../finding.ts'
 
 /** A reply of the relay: its three digits, and its lines without them (RFC 5321 4.2). */
 export interface Reply {
@@ -153,5 +154,15 @@ export function dialogueOver(socket: net.Socket, { stageMs }: WaitLimits): Dialo
       socket.off('end', onClose)
       socket.off('close', onClose)
     },
+  }
+}
+
+/** Fails with a sentence when the relay does not answer. */
+export async function expectReply(reply: Promise<Reply>, command: string): Promise<Reply> {
+  try {
+    return await reply
+  } catch (error) {
+    const what = codeOf(error) === 'SILENCE' ? 'does not answer' : 'closes the connection at'
+    throw new CheckStopped(`the relay ${what} ${command}`, 'Try again; if it stays so, ask its operator.')
   }
 }

@@ -1,20 +1,10 @@
 /** Owns the examination of one SMTP relay, step by step as a mail would pass through it; nothing is sent. */
-import { createHmac } from 'node:crypto'
 import { lookup } from 'node:dns/promises'
 import type { TLSSocket } from 'node:tls'
-import type { OauthLogin, PasswordLogin } from '../../relay-config.ts'
 import { within } from '../../timers.ts'
 import { about, CheckStopped, codeOf, type Finding, untilStopped } from '../finding.ts'
 import { examineCertificate, tlsTrouble } from './certificate.ts'
-import {
-  connectTrouble,
-  greetingTrouble,
-  loginTrouble,
-  nameTrouble,
-  quoteReply,
-  senderTrouble,
-  tokenLoginTrouble,
-} from './explain.ts'
+import { connectTrouble, greetingTrouble, nameTrouble, quoteReply, senderTrouble } from './explain.ts'
 import { hostAndPort, type SmtpRelay, todoToBegin, variableOf } from './operator-hints.ts'
 import {
   type Connection,
@@ -22,17 +12,15 @@ import {
   type Dialogue,
   dialogueOver,
   encrypt,
-  type Reply,
+  expectReply,
   type WaitLimits,
 } from './smtp-dialogue.ts'
+import { logIn, type LoginOptions } from './smtp-login.ts'
 
-export interface SmtpRelayOptions {
-  readonly relay: SmtpRelay
+export interface SmtpRelayOptions extends LoginOptions {
   /** The addresses mails come from. */
   readonly senders: readonly string[]
   readonly signal: AbortSignal
-  /** The argument of AUTH XOAUTH2, with a new access token. Rejects with a `CheckStopped`. */
-  readonly answerXoauth2: (login: OauthLogin) => Promise<string>
   readonly stageMs?: number
   readonly clock?: () => number
 }
@@ -76,8 +64,9 @@ async function* examineSteps(
   yield secured ? examineCertificate(secured, relay, clock()) : ok('no TLS, as asked for with tls=off')
   if (relay.tls === 'starttls') extensions = await readExtensions(dialogue, options)
 
-  if (relay.auth) yield ok(`login accepted (${await logIn(dialogue, options, relay.auth, extensions)})`)
-  else if (extensions.has('AUTH'))
+  const mechanisms = extensions.get('AUTH')
+  if (relay.auth) yield ok(`login accepted (${await logIn(dialogue, options, relay.auth, mechanisms ?? [])})`)
+  else if (mechanisms)
     yield warn('offers a login, and none is configured', `Write user and password into ${variableOf(relay)}.`)
   for (const sender of senders) {
     await trySender(dialogue, sender, relay)
@@ -197,72 +186,9 @@ async function startTls(
   })
 }
 
-/** The mechanisms of a password that the transport knows, in its order of preference. */
-const mechanisms = ['PLAIN', 'LOGIN', 'CRAM-MD5'] as const
-type Mechanism = (typeof mechanisms)[number]
-type Auth = NonNullable<SmtpRelay['auth']>
-
-/** Returns the mechanism that the relay accepted. */
-async function logIn(
-  dialogue: Dialogue,
-  { relay, answerXoauth2 }: SmtpRelayOptions,
-  auth: Auth,
-  extensions: Extensions,
-): Promise<Mechanism | 'XOAUTH2'> {
-  const offered = extensions.get('AUTH') ?? []
-  if ('oauth' in auth) {
-    if (!offered.includes('XOAUTH2')) throw notOffered('a login by XOAUTH2', offered, relay)
-    const answer = await answerXoauth2(auth)
-    const reply = await expectReply(sendToken(dialogue, answer), 'AUTH')
-    if (reply.code !== 235) throw tokenLoginTrouble(variableOf(relay), reply)
-    return 'XOAUTH2'
-  }
-  const mechanism = mechanisms.find((name) => offered.includes(name))
-  if (!mechanism) throw notOffered('a login', offered, relay)
-  const reply = await expectReply(sendLogin(dialogue, mechanism, auth), 'AUTH')
-  if (reply.code !== 235) throw loginTrouble(variableOf(relay), reply)
-  return mechanism
-}
-
-function notOffered(login: string, offered: readonly string[], relay: SmtpRelay): CheckStopped {
-  const what = offered.length > 0 ? `only ${offered.join(', ')}` : 'no login at all'
-  return new CheckStopped(
-    `${login} is configured, but the relay offers ${what}`,
-    `Use the relay's submission port (587 or 465), or take the login out of ${variableOf(relay)} when the relay needs none.`,
-  )
-}
-
-/** The challenge says why, the reply to an empty answer that it is a refusal. */
-async function sendToken(dialogue: Dialogue, answer: string): Promise<Reply> {
-  const reply = await dialogue.send(`AUTH XOAUTH2 ${answer}`)
-  return reply.code === 334 ? dialogue.send('') : reply
-}
-
-async function sendLogin(dialogue: Dialogue, mechanism: Mechanism, auth: PasswordLogin): Promise<Reply> {
-  const base64 = (text: string) => Buffer.from(text).toString('base64')
-  if (mechanism === 'PLAIN') return dialogue.send(`AUTH PLAIN ${base64(`\0${auth.user}\0${auth.pass}`)}`)
-  const challenge = await dialogue.send(`AUTH ${mechanism}`)
-  if (challenge.code !== 334) return challenge
-  if (mechanism === 'CRAM-MD5') {
-    const nonce = Buffer.from(challenge.lines[0] ?? '', 'base64')
-    return dialogue.send(base64(`${auth.user} ${createHmac('md5', auth.pass).update(nonce).digest('hex')}`))
-  }
-  const next = await dialogue.send(base64(auth.user))
-  return next.code === 334 ? dialogue.send(base64(auth.pass)) : next
-}
-
 /** Begins a mail and takes it back by RSET before it has a recipient. */
 async function trySender(dialogue: Dialogue, sender: string, relay: SmtpRelay): Promise<void> {
   const reply = await expectReply(dialogue.send(`MAIL FROM:<${sender}>`), 'MAIL FROM')
   if (reply.code !== 250) throw senderTrouble(sender, relay, reply)
   await expectReply(dialogue.send('RSET'), 'RSET')
-}
-
-async function expectReply(reply: Promise<Reply>, command: string): Promise<Reply> {
-  try {
-    return await reply
-  } catch (error) {
-    const what = codeOf(error) === 'SILENCE' ? 'does not answer' : 'closes the connection at'
-    throw new CheckStopped(`the relay ${what} ${command}`, 'Try again; if it stays so, ask its operator.')
-  }
 }
