@@ -1,10 +1,9 @@
 /**
- * Owns the engine for Postgres: a small pool, TLS as the address asks for it, timeouts, and the meaning of errors. Works
+ * Owns the engine for Postgres: a small pool, transactions, their timeouts and their repetitions. Works
  * behind PgBouncer in transaction mode as well: no named statements, no session state.
  */
-import { DatabaseError, Pool, type PoolClient, type PoolConfig, type QueryConfig, types } from 'pg'
+import { Pool, type PoolClient, type QueryConfig, types } from 'pg'
 import { MailerError } from '../../errors.ts'
-import { isSystemCode } from '../../message.ts'
 import { pause } from '../../timers.ts'
 import type { SqlRow, SqlValue, Steps } from './statement.ts'
 import type { Engine } from './engine.ts'
@@ -13,6 +12,8 @@ import { installNext, isInstalled } from './schema.ts'
 import { readsOnly } from './operation.ts'
 import { isRefusalOfRights, refusalQuery, setupError } from './rights.ts'
 import { writeProbe } from './probe.ts'
+import { addressAndTls } from './postgres-address.ts'
+import { failureOf, hasLost, isBadValue, isUndecided, type Progress, wasCutOff } from './postgres-errors.ts'
 import { postgresDialect, postgresSql } from './sql.ts'
 
 const connectTimeoutMs = 2000
@@ -160,10 +161,6 @@ export function postgresEngine({
   }
 }
 
-interface Progress {
-  at: 'connecting' | 'working' | 'committing'
-}
-
 async function once<T>(pool: Pool, steps: Steps<T>, timeoutMs: number, progress: Progress): Promise<T> {
   const client = await pool.connect()
   // One deadline for all round trips: several slow ones must not take five seconds each.
@@ -218,57 +215,10 @@ const rolledBack = (client: PoolClient, timeoutMs: number) =>
     () => false,
   )
 
-const stateOf = (error: unknown) => (error instanceof DatabaseError ? (error.code ?? '') : '')
-
-/** SQLSTATE classes: 22 data, 23 constraint, 54 limits of the server. */
-const isBadValue = (error: unknown) => /^(22|23|54)/.test(stateOf(error))
-
-/** Did the server roll the transaction back in favour of another one? Never a fault of the operations. */
-const hasLost = (error: unknown) => /^40(?!003)/.test(stateOf(error))
-
-/** Had the connection died in the pool? Then nothing can have been committed. After a timeout the caller has waited long enough. */
-function wasCutOff(error: unknown, { at }: Progress): boolean {
-  const lost = /^(57P0[123]|08...)?$/.test(stateOf(error)) && !String(error).includes('timeout')
-  return at === 'working' && lost && !(error instanceof MailerError)
-}
-
-/**
- * Was the commit sent and not answered? Only an error of the server itself is an answer, and none of those with which it
- * ends a connection, or gives up on a commit that it may have written (57, 58, 08, XX, 40003).
- */
-function isUndecided(error: unknown, { at }: Progress): boolean {
-  const state = stateOf(error)
-  return at === 'committing' && (state === '' || /^(08|57|58|XX|40003)/.test(state))
-}
-
-function failureOf(cause: unknown, undecided: boolean): unknown {
-  if (cause instanceof MailerError || isBadValue(cause)) return cause
-  const code = cause instanceof Error && 'code' in cause ? String(cause.code) : ''
-  return new MailerError(undecided ? 'store_unknown' : 'store_unavailable', {
-    reason: isSystemCode(code) ? code : 'unreachable',
-    cause,
-  })
-}
-
 /** A refusal of rights becomes a `SetupError` with the statement that grants them. */
 async function withStatement(failure: unknown, pool: Pool): Promise<unknown> {
   if (!(failure instanceof MailerError) || !isRefusalOfRights(failure.reason)) return failure
   const answer = pool.query<SqlRow>(timed(refusalQuery, [], connectTimeoutMs)).catch(() => undefined)
   const cause = setupError((await answer)?.rows[0])
   return new MailerError('store_unavailable', { ...(failure.reason && { reason: failure.reason }), cause })
-}
-
-/**
- * Three of libpq's modes are distinguished: `disable` (also `allow`); `require` (also `prefer`), which encrypts without
- * verifying the certificate; `verify-full` (also `verify-ca`), which verifies it. Without `sslmode`: TLS on Heroku only.
- */
-export function addressAndTls(
-  address: string,
-  onHeroku: boolean,
-): Pick<PoolConfig, 'connectionString' | 'ssl'> {
-  const url = new URL(address)
-  const mode = url.searchParams.get('sslmode') ?? (onHeroku ? 'require' : 'disable')
-  url.searchParams.delete('sslmode')
-  const off = mode === 'disable' || mode === 'allow'
-  return { connectionString: url.href, ssl: off ? false : { rejectUnauthorized: mode.startsWith('verify') } }
 }
