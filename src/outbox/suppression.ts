@@ -60,7 +60,10 @@ export function suppressionVerbs(
       }))
       await rowsOf({ op: 'suppress', entries: rows })
     },
-    liftSuppression: async (who, app) =>
-      read(await rowsOf({ op: 'lift', names: namesOf(who), app: app ?? null })),
+    async liftSuppression(who, app) {
+      const rows = await rowsOf({ op: 'lift', names: namesOf(who), app: app ?? null })
+      // the others had been lifted by a delivery
+      return read(rows).filter(({ until }) => until > 0)
+    },
   }
 }

@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import type { Feedback } from '../../src/feedback.ts'
-import type { NewMail, Outbox } from '../../src/outbox/api.ts'
+import type { Lease, NewMail, Outbox } from '../../src/outbox/api.ts'
 import { messageIdOf } from '../../src/outbox/mail-id.ts'
 import { mail, open, own, sent, type Store, stores } from './stores.ts'
 
@@ -177,6 +177,55 @@ for (const { name, skipped, start } of stores)
       }
     })
 
+    test('ends equal in every order in which the relay reports of an address', async () => {
+      for (const scope of [outbox, all]) {
+        const ways = combinations<Feedback>(['bounced_hard', 'delivered'], 3).flatMap((words) =>
+          permutations([0, 1, 2]).map((order) => ({
+            words,
+            order,
+            recipient: `order-${(count += 1)}@example.org`,
+          })),
+        )
+        const note = (reports: readonly (readonly [Lease, Feedback])[]) => {
+          now += 1000
+          return scope.noteFeedback(
+            reports.map(([lease, feedback]) => ({ messageId: messageIdOf(lease), feedback })),
+          )
+        }
+        const accept = (app: string) => {
+          now += 1000
+          const over = { app, retrySuppressed: true }
+          return Promise.all(ways.map(({ recipient }) => own(scope, mailTo(recipient, over))))
+        }
+        // a first bounce is known, and then three mails were accepted all the same
+        await note((await accept('default')).map((lease) => [lease, 'bounced_hard']))
+        const leases = [await accept('default'), await accept('shop'), await accept('default')]
+        for (const turn of [0, 1, 2])
+          await note(ways.map(({ words, order }, way) => [leases[order[turn]!]![way]!, words[order[turn]!]!]))
+
+        const ends = new Map<string, Set<string>>()
+        for (const { words, recipient } of ways) {
+          const end = await Promise.all(['default', 'shop'].map((app) => stateOf(recipient, { app }, scope)))
+          if (words[2] === 'bounced_hard') expect(end[0]).toBe('suppressed')
+          else if (scope === outbox || words[1] === 'delivered') expect(end[0]).toBe('owner')
+          ends.set(words.join(), (ends.get(words.join()) ?? new Set()).add(end.join()))
+        }
+        for (const [words, different] of ends) expect([words, ...different]).toHaveLength(2)
+      }
+    })
+
+    test('is not begun again by what bounced before the mail that lifted it', async () => {
+      const recipient = 'belated@example.org'
+      const old = await own(outbox, mailTo(recipient))
+      await report(recipient, 'bounced_hard')
+      now += 1000
+      await report(recipient, 'delivered')
+      expect(await outbox.findSuppressed(recipient)).toEqual([])
+      await outbox.noteFeedback([{ messageId: messageIdOf(old), feedback: 'bounced_hard' }])
+      expect(await stateOf(recipient)).toBe('owner')
+      expect(await outbox.liftSuppression(recipient)).toEqual([])
+    })
+
     test('holds while the secret is being replaced', async () => {
       await report('rotate@example.org', 'bounced_hard')
       expect(await stateOf('rotate@example.org', {}, rotated)).toBe('suppressed')
@@ -211,3 +260,16 @@ for (const { name, skipped, start } of stores)
       expect(await stateOf('added@example.org')).toBe('owner')
     })
   })
+
+/** Every list of so many of them. */
+const combinations = <Item>(items: readonly Item[], length: number): Item[][] =>
+  length === 0
+    ? [[]]
+    : items.flatMap((item) => combinations(items, length - 1).map((rest) => [item, ...rest]))
+
+const permutations = (items: readonly number[]): number[][] =>
+  items.length === 0
+    ? [[]]
+    : items.flatMap((item) =>
+        permutations(items.filter((other) => other !== item)).map((rest) => [item, ...rest]),
+      )

@@ -1,10 +1,9 @@
 /** Owns what a report changes inside a transaction: what stands for its mail, and who gets no mail any more or again. */
 import { severityOf } from '../../feedback.ts'
-import type { FeedbackOperation, SuppressEntry, SuppressionScope } from './operation.ts'
+import type { BounceEntry, DeliveryEntry, FeedbackOperation } from './operation.ts'
 import { type Answer, done, forAny, roundTrip, rowsById } from './round-trip.ts'
 import type { Sql } from './sql.ts'
 import type { SqlRow, Steps } from './statement.ts'
-import { everyApp } from './suppression-sql.ts'
 import { eventsOfNews, writeEvents } from './write-events.ts'
 
 /** One row for each mail, the most severe: an update that is joined to two rows takes either of them. */
@@ -41,25 +40,35 @@ function* suppressOrLift(news: News, sql: Sql): Steps<void> {
   const bounces = kept.filter(([{ feedback }]) => feedback === 'bounced_hard')
   // who calls a mail spam has got it
   const deliveries = kept.filter(([{ feedback }]) => feedback === 'delivered' || feedback === 'complained')
-  const { found = [] } = yield* roundTrip({
-    suppressed: forAny(bounces.map(entryOf), sql.suppress),
-    found: forAny(deliveries, (list) => sql.findSuppressed(list.map(([, row]) => String(row['recipient'])))),
+  const bounced = newestOfEach(bounces.map(bounceOf))
+  yield* roundTrip({
+    known: forAny(bounced, sql.bounceAgain),
+    fresh: forAny(bounced, sql.bounce),
+    lifted: forAny(newestOfEach(deliveries.map(deliveryOf)), sql.liftDelivered),
   })
-  // Mostly nobody is suppressed, and nothing is left to ask.
-  const lifted = found.filter((row) => deliveries.some(([{ scope }, mail]) => lifts(scope, mail, row)))
-  yield* roundTrip({ lifted: forAny(lifted, sql.liftDelivered) })
 }
 
-function entryOf([{ now, suppressUntil }, { recipient, app }]: News[number]): SuppressEntry {
-  const who = { recipient: String(recipient), app: String(app) }
-  return { ...who, reason: 'bounced', since: now, until: suppressUntil }
+function bounceOf([{ now, suppressUntil }, { recipient, app, created }]: News[number]): BounceEntry {
+  return {
+    recipient: String(recipient),
+    app: String(app),
+    created: Number(created),
+    now,
+    until: suppressUntil,
+  }
 }
 
-/** A mail that was accepted after the bounce. What an operator has added, only an operator lifts. */
-function lifts(scope: SuppressionScope | null, mail: SqlRow, suppression: SqlRow): boolean {
-  const { recipient, app, since, reason } = suppression
-  const isFor = scope === 'all' || app === everyApp || app === mail['app']
-  return (
-    isFor && recipient === mail['recipient'] && reason !== 'added' && Number(since) < Number(mail['created'])
-  )
+function deliveryOf([{ scope }, { recipient, app, created }]: News[number]): DeliveryEntry {
+  return {
+    recipient: String(recipient),
+    app: scope === 'all' ? null : String(app),
+    created: Number(created),
+  }
+}
+
+/** An update that is joined to two rows takes either of them. In one order, so that two of them do not lock each other out. */
+function newestOfEach<Entry extends DeliveryEntry>(entries: readonly Entry[]): Entry[] {
+  const oldestFirst = entries.toSorted((a, b) => a.created - b.created)
+  const byAddress = new Map(oldestFirst.map((entry) => [`${entry.recipient} ${entry.app}`, entry]))
+  return [...byAddress].toSorted(([a], [b]) => (a < b ? -1 : 1)).map(([, entry]) => entry)
 }

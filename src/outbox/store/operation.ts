@@ -36,9 +36,28 @@ export type SuppressionScope = 'app' | 'all'
 export interface SuppressEntry {
   readonly recipient: string
   readonly app: string
-  readonly reason: 'bounced' | 'added' | 'imported'
+  readonly reason: 'added' | 'imported'
   readonly since: number
   readonly until: number
+}
+
+/** A mail that has bounced. */
+export interface BounceEntry {
+  readonly recipient: string
+  readonly app: string
+  /** When the mail was accepted. */
+  readonly created: number
+  readonly now: number
+  /** Where it is no repetition. */
+  readonly until: number
+}
+
+/** A mail that was delivered. */
+export interface DeliveryEntry {
+  readonly recipient: string
+  /** Whose suppression it ends; `null`: that of every app. */
+  readonly app: string | null
+  readonly created: number
 }
 
 export interface Quota {

@@ -27,8 +27,9 @@ interface ForPostgres {
  * settle the mail. `recipient` is an HMAC. `body` is the sealed token, and null once the mail is sent.
  * `feedback` is a word of src/feedback.ts, about the mail that was accepted at `created`; it is gone with the row.
  * outbox_use: the words of `OutboxUse` in operation.ts that this store has served.
- * outbox_suppression: `recipient` is the HMAC, `app` is `*` for all apps; no mail until `until`; `times` counts bounces; the
- * row is deleted at `forget`, and until then a new bounce counts as a repetition.
+ * outbox_suppression: `recipient` is the HMAC, `app` is `*` for all apps; no mail until `until`, which is 0 once a delivery
+ * has lifted it; `since` is when that became known, or when the mail was accepted that decided last; `times` counts
+ * bounces; the row is deleted at `forget`, and until then a new bounce counts as a repetition.
  * outbox_event: what apps are still to be called back for. `due` is the next try, or the end of the lease; `lease` is
  * its random number, 0 without one. `ends` is when the last try is made. `sequence` of outbox_mail is that of its
  * latest event.

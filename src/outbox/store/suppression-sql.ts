@@ -1,7 +1,13 @@
-/** Owns the SQL of suppression: which addresses get no mail, because one to them has bounced or an operator said so. */
-import type { AcceptOperation, SuppressEntry } from './operation.ts'
+/**
+ * Owns the SQL of suppression: which addresses get no mail, because one to them has bounced or an operator said so.
+ *
+ * Relays report in any order, so the end must not follow from it. A first bounce counts from when it is known (`since`),
+ * because what was delivered before is not written down. From then on the row keeps what became of the newest mail: by
+ * when mails were accepted, older ones say nothing more. So a row that a delivery has lifted stays, with `until` 0.
+ */
+import type { AcceptOperation, BounceEntry, DeliveryEntry, SuppressEntry } from './operation.ts'
 import { json, listedNames, namesOf, statement, text, whole } from './rows.ts'
-import type { Dialect, SqlRow } from './statement.ts'
+import type { Dialect } from './statement.ts'
 
 const columns = 'recipient, app, reason, since, until, times'
 /** Of a suppression that stands for all apps. */
@@ -33,36 +39,49 @@ export const eitherWay = (write: (condition: string) => string) => ({
   rotating: write(isSuppressed.rotating),
 })
 
-/** How much longer each repetition lasts: 30 days become 60, 120, and at last 240. */
-const longer = `case outbox_suppression.times when 1 then 2 when 2 then 4 else 8 end`
 /** A repetition is known as one for so long after the end. */
 const rememberedMs = 90 * 24 * 3_600_000
 
 export function suppressionSql(dialect: Dialect) {
   const { each, skipLocked } = dialect
   const suppressed = eitherWay((condition) => `select ${text('id')} as id from ${each} where ${condition}`)
-  const bounces = `excluded.reason = 'bounced' and outbox_suppression.reason = 'bounced'`
-  // Mails that were under way when the first of them bounced are no repetition.
-  const repeats = `${bounces} and excluded.since >= outbox_suppression.until`
-  const stands = `outbox_suppression.until > excluded.since and (${bounces}
-    or outbox_suppression.reason = 'added' and excluded.reason <> 'added')`
-  const until = `case when ${repeats}
-    then excluded.since + (excluded.until - excluded.since) * (${longer}) else excluded.until end`
+  const stands = `outbox_suppression.until > excluded.since
+    and outbox_suppression.reason = 'added' and excluded.reason <> 'added'`
   const suppress = `insert into outbox_suppression (${columns}, forget)
     select ${text('recipient')}, ${text('app')}, ${text('reason')}, ${whole('since')}, ${whole('until')}, 1,
       ${whole('until')} + ${rememberedMs}
     from ${each} where true
-    on conflict (recipient, app) do update set reason = excluded.reason, since = excluded.since, until = ${until},
-      times = case when ${repeats} then outbox_suppression.times + 1 else outbox_suppression.times end,
-      forget = ${until} + ${rememberedMs}
+    on conflict (recipient, app) do update set reason = excluded.reason, since = excluded.since,
+      until = excluded.until, forget = excluded.forget
     where not (${stands})
     returning recipient`
-  // The time as well: a bounce that came in between stays.
-  const liftDelivered = `delete from outbox_suppression where (recipient, app, since) in
-    (select ${text('recipient')}, ${text('app')}, ${whole('since')} from ${each})`
+  const entries = `(select ${text('recipient')} as who, ${text('app')} as of_app, ${whole('created')} as created,
+    ${whole('now')} as now, ${whole('until')} as usual_end from ${each}) as s`
+  // Mails that were under way when the first of them bounced are no repetition, and one after a delivery neither.
+  const times = `(outbox_suppression.times +
+    case when outbox_suppression.reason = 'bounced' and outbox_suppression.until between 1 and s.now then 1 else 0 end)`
+  // 30 days become 60, 120, and at last 240
+  const until = `case when outbox_suppression.reason = 'bounced' and outbox_suppression.until > s.now
+    then outbox_suppression.until
+    else s.now + (s.usual_end - s.now) * (case ${times} when 1 then 1 when 2 then 2 when 3 then 4 else 8 end) end`
+  const bounceAgain = `update outbox_suppression set reason = 'bounced', since = s.created, times = ${times},
+      until = ${until}, forget = ${until} + ${rememberedMs}
+    from ${entries}
+    where outbox_suppression.recipient = s.who and outbox_suppression.app = s.of_app
+      and s.created >= outbox_suppression.since
+      and not (outbox_suppression.reason = 'added' and outbox_suppression.until > s.now)`
+  const bounce = `insert into outbox_suppression (${columns}, forget)
+    select s.who, s.of_app, 'bounced', s.now, s.usual_end, 1, s.usual_end + ${rememberedMs} from ${entries}
+    where true on conflict (recipient, app) do nothing`
+  // What an operator has added, only an operator lifts.
+  const liftDelivered = `update outbox_suppression set since = s.created, until = 0
+    from (select ${text('recipient')} as who, ${text('app')} as of_app, ${whole('created')} as created from ${each}) as s
+    where outbox_suppression.recipient = s.who
+      and (s.of_app is null or outbox_suppression.app || '' in ('${everyApp}', s.of_app))
+      and outbox_suppression.reason <> 'added' and outbox_suppression.since < s.created`
   const recipients = listedNames(dialect)
-  const find = `select ${columns} from outbox_suppression where recipient in (${recipients}) order by app`
-  const list = `select ${columns} from outbox_suppression where since > 0 order by since desc limit $1`
+  const find = `select ${columns} from outbox_suppression where recipient in (${recipients}) and until > 0 order by app`
+  const list = `select ${columns} from outbox_suppression where since > 0 and until > 0 order by since desc limit $1`
   const lift = `delete from outbox_suppression where recipient in (${recipients}) returning ${columns}`
   const liftApp = `delete from outbox_suppression where recipient in (${recipients}) and app = $2 returning ${columns}`
   const purge = `delete from outbox_suppression where (recipient, app) in
@@ -74,7 +93,11 @@ export function suppressionSql(dialect: Dialect) {
       return looks && statement(suppressed[looks.by], json(mails.map(whoFor)), ...looks.params)
     },
     suppress: (entries: readonly SuppressEntry[]) => statement(suppress, json(onePerAddress(entries))),
-    liftDelivered: (rows: readonly SqlRow[]) => statement(liftDelivered, json(rows)),
+    /** Before `bounce`, in the same transaction: what a bounce means where the address is known. */
+    bounceAgain: (bounces: readonly BounceEntry[]) => statement(bounceAgain, json(bounces)),
+    bounce: (bounces: readonly BounceEntry[]) => statement(bounce, json(bounces)),
+    /** At most one for an address and app. */
+    liftDelivered: (deliveries: readonly DeliveryEntry[]) => statement(liftDelivered, json(deliveries)),
     findSuppressed: (names: readonly string[]) => statement(find, namesOf(names)),
     listSuppressed: (limit: number) => statement(list, limit),
     lift: (names: readonly string[], app: string | null) =>
