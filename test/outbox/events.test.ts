@@ -184,6 +184,8 @@ for (const { name, skipped, start } of stores)
       now += 2000
       await repeated.leaseDue(10)
       await repeated.settle(await newOne('r-waiting'), { state: 'queued', detail: 'connect', waitMs: 500 })
+      await repeated.settle(await newOne('r-given-up'), { state: 'queued', detail: 'connect', waitMs: 500 })
+      await repeated.giveUp('r-given-up')
       await repeated.erase('eve@example.org')
       await repeated.purge()
       const leaseAll = () => leaseFrom(repeated, 100, ['repeats'])
@@ -193,6 +195,7 @@ for (const { name, skipped, start } of stores)
           .map(([of, , type]) => `${of} ${type}`)
           .toSorted(),
       ).toEqual([
+        'r-given-up mail.dead',
         'r-late mail.dead',
         'r-reported mail.bounced',
         'r-reported mail.delivered',
@@ -210,6 +213,7 @@ for (const { name, skipped, start } of stores)
           'settle',
           'feedback',
           'requeue',
+          'giveUp',
           'lease',
           'findByRecipient',
           'erase',

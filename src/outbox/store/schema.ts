@@ -126,7 +126,7 @@ export const migrations: Migrations = [
       primary key (hour, name)
     )`,
     // Neither a mail that is being sent nor one that was sent is in it: a mail that is sent at once never pays for it.
-    `create index outbox_mail_recipient on outbox_mail (recipient, state, due, created)
+    `create index if not exists outbox_mail_recipient on outbox_mail (recipient, state, due, created)
       where state || '' in ('queued', 'dead')`,
   ],
 ]
