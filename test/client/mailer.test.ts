@@ -3,6 +3,7 @@ import { createServer, type RequestListener } from 'node:http'
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { DatabaseSync } from 'node:sqlite'
 import { setTimeout as pause } from 'node:timers/promises'
 import jwt from 'jsonwebtoken'
 import { describe, expect, onTestFinished, test } from 'vitest'
@@ -39,6 +40,13 @@ async function impostor(answer: RequestListener): Promise<{ url: string; asked: 
   })
   const port = portOf(server)
   return { url: `http://127.0.0.1:${port}`, asked: () => asked }
+}
+
+/** Instead of the minute that a killed process leaves to its mails. */
+function endLeases(path: string): void {
+  const database = new DatabaseSync(path, { timeout: 5_000 })
+  database.exec("update outbox_mail set due = 0 where state = 'sending'")
+  database.close()
 }
 
 const refuse = (status: number, code: string, headers = {}): RequestListener => {
@@ -229,12 +237,11 @@ describe('a service that is not there', () => {
     const answer = await sending
     expect(answer).toMatchObject({ ok: true })
     expect(relay.mails.length).toBeLessThanOrEqual(1)
+    endLeases(join(folder, 'outbox.sqlite'))
     const { id } = answer as { id: string }
-    await expect
-      .poll(() => mailer.status(id), { timeout: 90_000, interval: 500 })
-      .toMatchObject({ state: 'sent' })
+    await expect.poll(() => mailer.status(id)).toMatchObject({ state: 'sent' })
     expect(relay.mails).toHaveLength(1)
-  }, 120_000)
+  })
 })
 
 describe('an answer that is none', () => {
