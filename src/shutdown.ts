@@ -11,7 +11,7 @@ import { stopListening } from './http/stop-listening.ts'
 import { pause, within } from './timers.ts'
 
 /** Heroku kills 30 s after SIGTERM. A running try takes 20 s at most, and its receipt must still reach the store. */
-const graceMs = 24_500
+export const graceMs = 24_500
 const attemptGraceMs = 20_500
 /** A callback that is cut off is made again. Those of mails that are sent meanwhile are made by the next start. */
 const callGraceMs = 10_000

@@ -3,7 +3,7 @@ import { Writable } from 'node:stream'
 import type { FastifyInstance } from 'fastify'
 import { pino } from 'pino'
 import PostalMime from 'postal-mime'
-import { onTestFinished } from 'vitest'
+import { onTestFinished, type TestContext } from 'vitest'
 import { hourCounts } from '../../src/hour-counts.ts'
 import { builtInMails } from '../../src/mails/built-in.ts'
 import { mimeBuilder } from '../../src/mime/mime.ts'
@@ -75,6 +75,8 @@ export interface TestAppOptions {
   readonly now?: () => number
   /** A relay that several apps share; whoever started it closes it. */
   readonly relay?: ScriptedRelay
+  /** Tests that run side by side give their own. */
+  readonly context?: Pick<TestContext, 'onTestFinished'>
 }
 
 export async function testApp(options: TestAppOptions = {}): Promise<TestApp> {
@@ -143,7 +145,8 @@ export async function testApp(options: TestAppOptions = {}): Promise<TestApp> {
     },
   )
   const pump = options.pump && startPump()
-  onTestFinished(async () => {
+  const { onTestFinished: atEnd } = options.context ?? { onTestFinished }
+  atEnd(async () => {
     await app.close()
     await pump?.stop(1_000)
     await transport.close()
