@@ -22,7 +22,10 @@ export default defineConfig({
     projects: [
       // these files share a worker's modules, compiled mails and threads of SQLite; those of a file that run side by side wait
       { extends: true, test: { name: 'unit', include: [...unit], isolate: false, maxConcurrency: 16 } },
-      { extends: true, test: { name: 'system', include: [...system] } },
+      {
+        extends: true,
+        test: { name: 'system', include: [...system], globalSetup: 'test/support/shared-browser.ts' },
+      },
       {
         extends: true,
         test: { name: 'stores', include: [...stores], globalSetup: 'test/support/shared-postgres.ts' },

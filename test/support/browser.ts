@@ -1,38 +1,19 @@
 /**
- * Owns the browser of the tests: Debian's Chromium, driven without a download of its own.
- * Where there is none the tests are skipped and say so; with REQUIRE_BROWSER=1 that is a failure instead.
+ * Owns the browser of the tests. Where there is none the tests are skipped and say so; with REQUIRE_BROWSER=1 that is a
+ * failure instead.
  */
-import { existsSync } from 'node:fs'
 import { type Browser, chromium } from 'playwright-core'
 import { test } from 'vitest'
+import { chromiumPath, launchOptions } from './chromium.ts'
 import { required, titled } from './missing.ts'
 
-const places = [
-  process.env.CHROMIUM,
-  '/usr/bin/chromium',
-  '/usr/bin/chromium-browser',
-  '/usr/bin/google-chrome',
-]
-const executablePath = places.find((place) => place && existsSync(place))
-const missing = required('REQUIRE_BROWSER', executablePath ? undefined : 'no Chromium')
+const missing = required('REQUIRE_BROWSER', chromiumPath ? undefined : 'no Chromium')
 
-/** Opens Chromium without a window; the caller closes it. Rejects with a sentence when there is none. */
-export async function openBrowser(): Promise<Browser> {
-  if (!executablePath)
-    throw new Error('This test needs Chromium: apt-get install chromium, or set CHROMIUM to its path')
-  return chromium.launch({
-    executablePath,
-    args: [
-      '--headless',
-      '--no-sandbox',
-      '--disable-gpu',
-      '--disable-quic',
-      '--no-first-run',
-      '--disable-background-networking',
-      '--disable-component-update',
-      '--disable-sync',
-    ],
-  })
+/** The browser that the run shares (`shared-browser.ts`), in which this file sees nothing of others, or one of its own. */
+async function openBrowser(): Promise<Browser> {
+  const shared = process.env['TEST_BROWSER']
+  if (shared === undefined) return chromium.launch(launchOptions)
+  return chromium.connect(await (await fetch(shared)).text())
 }
 
 const withBrowser = test.extend<{ $file: { browser: Browser } }>({

@@ -1,15 +1,12 @@
 /* oxlint-disable vitest/no-standalone-expect -- browserTest is a test block, which the rule cannot know */
-import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
-import { join, resolve } from 'node:path'
+import { readFileSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
 import { pathToFileURL } from 'node:url'
 import type { Browser, Page } from 'playwright-core'
 import { expect, onTestFinished } from 'vitest'
 import { runCommand } from '../../../src/cli.ts'
 import { loadCatalogue } from '../../../src/mails/catalogue.ts'
 import { liveCatalogue } from '../../../src/mails/live.ts'
-import { renderMail } from '../../../src/mails/render.ts'
-import { joinBody } from '../../../src/message.ts'
-import { sampleClaims } from '../../../src/mails/sample.ts'
 import { browserTest } from '../../support/browser.ts'
 import {
   builtInCount,
@@ -28,7 +25,6 @@ const patience = { timeout: 10_000 }
 
 const wide = { width: 1280, height: 800 }
 const phone = { width: 360, height: 740 }
-const pictures = resolve(import.meta.dirname, '../../artifacts/mails')
 
 /** A tab that records what must never happen: a script error, a dialog, a request to anybody but the service. */
 async function openTab(browser: Browser, viewport = wide, own = 'http://127.0.0.1:') {
@@ -318,46 +314,6 @@ browserTest('the gallery in files opens without a service and shows the same', a
   expect(await page.getByRole('button', { name: 'Edit values' }).isVisible()).toBe(false)
   expect(mishaps).toEqual([])
 })
-
-/** For a person to look at: each mail in one picture, 360 and 800 px wide, light and dark. */
-browserTest(
-  'every mail fits 360 and 800 px, light and dark, and is kept as a picture',
-  { timeout: 180_000 },
-  async ({ browser }) => {
-    mkdirSync(pictures, { recursive: true })
-    const context = await browser.newContext({ viewport: { width: 2410, height: 900 }, colorScheme: null })
-    onTestFinished(() => context.close())
-    const page = await context.newPage()
-    for (const [set, dir] of Object.entries({ '': builtInMails, 'variance.': varianceMails })) {
-      for (const mail of loadCatalogue(mailsIn(dir)).mails) {
-        const { html } = renderMail(mail, sampleClaims(mail, Date.now()), { id: 'x', date: new Date() })
-        await page.setContent(looks.map((style) => frameOf(joinBody(html), style)).join('\n'))
-        const name = `${set}${mail.app}.${mail.kind}.${mail.locale}.png`
-        expect({ name, tooWide: await page.evaluate<unknown>(fitFrames) }).toEqual({
-          name,
-          tooWide: [0, 0, 0, 0],
-        })
-        await page.screenshot({ path: join(pictures, name), fullPage: true })
-      }
-    }
-  },
-)
-
-const looks = [360, 800].flatMap((width) =>
-  ['light', 'dark'].map((scheme) => `width: ${width}px; color-scheme: ${scheme}`),
-)
-
-function frameOf(html: string, style: string): string {
-  const source = html.replaceAll('&', '&amp;').replaceAll('"', '&quot;')
-  return `<iframe style="${style}; height: 9px; border: 0; vertical-align: top" srcdoc="${source}"></iframe>`
-}
-
-/** Runs in the page: makes each frame as high as its mail, and tells by how much each is too wide. */
-const fitFrames = `[...document.querySelectorAll('iframe')].map((box) => {
-  const root = box.contentDocument.documentElement
-  box.style.height = root.scrollHeight + 'px'
-  return root.scrollWidth - box.clientWidth
-})`
 
 browserTest('what was typed and the view stay in the address and after a reload', async ({ browser }) => {
   const { page, url, mishaps } = await openPreview(browser)
