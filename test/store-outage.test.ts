@@ -53,7 +53,7 @@ describe.each(engines)('a store on $engine', ({ missing, startStores }) => {
   })
 
   it('that is away at the start: the service listens, refuses at once, and is well again by itself', async (context) => {
-    const { store, relay, replica } = await scene(stores, context)
+    const { store, relay, replica } = await scene({ ...stores, fresh: stores.untouched }, context)
     const restore = await takeAwayBeforeStart(store, stores)
     const service = await replica()
     await expectRefusalsAtOnce(service)

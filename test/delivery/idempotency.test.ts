@@ -71,6 +71,8 @@ describe.each(engines)('with an outbox on $engine', ({ missing, startStores }) =
     })
 
     it('on three processes at once', async () => {
+      // all find a store that is not set up, too
+      store = await stores.untouched()
       const relay = await scriptedRelay()
       onTestFinished(() => relay.close())
       const env = {
@@ -79,7 +81,6 @@ describe.each(engines)('with an outbox on $engine', ({ missing, startStores }) =
         SMTP_URL: `smtp://user:password@127.0.0.1:${relay.port}?tls=off`,
         ...store.env,
       }
-      // all find an empty store, too
       const processes = await times(3, () => startService({ mode: 'production', env }))
       onTestFinished(async () => void (await Promise.all(processes.map((one) => one.stop()))))
       // a busy machine may still be installing the schema

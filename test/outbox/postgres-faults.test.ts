@@ -53,7 +53,7 @@ describe.skipIf(missing !== undefined)(titled('Postgres', missing), () => {
   afterAll(() => postgres.close())
   beforeEach(async () => {
     lines.length = 0
-    url = await postgres.createDatabase()
+    url = await postgres.createOutbox()
   })
   afterEach(async () => {
     await Promise.all(outboxes.splice(0).map((outbox) => outbox.close(100)))
@@ -236,6 +236,7 @@ describe.skipIf(missing !== undefined)(titled('Postgres', missing), () => {
     })
 
     test('for want of rights says which statement grants them, and is set up once they are granted', async () => {
+      url = await postgres.createDatabase()
       const role = `weak_${process.pid}`
       await query(url, `create role ${role} login`)
       const weak = new URL(url)

@@ -38,6 +38,7 @@ for (const { name, skipped, start } of stores)
     }
 
     test('three that start at once on an empty store all find the schema installed', async () => {
+      store = server
       const all = Array.from({ length: 3 }, () => run('settle', 'a'))
       const lines = await Promise.all(all.map((child) => child.lines()))
       expect(lines.map(([first]) => first)).toEqual(['ready', 'ready', 'ready'])

@@ -18,7 +18,7 @@ export interface Store {
   engine(): Engine
   /** The same for another process: the store's address, for fixtures/store.ts. */
   readonly address: string
-  /** An empty store beside it. */
+  /** A store beside it without a mail; on Postgres set up already, as after a first start. */
   another(): Promise<Store>
   close(): Promise<void>
 }
@@ -55,7 +55,7 @@ async function startOnPostgres(): Promise<Store> {
   const at = (address: string): Store => ({
     address,
     engine: () => engineAt(address),
-    another: async () => at(await server.createDatabase()),
+    another: async () => at(await server.createOutbox()),
     close: () => server.close(),
   })
   return at(server.url)

@@ -24,8 +24,10 @@ export interface ServiceStore {
 }
 
 export interface ServiceStores {
-  /** An empty store. */
+  /** A store without a mail; on Postgres set up already, as after a first start. */
   fresh(): Promise<ServiceStore>
+  /** A store that nobody has opened yet. */
+  untouched(): Promise<ServiceStore>
   /** A Postgres of its own only: the server, to stop and start. */
   readonly server: TestPostgres['server']
   close(): Promise<void>
@@ -46,9 +48,11 @@ export const engines: readonly EngineUnderTest[] = [
 async function startFiles(): Promise<ServiceStores> {
   const folder = mkdtempSync(join(tmpdir(), 'jwt-mailer-store-'))
   let count = 0
+  const fresh = async () => fileStore(join(folder, `${(count += 1)}`))
   return {
     server: undefined,
-    fresh: async () => fileStore(join(folder, `${(count += 1)}`)),
+    fresh,
+    untouched: fresh,
     close: async () => rmSync(folder, { recursive: true, force: true }),
   }
 }
@@ -98,7 +102,8 @@ async function startServer(options: Pick<PostgresOptions, 'own'> = {}): Promise<
   const postgres = await startPostgres(options)
   return {
     server: postgres.server,
-    fresh: async () => serverStore(await postgres.createDatabase()),
+    fresh: async () => serverStore(await postgres.createOutbox()),
+    untouched: async () => serverStore(await postgres.createDatabase()),
     close: () => postgres.close(),
   }
 }
