@@ -43,15 +43,31 @@ export async function openLog(level: string): Promise<Log> {
   return pino({ level, base: null }, destination ?? bufferedOutput())
 }
 
-/** One write for many lines. The code that ends the process flushes first. */
-function bufferedOutput(): DestinationStream {
-  return pino.destination({
+interface BytesOutput {
+  write(bytes: Buffer): boolean
+  flush(done?: (error?: Error) => void): void
+  flushSync(): void
+}
+
+/**
+ * One write for many lines. The code that ends the process flushes first. It gets bytes, because it measures all that
+ * waits anew for each line when that is text, which doubles what a line costs.
+ */
+function bufferedOutput(): DestinationStream & Pick<BytesOutput, 'flush' | 'flushSync'> {
+  // oxlint-disable-next-line no-unsafe-type-assertion -- its types know lines of text only
+  const output = pino.destination({
     dest: 1,
     sync: false,
     minLength: 8 * 1024,
     periodicFlush: 100,
     maxLength: maxLogBytes,
-  })
+    contentMode: 'buffer',
+  }) as unknown as BytesOutput
+  return {
+    write: (line) => output.write(Buffer.from(line)),
+    flush: (done) => output.flush(done),
+    flushSync: () => output.flushSync(),
+  }
 }
 
 /** pino-pretty is a development dependency; where it is missing, JSON is readable enough. */
