@@ -1,7 +1,7 @@
 /** Owns the trust in a token: our keys, each with its own algorithm and no other, and from there to `Claims`. */
 import type { RequestReason } from './message.ts'
 import { isUtf8 } from 'node:buffer'
-import { createSecretKey, type KeyObject, verify } from 'node:crypto'
+import { createHmac, createSecretKey, type KeyObject, timingSafeEqual, verify } from 'node:crypto'
 import jwt from 'jsonwebtoken'
 import type { z } from 'zod'
 import { checkAddress } from './address.ts'
@@ -155,8 +155,7 @@ function openToken(
   let failure: MailerError | undefined
   for (const [place, key] of keys.entries()) {
     try {
-      const { header, payload } =
-        key.asymmetricKeyType === 'ed25519' ? verifyEdDsa(token, key) : verifyByLibrary(token, key)
+      const { header, payload } = verifyWith(key, token)
       if ('crit' in header || 'zip' in header || 'b64' in header) {
         throw new MailerError('token_malformed', { reason: 'header' })
       }
@@ -173,7 +172,12 @@ function openToken(
   throw failure ?? new MailerError('token_signature', { reason: 'no key' })
 }
 
-function verifyByLibrary(token: string, key: KeyObject): jwt.Jwt {
+function verifyWith(key: KeyObject, token: string): jwt.Jwt {
+  if (key.type === 'secret') return verifyHere(token, 'HS256', (...signed) => isHmac(key, ...signed))
+  if (key.asymmetricKeyType === 'ed25519')
+    return verifyHere(token, 'EdDSA', (input, signature) =>
+      verify(null, Buffer.from(input), key, Buffer.from(signature, 'base64url')),
+    )
   return jwt.verify(token, key, {
     // oxlint-disable-next-line no-unsafe-type-assertion -- of all algorithms, the library lacks EdDSA alone
     algorithms: algorithmsOf(key) as jwt.Algorithm[],
@@ -184,15 +188,31 @@ function verifyByLibrary(token: string, key: KeyObject): jwt.Jwt {
   })
 }
 
-/** Ed25519 (RFC 8037), which jsonwebtoken does not know: it reads the token, and Node verifies the signature. */
-function verifyEdDsa(token: string, key: KeyObject): jwt.Jwt {
+/**
+ * For Ed25519 (RFC 8037), which jsonwebtoken does not know, and for HS256, which takes a third less time here: the
+ * library reads the token, and Node makes or verifies the signature.
+ */
+function verifyHere(
+  token: string,
+  algorithm: Algorithm,
+  isSignature: (input: string, signature: string) => boolean,
+): jwt.Jwt {
   const read = jwt.decode(token, { complete: true })
   if (!read) throw new MailerError('token_malformed', { reason: 'malformed' })
-  if (read.header.alg !== 'EdDSA') throw new MailerError('token_signature', { reason: 'invalid algorithm' })
-  const signed = Buffer.from(token.slice(0, token.lastIndexOf('.')))
-  if (!verify(null, signed, key, Buffer.from(read.signature, 'base64url')))
-    throw new MailerError('token_signature', { reason: 'invalid signature' })
+  if (read.signature === undefined || read.signature === '') throw unsignedToken('jwt signature is required')
+  if (read.header.alg !== algorithm) throw unsignedToken('invalid algorithm')
+  if (!isSignature(token.slice(0, token.lastIndexOf('.')), read.signature))
+    throw unsignedToken('invalid signature')
   return read
+}
+
+const unsignedToken = (reason: (typeof unsigned)[number]) => new MailerError('token_signature', { reason })
+
+/** Compared as it is written, so that one signature has one spelling. */
+function isHmac(key: KeyObject, input: string, signature: string): boolean {
+  const made = Buffer.from(createHmac('sha256', key).update(input).digest('base64url'))
+  const given = Buffer.from(signature)
+  return given.length === made.length && timingSafeEqual(given, made)
 }
 
 /** The payload must be a JSON object in strict UTF-8: `Buffer.toString` would quietly mend broken bytes. */
