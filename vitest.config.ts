@@ -21,7 +21,7 @@ export default defineConfig({
     reporters: ['default', './test/support/skipped.ts'],
     projects: [
       // these files share a worker's modules, compiled mails and threads of SQLite; those of a file that run side by side wait
-      { extends: true, test: { name: 'unit', include: [...unit], isolate: false, maxConcurrency: 16 } },
+      { extends: true, test: { name: 'unit', include: [...unit], isolate: false, maxConcurrency: 12 } },
       {
         extends: true,
         test: { name: 'system', include: [...system], globalSetup: 'test/support/shared-browser.ts' },

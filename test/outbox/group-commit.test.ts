@@ -116,13 +116,13 @@ test('finished transactions leave nothing in memory', async () => {
 })
 
 test('under load a transaction waits for more operations', async () => {
-  const { batch, batches } = doubling({ gatherMs: 100 })
-  await Promise.all(range(250).map((n) => batch.submit(n)))
+  const { batch, batches } = doubling({ gatherMs: 500, maxOperations: 2_000 })
+  await Promise.all(range(1_250).map((n) => batch.submit(n)))
   const later = [batch.submit(3)]
   await new Promise((resolve) => setTimeout(resolve, 5))
   later.push(batch.submit(4))
   await Promise.all(later)
-  expect(batches).toEqual([range(250), [3, 4]])
+  expect(batches).toEqual([range(1_250), [3, 4]])
 })
 
 test('a batch ends at its number of operations and at its bytes', async () => {

@@ -95,13 +95,13 @@ describe('a relay that goes wrong at random', () => {
       relay.setChaos(false)
       await expect.poll(relay.open, { timeout: 5_000 }).toBe(0)
       const before = relay.opened()
-      expect(await transport.send(sampleMessage())).toMatchObject({ outcome: 'sent' })
+      const terms = { endWithinMs: 10_000 }
+      expect(await transport.send(sampleMessage(), terms)).toMatchObject({ outcome: 'sent' })
       expect(relay.opened()).toBe(before + 1)
 
       // and all connections are there to be used at once, no more and no less
       const gate = Promise.withResolvers<void>()
       relay.hold(gate.promise)
-      const terms = { endWithinMs: 10_000 }
       const sending = Array.from({ length: connections + 5 }, () => transport.send(sampleMessage(), terms))
       await expect.poll(relay.held).toBe(connections)
       expect(relay.open()).toBe(connections)

@@ -331,7 +331,7 @@ describe.concurrent('a relay that hangs up or falls silent', () => {
     'at %s by %s: known whether a byte of the mail has left, then fine again',
     async (stage, act) => {
       const relay = await relayWith({ [stage]: (count: number): Act => (count === 1 ? act : usually(stage)) })
-      const transport = transportTo(relay.port, { attemptMs: 900, connectMs: 500 })
+      const transport = transportTo(relay.port, { attemptMs: 1_500, connectMs: 1_000 })
       const receipt = await within(10_000, transport.send(sampleMessage()))
       expect(receipt?.outcome).toBe(stage === 'dot' ? 'unknown' : 'unsent')
       if (act === 'hang') expect(receipt?.reason).toBe('timeout')
@@ -406,7 +406,7 @@ describe.concurrent('a relay that hangs up or falls silent', () => {
   })
 
   it('that answers slowly on a kept connection is waited for', async () => {
-    const slowly = () => new Promise<string>((resolve) => setTimeout(resolve, 700, '250 ok'))
+    const slowly = () => new Promise<string>((resolve) => setTimeout(resolve, 600, '250 ok'))
     const relay = await relayWith({ RCPT: slowly, dot: slowly })
     const transport = transportTo(relay.port, { attemptMs: 4_000 })
     for (let count = 0; count < 2; count++)
