@@ -5,6 +5,7 @@ import { isFailureCode } from '../contract.ts'
 import { type HourCount, hourOf, hourWords, shownHours } from '../hour-counts.ts'
 import type { RelayReason } from '../message.ts'
 import type { Outbox, Stats } from '../outbox/api.ts'
+import { maxCounted } from '../outbox/hour-writer.ts'
 import { within } from '../timers.ts'
 
 export interface OverviewParts {
@@ -34,7 +35,7 @@ const statsRestMs = 2_000
 
 export function overviewReader(parts: OverviewParts) {
   const { outbox, transport, triesAt, refreshHours, mails, suppression, now } = parts
-  const readStats = rested(() => outbox.stats())
+  const readStats = rested(() => outbox.stats(maxCounted))
 
   async function readCounts(last: number): Promise<readonly HourCount[]> {
     await refreshHours()
@@ -55,6 +56,8 @@ export function overviewReader(parts: OverviewParts) {
         engine: outbox.engine,
         trouble: isThere ? null : { reason: trouble, sentence: adviceOnStore(trouble) },
       },
+      /** So many of a state, or more: no more are counted. */
+      most: maxCounted,
       outbox: isThere && stats ? depthOf(stats) : null,
       hours: isThere && counts ? hoursOf(counts, last) : [],
       relays: transport.breakers().map(({ relay, breaker }) => relayAt(relay, breaker)),

@@ -230,7 +230,8 @@ export interface Outbox extends SuppressionVerbs {
   list(state: MailState, limit: number): Promise<StoredMail[]>
   /** Those that wait or are dead, page by page. Looks at a bounded number of rows. */
   search(query: MailQuery): Promise<FoundMails>
-  stats(): Promise<Stats>
+  /** `most`: of each state no more are counted, nor is an older one looked for beyond them. */
+  stats(most?: number): Promise<Stats>
   /** How many sent mails are remembered. Reads them all (150 ms a million): for operators, not for metrics. */
   countSent(): Promise<number>
   /** Takes everything about an address out of the store. Reads every mail, page by page. */

@@ -5,6 +5,9 @@ import type { Log } from '../log.ts'
 import { pause, within } from '../timers.ts'
 import type { Outbox } from './api.ts'
 
+/** To count ten million waiting mails would hold up the next one for seconds. */
+export const maxCounted = 100_000
+
 const everyMs = 60_000
 /** However often the page is read. */
 const leastMs = 5_000
@@ -52,7 +55,7 @@ export function hourWriter({ counts, outbox, log }: HourWriterParts): HourWriter
 
   async function noteDepth(): Promise<void> {
     try {
-      const { sending, queued } = await outbox.stats()
+      const { sending, queued } = await outbox.stats(maxCounted)
       counts.noteWaiting(sending + queued)
     } catch {
       // the outbox has logged that its store is unavailable

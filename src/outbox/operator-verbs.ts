@@ -46,8 +46,8 @@ export function operatorVerbs({ rowsOf, clock, log, calledApps, onDead }: Operat
     return rows.map((row) => storedMailSchema.parse(row))
   }
 
-  async function stats(): Promise<Stats> {
-    const rows = statsSchema.parse(await rowsOf({ op: 'stats' }))
+  async function stats(most?: number): Promise<Stats> {
+    const rows = statsSchema.parse(await rowsOf({ op: 'stats', most }))
     const count = (state: MailState) => rows.find((row) => row.state === state)?.n ?? 0
     const unsent = rows.flatMap(({ state, oldest: at }) => (state === 'dead' || at === null ? [] : [at]))
     const oldest = unsent.length > 0 ? Math.min(...unsent) : undefined

@@ -89,7 +89,7 @@ for (const { name, skipped, start } of stores)
       const writer = hourWriter({
         counts,
         log: silent,
-        outbox: { addHours: (...given) => outbox.addHours(...given), stats: () => outbox.stats() },
+        outbox: { addHours: (...given) => outbox.addHours(...given), stats: (most) => outbox.stats(most) },
       })
       await outbox.close()
       counts.add('complained')

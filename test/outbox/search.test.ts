@@ -106,6 +106,8 @@ for (const { name, skipped, start } of stores)
         mails: [],
         next: null,
       })
+      expect(await large.stats(1000)).toMatchObject({ sending: 0, queued: 0, dead: 1000 })
+      expect(await large.stats()).toMatchObject({ dead: 2500 })
       await large.close()
     })
 

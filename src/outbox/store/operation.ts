@@ -188,7 +188,7 @@ export type Operation =
       readonly now: number
       readonly calledApps?: CalledApps | undefined
     }
-  | { readonly op: 'stats' }
+  | { readonly op: 'stats'; readonly most?: number | undefined }
   | { readonly op: 'countSent' }
   | { readonly op: 'use'; readonly use: OutboxUse }
   | {

@@ -184,7 +184,7 @@ function* rowsOf(operation: Operation, sql: Sql): Steps<SqlRow[]> {
     case 'readHours':
       return (yield [sql.readHours(operation.from, operation.to, operation.limit)]).flat()
     case 'stats':
-      return (yield [sql.stats()]).flat()
+      return (yield [sql.stats(operation.most)]).flat()
     case 'countSent':
       return (yield [sql.countSent()]).flat()
     case 'use':

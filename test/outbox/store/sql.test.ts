@@ -97,6 +97,7 @@ function statements(sql: Sql): Record<string, Statement> {
     readHours: sql.readHours(now, now, 50),
     purgeHours: sql.purgeHours(now, 500),
     stats: sql.stats(),
+    statsUpTo: sql.stats(100_000),
     requeue: sql.requeue({ op: 'requeue', id: '7', expires: now, limit: 500, now }),
     requeueAll: sql.requeue({ op: 'requeue', id: null, expires: now, limit: 500, now }),
     bringForward: sql.bringForward({ state: 'queued', due: now, latest: now }, 500),
