@@ -181,10 +181,14 @@ describe('a start that cannot work ends at once with a sentence', () => {
 })
 
 describe('SIGTERM', () => {
-  it('lets running requests end with their answer, takes no new ones, and exits 0', async () => {
-    const { relay, service } = await serviceBefore({
-      dot: () => new Promise((done) => setTimeout(done, 1_500, '250 ok')),
-    })
+  it('lets running requests end with their answer, takes no new ones, stores what was counted, and exits 0', async () => {
+    const folder = mkdtempSync(join(tmpdir(), 'jwt-mailer-data-'))
+    onTestFinished(() => rmSync(folder, { recursive: true }))
+    const { relay, service } = await serviceBefore(
+      { dot: () => new Promise((done) => setTimeout(done, 1_500, '250 ok')) },
+      [],
+      { DATA_DIR: folder, ADMIN_TOKEN: '0123456789abcdef0123456789abcdef' },
+    )
     const running = fetch(`${service.url}/emailservice/${signToken()}`)
     await expect.poll(() => relay.commands.includes('DATA')).toBe(true)
     const stopped = service.stop()
@@ -200,6 +204,13 @@ describe('SIGTERM', () => {
     expect(await stopped).toBe(0)
     expect(relay.mails).toHaveLength(1)
     expect(relay.commands.at(-1)).toBe('QUIT')
+    const outbox = new DatabaseSync(join(folder, 'outbox.sqlite'))
+    const counted = outbox.prepare('select name, n from outbox_hour order by name').all()
+    outbox.close()
+    expect(counted).toEqual([
+      { name: 'accepted', n: 1 },
+      { name: 'sent', n: 1 },
+    ])
   })
 
   it('resets no connection of callers that leave when readiness is red or a connection is not kept', async () => {
