@@ -177,10 +177,10 @@ function readSql(dialect: Dialect) {
   const list = `select ${mailColumns} from outbox_mail where state = $1 order by created desc, id limit $2`
   const stats = `select state, count(*) as n, min(created) as oldest from outbox_mail
     where state in ('sending', 'queued', 'dead') group by state`
-  const upTo = (state: MailState) =>
-    `select * from (select state, created from outbox_mail where state = '${state}' limit $1) as ${state}`
-  const statsUpTo = `select state, count(*) as n, min(created) as oldest
-    from (${(['sending', 'queued', 'dead'] as const).map(upTo).join(' union all ')}) as counted group by state`
+  // each state by itself, because a group of all would be sorted first
+  const upTo = (state: MailState) => `select '${state}' as state, count(*) as n, min(created) as oldest
+    from (select created from outbox_mail where state = '${state}' limit $1) as ${state}`
+  const statsUpTo = (['sending', 'queued', 'dead'] as const).map(upTo).join(' union all ')
   const countSent = `select count(*) as n from outbox_mail where state = 'sent'`
   return {
     find: (mails: readonly { id: string }[]) => statement(find, idsOf(mails)),
