@@ -5,6 +5,7 @@ import { text } from 'node:stream/consumers'
 import { expect, it } from 'vitest'
 import { stopListening } from '../../src/http/stop-listening.ts'
 import { portOf } from '../../src/port.ts'
+import { titled } from '../support/missing.ts'
 
 const question = 'GET / HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n'
 
@@ -39,7 +40,8 @@ it('answers the next request of a kept connection before it closes it', async ()
   await stopped
 })
 
-it.skipIf(process.platform !== 'linux')('has the kernel accept one connection at a time', async () => {
+const notLinux = process.platform === 'linux' ? undefined : 'not Linux'
+it.skipIf(notLinux)(titled('has the kernel accept one connection at a time', notLinux), async () => {
   const server = createServer((_request, response) => response.end('answered'))
   await once(server.listen(0, '127.0.0.1'), 'listening')
   const stopped = stopListening(server)
