@@ -3,24 +3,6 @@
  * Returns sentences, each beginning with the name of its mail.
  */
 ;(() => {
-  const luminance = (rgb) =>
-    rgb
-      .map((channel) => channel / 255)
-      .map((share) => (share <= 0.04045 ? share / 12.92 : ((share + 0.055) / 1.055) ** 2.4))
-      .reduce((sum, share, index) => sum + share * [0.2126, 0.7152, 0.0722][index], 0)
-  const contrast = (one, other) => {
-    const [low, high] = [luminance(one), luminance(other)].toSorted((a, b) => a - b)
-    return (high + 0.05) / (low + 0.05)
-  }
-  const colour = (css) => /\d+(?:\.\d+)?/g[Symbol.match](css).map(Number)
-  const groundOf = (element, view) => {
-    for (let each = element; each; each = each.parentElement) {
-      const [red, green, blue, alpha = 1] = colour(view.getComputedStyle(each).backgroundColor)
-      if (alpha > 0) return [red, green, blue]
-    }
-    return [255, 255, 255]
-  }
-
   const faults = []
   for (const frame of document.querySelectorAll('iframe')) {
     const page = frame.contentDocument
@@ -47,7 +29,7 @@
       if (!walker.currentNode.data.trim() || hidden.contains(element)) continue
       const style = view.getComputedStyle(element)
       const words = walker.currentNode.data.trim().slice(0, 30)
-      const ratio = contrast(colour(style.color).slice(0, 3), groundOf(element, view))
+      const ratio = contrastOf(element, view)
       if (ratio < 4.5) fault(`"${words}" has a contrast of ${ratio.toFixed(2)}`)
       if (Number.parseFloat(style.fontSize) < 14) fault(`"${words}" is ${style.fontSize} high`)
     }

@@ -7,7 +7,9 @@ import { browserTest } from '../support/browser.ts'
 import { mailOf, render, shippedMails, today } from './catalogues.ts'
 
 const artefacts = path.resolve(import.meta.dirname, '../../artifacts/mails')
-const checks = readFileSync(path.join(import.meta.dirname, 'look.page.js'), 'utf8')
+const checks = ['../support/contrast.page.js', 'look.page.js']
+  .map((name) => readFileSync(path.join(import.meta.dirname, name), 'utf8'))
+  .join('')
 const shipped = shippedMails().map(({ name, mail }) => ({ name, html: render(mail).html }))
 
 interface Sheet {
