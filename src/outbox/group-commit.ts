@@ -9,6 +9,8 @@ const answersPerTurn = 32
  * caller, up to `gatherMs` under load.
  */
 const gatherMsPerUrgent = 0.4
+/** So many operations wait for no more. */
+const company = 32
 
 export interface BatchOptions<Op, Result> {
   /** Carries out a list as one transaction, all or nothing. */
@@ -20,8 +22,6 @@ export interface BatchOptions<Op, Result> {
   /** An operation that would exceed one of these is refused at once. */
   readonly maxWaiting?: number
   readonly maxWaitingBytes?: number
-  /** How long an operation that can wait does so for an urgent one. */
-  readonly maxDelayMs?: number
   /** The longest time between the starts of two transactions under load: ten mails in one cost a third of ten alone. */
   readonly gatherMs?: number
 }
@@ -29,10 +29,10 @@ export interface BatchOptions<Op, Result> {
 export interface Batcher<Op, Result> {
   /**
    * Resolves when the transaction with this operation has committed. Throws `MailerError('store_unavailable')` with
-   * reason `busy` when the queue is full, or what `run` threw for the operation itself. An operation that can wait joins
-   * the transaction of the next urgent one, and has its own after `maxDelayMs`.
+   * reason `busy` when the queue is full, or what `run` threw for the operation itself. An operation with `waitMs` joins
+   * the transaction of the next urgent one; after that time, or when many wait, they have one of their own.
    */
-  submit(operation: Op, canWait?: boolean): Promise<Result>
+  submit(operation: Op, waitMs?: number): Promise<Result>
   /** Resolves when no operation waits or runs any more. */
   idle(): Promise<void>
 }
@@ -40,7 +40,8 @@ export interface Batcher<Op, Result> {
 interface QueuedOperation<Op, Result> {
   readonly operation: Op
   readonly bytes: number
-  readonly canWait: boolean
+  /** 0: it is urgent. */
+  readonly waitMs: number
   readonly resolve: (result: Result) => void
   readonly reject: (error: unknown) => void
 }
@@ -49,24 +50,25 @@ interface QueuedOperation<Op, Result> {
 export function batcher<Op, Result>(options: BatchOptions<Op, Result>): Batcher<Op, Result> {
   const { run, weigh, maxOperations = 256, maxBytes = 1 << 20 } = options
   const { maxWaiting = 10_000, maxWaitingBytes = 32 << 20 } = options
-  const { maxDelayMs = 5, gatherMs = 4 } = options
+  const { gatherMs = 4 } = options
   let queue: QueuedOperation<Op, Result>[] = []
   let queueBytes = 0
   let running: Promise<void> | undefined
   let delayedStart: NodeJS.Timeout | undefined
+  let delayedUntil = Infinity
   let answering: Promise<unknown> = Promise.resolve()
   let lastStart = -Infinity
   /** Of the last transaction. */
   let urgentCount = 0
 
-  function submit(operation: Op, canWait = false): Promise<Result> {
+  function submit(operation: Op, waitMs = 0): Promise<Result> {
     const bytes = weigh(operation)
     if (queue.length >= maxWaiting || queueBytes + bytes > maxWaitingBytes)
       return Promise.reject(new MailerError('store_unavailable', { reason: 'busy' }))
     return new Promise((resolve, reject) => {
-      queue.push({ operation, bytes, canWait, resolve, reject })
+      queue.push({ operation, bytes, waitMs, resolve, reject })
       queueBytes += bytes
-      if (canWait && queue.length < maxOperations) startLater()
+      if (waitMs > 0 && queue.length < company) startLater(waitMs)
       else start()
     })
   }
@@ -75,12 +77,21 @@ export function batcher<Op, Result>(options: BatchOptions<Op, Result>): Batcher<
     running ??= runAll()
   }
 
-  function startLater(): void {
-    delayedStart ??= setTimeout(() => {
-      // Cleared also while a transaction runs, or later operations would wait for a timer that has fired already.
-      delayedStart = undefined
+  function startLater(waitMs: number): void {
+    const until = performance.now() + waitMs
+    if (until >= delayedUntil) return
+    stopTimer()
+    delayedUntil = until
+    delayedStart = setTimeout(() => {
+      // Forgotten also while a transaction runs, or later operations would wait for a timer that has fired already.
+      stopTimer()
       start()
-    }, maxDelayMs)
+    }, waitMs)
+  }
+
+  function stopTimer(): void {
+    clearTimeout(delayedStart)
+    delayedUntil = Infinity
   }
 
   async function runAll(): Promise<void> {
@@ -88,13 +99,12 @@ export function batcher<Op, Result>(options: BatchOptions<Op, Result>): Batcher<
     while (queue.length > 0) {
       const restMs = lastStart + Math.min(urgentCount * gatherMsPerUrgent, gatherMs) - performance.now()
       if (urgentCount > 1 && restMs > 0) await sleep(restMs)
-      clearTimeout(delayedStart)
-      delayedStart = undefined
+      stopTimer()
       await runBatch(takeBatch())
-      if (queue.length < maxOperations && queue.every(({ canWait }) => canWait)) break
+      if (queue.length < company && queue.every(({ waitMs }) => waitMs > 0)) break
     }
     running = undefined
-    if (queue.length > 0) startLater()
+    if (queue.length > 0) startLater(Math.min(...queue.map(({ waitMs }) => waitMs)))
   }
 
   function takeBatch(): QueuedOperation<Op, Result>[] {
@@ -106,7 +116,7 @@ export function batcher<Op, Result>(options: BatchOptions<Op, Result>): Batcher<
     const batch = end === -1 ? queue : queue.slice(0, end)
     queue = end === -1 ? [] : queue.slice(end)
     queueBytes -= batch.reduce((sum, queued) => sum + queued.bytes, 0)
-    urgentCount = batch.reduce((count, { canWait }) => count + (canWait ? 0 : 1), 0)
+    urgentCount = batch.reduce((count, { waitMs }) => count + (waitMs > 0 ? 0 : 1), 0)
     lastStart = performance.now()
     return batch
   }

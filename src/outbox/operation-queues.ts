@@ -5,6 +5,8 @@ import { type Operation, type OperationResult, readsOnly } from './store/operati
 import type { SqlRow } from './store/statement.ts'
 
 const minBytes = 500
+const sentWaitMs = 5
+const reportWaitMs = 20
 
 export interface OperationQueues {
   /** Resolves when the transaction with this operation has committed. */
@@ -33,10 +35,7 @@ export function operationQueues(store: Pick<ReconnectingStore, 'run'>, parallel:
     return operation.op === 'accept' ? accepts : changes
   }
 
-  // A request does not wait until it is stored that its mail was sent, and a relay that reports has time.
-  const canWait = (operation: Operation) =>
-    operation.op === 'feedback' || (operation.op === 'settle' && operation.state === 'sent')
-  const run = (operation: Operation) => queueOf(operation).submit(operation, canWait(operation))
+  const run = (operation: Operation) => queueOf(operation).submit(operation, waitMsOf(operation))
 
   return {
     run,
@@ -48,3 +47,10 @@ export function operationQueues(store: Pick<ReconnectingStore, 'run'>, parallel:
 }
 
 const weigh = (operation: Operation) => (operation.op === 'accept' ? operation.body.length : 0) + minBytes
+
+function waitMsOf(operation: Operation): number {
+  // A relay that reports has time, and each transaction of its own is one that mails wait behind.
+  if (operation.op === 'feedback') return reportWaitMs
+  // No request waits until it is stored that its mail was sent.
+  return operation.op === 'settle' && operation.state === 'sent' ? sentWaitMs : 0
+}

@@ -3,48 +3,40 @@
  * Composes store, queues, seal and limits into the verbs that requests, the pump and operators need.
  */
 import { randomInt } from 'node:crypto'
-import { MailerError } from '../errors.ts'
 import { type CalledApps, isCalled, newEvent } from '../event.ts'
 import type { Log } from '../log.ts'
-import { pause, within } from '../timers.ts'
+import { within } from '../timers.ts'
 import {
-  type Accepted,
   type Lease,
   type Due,
   type MailStatus,
   dueSchema,
   statusSchema,
-  type NewMail,
   type Outbox,
   type Settlement,
   type StoredMail,
   storedMailSchema,
 } from './api.ts'
+import { accepter } from './accept.ts'
 import { eraser } from './erase.ts'
 import { feedbackNotes } from './feedback-notes.ts'
 import { eventVerbs } from './event-verbs.ts'
 import { operationQueues } from './operation-queues.ts'
 import { operatorVerbs } from './operator-verbs.ts'
 import { pendingWrites } from './pending-writes.ts'
-import { isUnknown, reconnectingStore } from './reconnect.ts'
+import { reconnectingStore } from './reconnect.ts'
 import { searcher } from './search.ts'
 import { sealWith } from './seal.ts'
 import { deadKeptMs, leaseMs, settleOperation, stayMs } from './settlement.ts'
 import type { Engine } from './store/engine.ts'
-import type { Operation, OperationResult, SettleOperation, SuppressionScope } from './store/operation.ts'
-import { type Limits, quotasFor } from './store/quotas.ts'
+import type { SettleOperation, SuppressionScope } from './store/operation.ts'
+import type { Limits } from './store/quotas.ts'
 import type { SqlRow } from './store/statement.ts'
 import { suppressionVerbs } from './suppression.ts'
 import { storeClock } from './store-clock.ts'
 import { waiters } from './waiters.ts'
 
-const secondMs = 1000
-const maxExpiryMs = 30 * 24 * 3600 * secondMs
-const closeMs = 5 * secondMs
-const maxAcceptTurns = 2
-/** A caller is answered within 25 s. */
-const answeredMs = 22 * secondMs
-const findOutPauseMs = 50
+const closeMs = 5000
 
 export interface OutboxOptions {
   readonly engine: Engine
@@ -73,18 +65,15 @@ export interface OutboxOptions {
 export async function openOutbox(options: OutboxOptions): Promise<Outbox> {
   const {
     engine,
-    limits,
     log,
     suppression = null,
     calledApps = () => undefined,
     count = () => undefined,
     random = Math.random,
-    findOutMs = answeredMs,
   } = options
   const databaseClock = storeClock(engine, log)
   const { clock = databaseClock.now } = options
   const seal = sealWith(options.secrets)
-  const isRotating = options.secrets.length > 1
   const store = await reconnectingStore(engine, log)
   /** A database that cannot be used would only be waited for. */
   const compareClocks = async () => {
@@ -93,81 +82,8 @@ export async function openOutbox(options: OutboxOptions): Promise<Outbox> {
   await compareClocks()
   const { run, rowsOf, idle } = operationQueues(store, engine.parallel)
   const { write, drained } = pendingWrites({ rowsOf, store, log })
+  const accept = accepter({ ...options, run, store, seal, clock, compareClocks, count })
   const { notify, wait } = waiters(async (id) => statusOf(await find(id)))
-
-  async function accept(mail: NewMail): Promise<Accepted> {
-    for (let turn = 1; turn <= maxAcceptTurns; turn += 1) {
-      const accepted = await tryToAccept(mail)
-      if (accepted !== undefined) return accepted
-    }
-    throw new MailerError('store_unavailable', { reason: 'gone' })
-  }
-
-  /** `undefined` when the mail with this id was deleted between two statements, so that another try can store this one. */
-  async function tryToAccept(mail: NewMail): Promise<Accepted | undefined> {
-    await compareClocks()
-    const { id, app, kind } = mail
-    const started = performance.now()
-    const now = Math.round(clock())
-    // A link may say that it lives for years; nobody wants its mail after a month.
-    const expires = Math.min(Math.ceil(mail.expires), now + maxExpiryMs)
-    const recipient = seal.hide(mail.recipient)
-    const leaseId = randomInt(1, 2 ** 47)
-    const operation: Operation = {
-      op: 'accept',
-      id,
-      app,
-      kind,
-      recipient,
-      body: seal.seal(mail.token, `${id} ${app} ${kind}`),
-      leaseId,
-      due: now + leaseMs,
-      expires,
-      windowMs: Math.ceil(mail.windowMs),
-      now,
-      quotas: quotasFor(limits, recipient, app, now),
-      scope: mail.retrySuppressed ? null : suppression,
-      lookedFor: suppression && !mail.retrySuppressed ? recipient : undefined,
-      formerRecipient:
-        suppression && !mail.retrySuppressed && isRotating ? seal.names(mail.recipient)[1] : undefined,
-    }
-    const {
-      outcome,
-      rows,
-      until = now,
-    } = await run(operation).catch((error: unknown) => {
-      if (isUnknown(error)) return findOut(operation, started + findOutMs)
-      throw error
-    })
-    // The lease is ours when the first answer to this accept was lost.
-    if (outcome === 'owner' || (outcome === 'existing' && rows[0]?.['lease'] === leaseId)) {
-      count('accepted')
-      return { state: 'owner', lease: { id, app, kind, created: now, expires, attempts: 1, leaseId } }
-    }
-    if (outcome === 'existing') return { state: 'existing', mail: storedMailSchema.parse(rows[0]) }
-    if (outcome === 'suppressed') return { state: 'suppressed' }
-    if (outcome === 'gone') return undefined
-    return { state: 'limited', retryAfterS: Math.max(1, Math.ceil((until - now) / secondMs)) }
-  }
-
-  /**
-   * Repeats an accept whose commit may have succeeded, on new connections. Its insert waits for the first one where that
-   * still runs, and then one of both stands, under the same lease. Never undone: whoever undoes can be killed before.
-   */
-  async function findOut(operation: Operation, deadline: number): Promise<OperationResult> {
-    for (;;) {
-      const leftMs = deadline - performance.now()
-      if (leftMs <= 0 || store.trouble() === 'closed')
-        throw new MailerError('store_unknown', { reason: 'timeout' })
-      const again = store.restored().then(() => run(operation))
-      const result = await within(
-        leftMs,
-        again.catch(() => undefined),
-      )
-      if (result !== undefined) return result
-      await pause(findOutPauseMs)
-    }
-  }
 
   function settle(lease: Lease, settlement: Settlement): Promise<MailStatus> {
     const operation = withEvent(lease.app, settleOperation(lease, settlement, Math.round(clock()), random))

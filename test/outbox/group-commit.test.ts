@@ -60,8 +60,8 @@ test('a lone operation does not wait for company', async () => {
 })
 
 test('an operation that can wait joins the transaction of the next urgent one', async () => {
-  const { batch, batches } = doubling({ maxDelayMs: 60_000 })
-  const delayed = batch.submit(1, true)
+  const { batch, batches } = doubling()
+  const delayed = batch.submit(1, 60_000)
   await new Promise((resolve) => setTimeout(resolve, 20))
   expect(batches).toEqual([])
   expect(await Promise.all([batch.submit(2), delayed])).toEqual([4, 2])
@@ -69,20 +69,29 @@ test('an operation that can wait joins the transaction of the next urgent one', 
 })
 
 test('an operation that can wait has its own transaction when no urgent one comes, at once when the batcher is to become idle', async () => {
-  expect(await doubling({ maxDelayMs: 1 }).batch.submit(1, true)).toBe(2)
-  const { batch, batches } = doubling({ maxDelayMs: 60_000 })
-  const delayed = batch.submit(1, true)
+  expect(await doubling().batch.submit(1, 1)).toBe(2)
+  const { batch, batches } = doubling()
+  const delayed = batch.submit(1, 60_000)
   await batch.idle()
   expect(batches).toEqual([[1]])
   expect(await delayed).toBe(2)
 })
 
+test('operations that can wait do so as long as the most hurried of them, and not when many are there', async () => {
+  const { batch, batches } = doubling()
+  expect(await Promise.all([batch.submit(1, 60_000), batch.submit(2, 1), batch.submit(3, 60_000)])).toEqual([
+    2, 4, 6,
+  ])
+  await Promise.all(range(32).map((n) => batch.submit(n, 60_000)))
+  expect(batches).toEqual([[1, 2, 3], range(32)])
+})
+
 test('operations that can wait and arrive while a transaction runs wait for an urgent one afterwards', async () => {
-  const { batch, batches } = doubling({ ms: 5, maxDelayMs: 60_000 })
+  const { batch, batches } = doubling({ ms: 5 })
   const first = batch.submit(1)
   await new Promise(setImmediate)
   await new Promise(setImmediate)
-  const delayed = [2, 3].map((n) => batch.submit(n, true))
+  const delayed = [2, 3].map((n) => batch.submit(n, 60_000))
   await first
   await new Promise((resolve) => setTimeout(resolve, 20))
   expect(batches).toEqual([[1]])
@@ -92,10 +101,10 @@ test('operations that can wait and arrive while a transaction runs wait for an u
 })
 
 test('an operation whose delay ends while a transaction runs is carried out after it', async () => {
-  const { batch, batches } = doubling({ ms: 40, maxDelayMs: 1 })
+  const { batch, batches } = doubling({ ms: 40 })
   const first = batch.submit(1)
   await new Promise((resolve) => setTimeout(resolve, 10))
-  const delayed = batch.submit(2, true)
+  const delayed = batch.submit(2, 1)
   expect(await Promise.all([first, delayed])).toEqual([2, 4])
   expect(batches).toEqual([[1], [2]])
 })

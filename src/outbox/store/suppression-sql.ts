@@ -55,7 +55,7 @@ export function suppressionSql(dialect: Dialect) {
       until = excluded.until, forget = excluded.forget
     where not (${stands})
     returning recipient`
-  const entries = `(select ${text('recipient')} as who, ${text('app')} as of_app, ${whole('created')} as created,
+  const bounces = `(select ${text('recipient')} as who, ${text('app')} as of_app, ${whole('created')} as created,
     ${whole('now')} as now, ${whole('until')} as usual_end from ${each}) as s`
   // Mails that were under way when the first of them bounced are no repetition, and one after a delivery neither.
   const times = `(outbox_suppression.times +
@@ -66,12 +66,12 @@ export function suppressionSql(dialect: Dialect) {
     else s.now + (s.usual_end - s.now) * (case ${times} when 1 then 1 when 2 then 2 when 3 then 4 else 8 end) end`
   const bounceAgain = `update outbox_suppression set reason = 'bounced', since = s.created, times = ${times},
       until = ${until}, forget = ${until} + ${rememberedMs}
-    from ${entries}
+    from ${bounces}
     where outbox_suppression.recipient = s.who and outbox_suppression.app = s.of_app
       and s.created >= outbox_suppression.since
       and not (outbox_suppression.reason = 'added' and outbox_suppression.until > s.now)`
   const bounce = `insert into outbox_suppression (${columns}, forget)
-    select s.who, s.of_app, 'bounced', s.now, s.usual_end, 1, s.usual_end + ${rememberedMs} from ${entries}
+    select s.who, s.of_app, 'bounced', s.now, s.usual_end, 1, s.usual_end + ${rememberedMs} from ${bounces}
     where true on conflict (recipient, app) do nothing`
   // What an operator has added, only an operator lifts.
   const liftDelivered = `update outbox_suppression set since = s.created, until = 0
@@ -94,8 +94,8 @@ export function suppressionSql(dialect: Dialect) {
     },
     suppress: (entries: readonly SuppressEntry[]) => statement(suppress, json(onePerAddress(entries))),
     /** Before `bounce`, in the same transaction: what a bounce means where the address is known. */
-    bounceAgain: (bounces: readonly BounceEntry[]) => statement(bounceAgain, json(bounces)),
-    bounce: (bounces: readonly BounceEntry[]) => statement(bounce, json(bounces)),
+    bounceAgain: (mails: readonly BounceEntry[]) => statement(bounceAgain, json(mails)),
+    bounce: (mails: readonly BounceEntry[]) => statement(bounce, json(mails)),
     /** At most one for an address and app. */
     liftDelivered: (deliveries: readonly DeliveryEntry[]) => statement(liftDelivered, json(deliveries)),
     findSuppressed: (names: readonly string[]) => statement(find, namesOf(names)),
