@@ -16,8 +16,8 @@ export default defineConfig({
     // what is polled is there sooner or later; a second is short on a busy machine
     expect: { poll: { timeout: 10_000 } },
     sequence: { sequencer: LongestFirst },
-    // most files wait more than they compute
-    maxWorkers: availableParallelism() + 1,
+    // most files wait as long as they compute
+    maxWorkers: availableParallelism() * 2,
     reporters: ['default', './test/support/skipped.ts'],
     projects: [
       // these files share a worker's modules, compiled mails and threads of SQLite; those of a file that run side by side wait

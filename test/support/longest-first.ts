@@ -4,10 +4,15 @@ import { BaseSequencer, type TestSpecification } from 'vitest/node'
 
 export const longest = [
   'test/crash.test.ts',
-  'test/store-outage.test.ts',
   'test/fuzz.test.ts',
+  'test/outbox/postgres-faults.test.ts',
+  'test/http/routes/preview.browser.test.ts',
+  'test/examples/signup.test.ts',
   'test/delivery/idempotency.test.ts',
-  'test/outbox/outbox.test.ts',
+  'test/server.test.ts',
+  'test/store-outage.test.ts',
+  'test/memory.test.ts',
+  'test/package.test.ts',
   'test/client/mailer.test.ts',
   'test/http/app.test.ts',
 ]
