@@ -1,5 +1,7 @@
 /** Owns the home page, and the change of an address: confirmed at the new one, announced to the old one. */
 import type { FastifyReply } from 'fastify'
+import type { User } from './accounts.ts'
+import { isItRight, undelivered } from './correct.ts'
 import { addressIn, field, mayAsk, type Routes, sessionOf, tooOften } from './request.ts'
 import { explain, showButton, targetOf } from './links.ts'
 import { addressField, form, html, page, passwordField } from './pages.ts'
@@ -27,41 +29,53 @@ export const accountRoutes: Routes = (app, site) => {
           ['Sign in', '/login'],
         ],
       })
+    const isUnreachable = accounts.isUnreachable(user)
+    const signedIn = `You are signed in as ${user.address}.`
+    const signOut = form('/logout', reply.generateCsrf(), html``, 'Sign out')
     return page({
       title: 'Welcome back',
-      told: `You are signed in as ${user.address}.`,
-      body: form('/logout', reply.generateCsrf(), html``, 'Sign out'),
-      links: [again],
+      told: isUnreachable ? undelivered(user) : signedIn,
+      body: isUnreachable ? html`<p>${signedIn}</p>${signOut}` : signOut,
+      links: [isUnreachable ? ['Correct the address', '/address'] : again],
     })
   })
 
-  const addressPage = (csrf: string, told?: string) =>
-    page({
-      title: 'Change your address',
-      told,
+  const addressPage = (csrf: string, user: User, told?: string) => {
+    const isUnreachable = accounts.isUnreachable(user)
+    const field = isUnreachable ? html`${addressField(user.address)}${isItRight}` : addressField()
+    return page({
+      title: isUnreachable ? 'Correct your address' : 'Change your address',
+      told: told ?? (isUnreachable ? undelivered(user) : undefined),
       body: form(
         '/address',
         csrf,
-        html`${addressField()}${passwordField('Your password', 'current-password')}`,
-        'Send me a link',
+        html`${field}${passwordField('Your password', 'current-password')}`,
+        isUnreachable ? 'Send me a mail' : 'Send me a link',
       ),
       links: [['Home', '/']],
     })
+  }
 
-  app.get('/address', async (request, reply) =>
-    accounts.userOf(sessionOf(request)) ? addressPage(reply.generateCsrf()) : reply.redirect('/login', 303),
-  )
+  app.get('/address', async (request, reply) => {
+    const user = accounts.userOf(sessionOf(request))
+    return user ? addressPage(reply.generateCsrf(), user) : reply.redirect('/login', 303)
+  })
 
   app.post('/address', async (request, reply) => {
     const user = accounts.userOf(sessionOf(request))
     if (!user) return reply.redirect('/login', 303)
     const address = addressIn(request)
     if (address === undefined)
-      return reply.code(422).send(addressPage(reply.generateCsrf(), 'That is no email address.'))
+      return reply.code(422).send(addressPage(reply.generateCsrf(), user, 'That is no email address.'))
     if (!mayAsk(site, request, 'change', user.address)) return tooOften(reply)
     // a machine left open is not enough to take an account away
     if (!(await verifyPassword(field(request, 'password'), user.password)))
-      return reply.code(401).send(addressPage(reply.generateCsrf(), 'The password is wrong.'))
+      return reply.code(401).send(addressPage(reply.generateCsrf(), user, 'The password is wrong.'))
+    if (address === user.address) {
+      mails.sendCheck(user)
+      const told = `A mail is on its way to ${address}. When it is there, all is well.`
+      return page({ title: 'Look into your mail', told, links: [['Home', '/']] })
+    }
     // the same page when somebody else has the address; its owner learns that there is an account already
     const owner = accounts.userAt(address)
     if (!owner) mails.sendChange(user, address)
@@ -81,7 +95,7 @@ export const accountRoutes: Routes = (app, site) => {
     if (typeof target === 'string') return explain(reply, target, again)
     const { user, version, address } = target
     if (!accounts.setAddress(user.id, version, address)) return explain(reply, 'used', again)
-    mails.sendChanged(user.address, address)
+    mails.sendChanged(user, address)
     return page({
       title: 'Your address has changed',
       told: `Your account uses ${address} now.`,

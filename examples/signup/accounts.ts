@@ -1,4 +1,4 @@
-/** Owns what the site remembers, in one SQLite file: users, sessions, used links, codes, and how often who asked for what. */
+/** Owns what the site remembers, in one SQLite file: users, sessions, used links, codes, mails, and how often who asked for what. */
 import { createHash, randomBytes, randomInt, timingSafeEqual } from 'node:crypto'
 import { DatabaseSync } from 'node:sqlite'
 
@@ -9,6 +9,16 @@ export interface User {
   readonly verified: 0 | 1
   /** Goes up with every change of password or address. */
   readonly version: number
+}
+
+export interface SentMail {
+  readonly id: string
+  readonly user: number
+  readonly address: string
+  /** When it was handed over, epoch ms. */
+  readonly sent: number
+  /** It was refused at once, because an earlier mail to the address has bounced. */
+  readonly isLost: boolean
 }
 
 interface Code {
@@ -23,11 +33,16 @@ const schema = `
   create table if not exists used_links (id text primary key, ends integer not null);
   create table if not exists codes (id text primary key, user integer, hash text not null, tries integer not null,
     ends integer not null);
+  create table if not exists mails (id text primary key, user integer, address text, sent integer not null,
+    sequence integer not null, lost integer not null, ends integer not null);
+  create index if not exists mails_of_user on mails (user, address, sent);
   create table if not exists limits (key text primary key, n integer not null, ends integer not null);`
 
 const sessionMs = 12 * 3_600_000
 const codeMs = 10 * 60_000
 const codeTries = 5
+/** As long as the mailer suppresses an address that has bounced. */
+const mailMs = 30 * 86_400_000
 
 export type Accounts = ReturnType<typeof openAccounts>
 
@@ -125,6 +140,28 @@ export function openAccounts(path: string) {
     return row.user === null ? undefined : userBy(row.user)
   }
 
+  /** Whose mail it is. Events about it may have come before. */
+  const noteMail = ({ id, user, address, sent, isLost }: SentMail) =>
+    change(
+      `insert into mails values (?, ?, ?, ?, 0, ?, ?) on conflict (id) do update
+       set user = excluded.user, address = excluded.address, sent = excluded.sent`,
+      ...([id, user, address, sent, isLost ? 1 : 0, sent + mailMs] as const),
+    )
+
+  /** The event with the largest sequence stands, in whatever order they come, and however often. */
+  const noteEvent = (id: string, sequence: number, isLost: boolean) =>
+    change(
+      `insert into mails values (?, null, null, 0, ?, ?, ?) on conflict (id) do update
+       set sequence = excluded.sequence, lost = excluded.lost where excluded.sequence > sequence`,
+      ...([id, sequence, isLost ? 1 : 0, Date.now() + mailMs] as const),
+    )
+
+  /** Did the newest mail to the address that the user has now not arrive? */
+  function isUnreachable({ id, address }: User): boolean {
+    const sql = 'select lost from mails where user = ? and address = ? order by sent desc limit 1'
+    return rowOf<{ lost: 0 | 1 }>(sql, id, address)?.lost === 1
+  }
+
   /** Counts one more; false when that was too often within the window. */
   function mayGoOn(key: string, max: number, windowMs: number): boolean {
     const now = Date.now()
@@ -139,7 +176,7 @@ export function openAccounts(path: string) {
   }
 
   function forget(): void {
-    for (const table of ['sessions', 'used_links', 'codes', 'limits'])
+    for (const table of ['sessions', 'used_links', 'codes', 'mails', 'limits'])
       change(`delete from ${table} where ends < ?`, Date.now())
   }
 
@@ -161,6 +198,9 @@ export function openAccounts(path: string) {
     useLink,
     makeCode,
     takeCode,
+    noteMail,
+    noteEvent,
+    isUnreachable,
     mayGoOn,
     close,
   }

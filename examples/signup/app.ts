@@ -4,6 +4,8 @@ import csrf from '@fastify/csrf-protection'
 import formbody from '@fastify/formbody'
 import Fastify, { type FastifyInstance } from 'fastify'
 import { accountRoutes } from './account.ts'
+import { correctRoutes } from './correct.ts'
+import { eventRoutes } from './events.ts'
 import { loginRoutes } from './login.ts'
 import { page } from './pages.ts'
 import { registerRoutes } from './register.ts'
@@ -29,10 +31,6 @@ export async function buildSite(site: Site, options: { readonly secure: boolean 
     'onRequest',
     async (_request, reply) => void reply.headers(headers).type('text/html; charset=utf-8'),
   )
-  app.addHook('preHandler', (request, reply, done) => {
-    if (request.method === 'POST') app.csrfProtection(request, reply, done)
-    else done()
-  })
   app.setErrorHandler((error: { statusCode?: number }, _request, reply) => {
     const { statusCode = 500 } = error
     // the message may quote what was typed
@@ -46,7 +44,15 @@ export async function buildSite(site: Site, options: { readonly secure: boolean 
   app.setNotFoundHandler((_request, reply) =>
     reply.code(404).send(page({ title: 'There is no such page', links: [['Home', '/']] })),
   )
-  for (const routes of [registerRoutes, loginRoutes, resetRoutes, accountRoutes])
-    await app.register(async (scope) => routes(scope, site, cookieOptions(options.secure)))
+  await app.register(async (pages) => {
+    pages.addHook('preHandler', (request, reply, done) => {
+      if (request.method === 'POST') app.csrfProtection(request, reply, done)
+      else done()
+    })
+    for (const routes of [registerRoutes, loginRoutes, correctRoutes, resetRoutes, accountRoutes])
+      routes(pages, site, cookieOptions(options.secure))
+  })
+  // the mailer has no form of ours: it signs what it sends
+  await app.register(async (scope) => eventRoutes(scope, site))
   return app
 }

@@ -17,6 +17,8 @@ const linkLifeS = Number(process.env['LINK_LIFE_S'] ?? 3600)
 const siteUrl = `http://localhost:${sitePort}`
 const mailerUrl = `http://localhost:${mailerPort}`
 const mailerSecret = randomBytes(32).toString('hex')
+const webhookSecret = `whsec_${randomBytes(32).toString('base64')}`
+const feedbackLogin = `postmark:${randomBytes(32).toString('hex')}`
 const folder = mkdtempSync(join(tmpdir(), 'jwt-mailer-demo-'))
 
 const mailer = startMailer()
@@ -28,6 +30,8 @@ const mails = openMails({
   linkSecret: randomBytes(32).toString('hex'),
   linkLifeS,
   use: accounts.useLink,
+  webhookSecret,
+  noteMail: accounts.noteMail,
 })
 const site = await buildSite({ accounts, mails }, { secure: siteUrl.startsWith('https:') })
 
@@ -45,14 +49,17 @@ try {
 } catch {
   await stop(1, `Port ${sitePort} is taken. SITE_PORT chooses another.`)
 }
-if (await mailerListens())
+if (await mailerListens()) {
   console.log(`
   The site      ${siteUrl}          create an account here
   Its mails     ${mailerUrl}/inbox    and read its mails here
   All kinds     ${mailerUrl}/preview
 
+  Type an address and press Enter: its last mail bounces.
   Ctrl-C ends both; nothing is kept.
 `)
+  createInterface({ input: process.stdin }).on('line', (line) => void sayBounce(line.trim()))
+}
 
 /** With an inbox of its own: no mail leaves this machine. */
 function startMailer() {
@@ -65,10 +72,36 @@ function startMailer() {
       PORT: String(mailerPort),
       JWT_MAILER_SECRET: mailerSecret,
       MAILS_DIR: join(import.meta.dirname, 'mails'),
+      JWT_MAILER_WEBHOOK: `${siteUrl}/mail-events`,
+      JWT_MAILER_WEBHOOK_SECRET: webhookSecret,
+      POSTMARK_FEEDBACK_LOGIN: feedbackLogin,
       LOG_LEVEL: 'warn',
     },
     stdio: ['ignore', 'pipe', 'inherit'],
   })
+}
+
+async function sayBounce(address: string): Promise<void> {
+  if (address === '') return
+  const said = await bounce(address).catch(() => 'the mailer does not answer')
+  console.log(`  ${address}: ${said}`)
+}
+
+/** Says to the mailer what a relay says when there is no such address. */
+async function bounce(address: string): Promise<string> {
+  const found = await fetch(`${mailerUrl}/inbox/messages?to=${encodeURIComponent(address)}`)
+  // oxlint-disable-next-line no-unsafe-type-assertion -- our own mailer answers
+  const [newest] = (await found.json()) as { headers: { name: string; value: string }[] }[]
+  if (!newest) return 'there is no mail to this address in the inbox'
+  // Postmark reports the id that travelled with the mail; over SMTP that is the first half of its Message-ID
+  const { value = '' } = newest.headers.find(({ name }) => name === 'Message-ID') ?? {}
+  const [, mail] = /^<([^@]+)@/.exec(value) ?? []
+  const report = await fetch(`${mailerUrl}/feedback/postmark`, {
+    method: 'POST',
+    headers: { authorization: `Basic ${Buffer.from(feedbackLogin).toString('base64')}` },
+    body: JSON.stringify({ RecordType: 'Bounce', Type: 'HardBounce', Metadata: { mail } }),
+  })
+  return report.ok ? 'its last mail has bounced; now sign in' : `the report was answered ${report.status}`
 }
 
 /** Its own word, because somebody else's mailer may answer at this port. */

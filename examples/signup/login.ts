@@ -1,11 +1,12 @@
 /** Owns signing in and out. */
+import { correctPage, undelivered } from './correct.ts'
 import { addressIn, field, type Routes, sessionOf, tooOften } from './request.ts'
 import { addressField, form, html, page, passwordField } from './pages.ts'
 import { verifyPassword } from './passwords.ts'
 
 const quarterMs = 15 * 60_000
 
-export const loginRoutes: Routes = (app, { accounts }, cookies) => {
+export const loginRoutes: Routes = (app, { accounts, mails }, cookies) => {
   const loginPage = (csrf: string, address = '', told?: string) =>
     page({
       title: 'Sign in',
@@ -36,7 +37,15 @@ export const loginRoutes: Routes = (app, { accounts }, cookies) => {
     const user = accounts.userAt(address)
     const right = await verifyPassword(field(request, 'password'), user?.password)
     if (!user || !right) return again('Address or password is wrong.')
-    // told only to who knows the password
+    // what follows is told only to who knows the password
+    if (!user.verified && accounts.isUnreachable(user)) {
+      const token = mails.tokenFor('correct', user)
+      return reply
+        .code(401)
+        .send(
+          correctPage({ csrf: reply.generateCsrf(), token, address: user.address, told: undelivered(user) }),
+        )
+    }
     if (!user.verified)
       return again(
         'Confirm your address first: we sent you a link. "Send the confirmation again" sends a new one.',

@@ -4,6 +4,7 @@ type Link = string | { readonly url: string; readonly token: string }
 
 export interface Mails {
   default: {
+    check: { link?: never; accessKey?: never; name?: string; locale?: string }
     change: { link: Link; linkExpires?: Date; accessKey?: never; name?: string; locale?: string }
     changed: {
       link?: never

@@ -1,5 +1,5 @@
 /** Owns how somebody gets an account: register, confirm the address, ask for that mail again. */
-import { addressIn, field, mayAsk, type Routes, tooOften } from './request.ts'
+import { addressIn, field, mayAsk, type Routes, type Site, tooOften } from './request.ts'
 import { explain, targetOf } from './links.ts'
 import { addressField, form, html, page, passwordField } from './pages.ts'
 import { hashPassword, isPassword, verifyPassword } from './passwords.ts'
@@ -32,11 +32,7 @@ export const registerRoutes: Routes = (app, site) => {
       return reply.code(422).send(registerPage(reply.generateCsrf(), field(request, 'address'), told))
     }
     if (!mayAsk(site, request, 'register', address)) return tooOften(reply)
-    // the same work and the same page whether or not the address has an account: only its owner reads which
-    const user = accounts.register(address, await hashPassword(password))
-    const owner = user ?? accounts.userAt(address)
-    if (user) mails.sendConfirm(user)
-    else if (owner) mails.sendRegistered(owner)
+    registerAt(site, address, await hashPassword(password))
     return checkYourMail(address)
   })
 
@@ -103,7 +99,16 @@ ${form(`/confirm/${token}`, csrf, passwordField('The password you have chosen', 
   })
 }
 
-function checkYourMail(address: string): string {
+/** The same work whether or not the address has an account: only its owner reads which. */
+export function registerAt({ accounts, mails }: Site, address: string, password: string): void {
+  const user = accounts.register(address, password)
+  const owner = user ?? accounts.userAt(address)
+  if (user) mails.sendConfirm(user)
+  else if (owner) mails.sendRegistered(owner)
+}
+
+/** The same page, too. */
+export function checkYourMail(address: string): string {
   return page({
     title: 'Look into your mail',
     told: `If ${address} can be confirmed, a mail with a link is on its way there.`,
