@@ -107,8 +107,8 @@ export type RequestReason =
   | 'origin'
   | 'prefetch'
 
-/** Why the key set of an app cannot be fetched. */
-export type KeySetReason =
+/** Why a document cannot be fetched: the key set of an app. */
+export type FetchReason =
   | 'timeout'
   | 'redirect'
   | 'status'
@@ -119,7 +119,7 @@ export type KeySetReason =
   | 'internal'
   | SystemCode
 
-export type Reason = RelayReason | StoreReason | StatusReason | RequestReason | KeySetReason
+export type Reason = RelayReason | StoreReason | StatusReason | RequestReason | FetchReason
 
 /** A display name and one address that has passed `checkAddress` (or the configuration). */
 export interface Mailbox {

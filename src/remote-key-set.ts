@@ -3,12 +3,11 @@
  * its keys may have signed a token. The address is the operator's, so it may be in a private network.
  */
 import type { KeyObject } from 'node:crypto'
-import type { IncomingMessage } from 'node:http'
-import { request as requestByHttps } from 'node:https'
 import { MailerError } from './errors.ts'
 import { type KeySet, readKeySet } from './key-set.ts'
 import type { Log } from './log.ts'
-import { isSystemCode, type KeySetReason } from './message.ts'
+import type { FetchReason } from './message.ts'
+import { fetchDocument, FetchError } from './small-document.ts'
 
 type Keys = readonly KeyObject[]
 
@@ -43,14 +42,14 @@ export function remoteKeySet(options: RemoteKeySetOptions): RemoteKeySet {
   let held: { set: KeySet; at: number } | undefined
   let flight: Promise<void> | undefined
   let askedAt = -Infinity
-  let failure: KeySetReason | undefined
+  let failure: FetchReason | undefined
 
   function refresh(): Promise<void> | undefined {
     if (flight || now() < askedAt + (held ? pauseMs : firstPauseMs)) return flight
     askedAt = now()
     flight = fetchKeySet(url, fetchMs)
       .then(hold, (error: unknown) => {
-        failure = error instanceof KeySetError ? error.reason : 'internal'
+        failure = error instanceof FetchError ? error.reason : 'internal'
         log.warn({ variable, reason: failure, kept: held !== undefined }, 'the key set cannot be fetched')
       })
       .finally(() => (flight = undefined))
@@ -130,52 +129,12 @@ function hintsOf(token: string): Hints {
   return { alg, kid }
 }
 
-/** No set: the reason, and never a word of what was answered. */
-export class KeySetError extends Error {
-  override readonly name = 'KeySetError'
-  readonly reason: KeySetReason
-  constructor(reason: KeySetReason) {
-    super(reason)
-    this.reason = reason
-  }
-}
-
 const maxBytes = 64 * 1024
+const accept = 'application/jwk-set+json, application/json'
 
-/** Rejects with a `KeySetError`. `totalMs` is for everything: name, connection, answer. It follows no redirect. */
-export async function fetchKeySet(url: URL, totalMs = 5_000): Promise<KeySet> {
-  const request = url.protocol === 'https:' ? requestByHttps : process.getBuiltinModule('node:http').request
-  const { promise, resolve, reject } = Promise.withResolvers<IncomingMessage>()
-  const late = AbortSignal.timeout(totalMs)
-  const headers = { 'user-agent': 'jwt-mailer', accept: 'application/jwk-set+json, application/json' }
-  const call = request(url, { agent: false, signal: late, headers }, resolve)
-  try {
-    call.on('error', reject).end()
-    const answer = await promise
-    const { statusCode: status = 0 } = answer
-    if (status !== 200) throw new KeySetError(status >= 300 && status < 400 ? 'redirect' : 'status')
-    const set = readKeySet(await readText(answer))
-    if (!set) throw new KeySetError('body')
-    return set
-  } catch (error) {
-    throw error instanceof KeySetError ? error : new KeySetError(late.aborted ? 'timeout' : codeOf(error))
-  } finally {
-    call.destroy()
-  }
-}
-
-async function readText(answer: IncomingMessage): Promise<string> {
-  const chunks: Buffer[] = []
-  let bytes = 0
-  for await (const chunk of answer as AsyncIterable<Buffer>) {
-    bytes += chunk.length
-    if (bytes > maxBytes) throw new KeySetError('size')
-    chunks.push(chunk)
-  }
-  return Buffer.concat(chunks).toString()
-}
-
-function codeOf(error: unknown): KeySetReason {
-  const code: unknown = error instanceof Error && 'code' in error ? error.code : undefined
-  return isSystemCode(code) ? code : 'connect'
+/** Rejects with a `FetchError`. */
+export async function fetchKeySet(url: URL, timeoutMs = 5_000): Promise<KeySet> {
+  const set = readKeySet(await fetchDocument(url, { maxBytes, timeoutMs, accept }))
+  if (!set) throw new FetchError('body')
+  return set
 }

@@ -8,7 +8,7 @@ import { verify, X509Certificate } from 'node:crypto'
 import { z } from 'zod'
 import { MailerError } from './errors.ts'
 import { aheadMs, itemsIn, repeatedForMs } from './feedback-source.ts'
-import type { HttpsGet } from './https-get.ts'
+import type { FetchDocument } from './small-document.ts'
 
 const messageSchema = z.object({
   Type: z.enum(['Notification', 'SubscriptionConfirmation', 'UnsubscribeConfirmation']),
@@ -28,7 +28,7 @@ type SnsMessage = z.infer<typeof messageSchema>
 export interface SnsReaderOptions {
   /** The ARNs of the topics that may report. */
   readonly topics: readonly string[]
-  readonly get: HttpsGet
+  readonly get: FetchDocument
 }
 
 const bounds = { maxBytes: 16 * 1024, timeoutMs: 3_000 }
@@ -73,7 +73,7 @@ export function snsReader({
 
   async function confirm({ TopicArn, SubscribeURL = '' }: SnsMessage): Promise<void> {
     if (!isFrom(TopicArn, SubscribeURL, /^\/(?:\?|$)/)) throw refusal('certificate')
-    await get(SubscribeURL, bounds).catch(unanswered)
+    await get(new URL(SubscribeURL), bounds).catch(unanswered)
   }
 }
 
@@ -106,14 +106,14 @@ interface Certificates {
 }
 
 /** Fetched once, and kept until they end. Those who want the same at once share one fetch. */
-function certificateStore(get: HttpsGet): Certificates {
+function certificateStore(get: FetchDocument): Certificates {
   const kept = new Map<string, Promise<X509Certificate>>()
   const proved = new Set<string>()
   let fetches = 0
   let countedSince = 0
 
   async function fetchCertificate(url: string): Promise<X509Certificate> {
-    const pem = await get(url, bounds).catch(unanswered)
+    const pem = await get(new URL(url), bounds).catch(unanswered)
     try {
       return new X509Certificate(pem)
     } catch {

@@ -6,7 +6,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import tls from 'node:tls'
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
-import { getByHttps, type HttpsGet } from '../src/https-get.ts'
+import { type FetchDocument, fetchDocument } from '../src/small-document.ts'
 import { snsReader } from '../src/sns-message.ts'
 import { startAuthority } from './support/authority.ts'
 import { portOf } from './support/port.ts'
@@ -47,7 +47,7 @@ beforeEach(() => {
   answer = usual
 })
 
-const get: HttpsGet = (url, options) => getByHttps(url, { ...options, timeoutMs: 500, agent })
+const get: FetchDocument = (url, options) => fetchDocument(url, { ...options, timeoutMs: 500, agent })
 const read = (changes: object = {}, reader = snsReader({ topics: [topic], get })) =>
   reader(Buffer.from(signSns(changes).body), Date.now())
 

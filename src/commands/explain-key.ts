@@ -4,7 +4,8 @@ import { ConfigError } from '../config/config-error.ts'
 import { readPublicKeys } from '../config/public-keys.ts'
 import { publicKeyOfApp } from '../config/secret-names.ts'
 import { MailerError } from '../errors.ts'
-import { fetchKeySet, KeySetError } from '../remote-key-set.ts'
+import { fetchKeySet } from '../remote-key-set.ts'
+import { FetchError } from '../small-document.ts'
 import { algorithmsOf, verifySignature } from '../token.ts'
 import { CommandError } from './terminal.ts'
 
@@ -51,7 +52,7 @@ async function candidatesIn(
       if (named.length === 0) notes.push(`${variable} has no key with this kid; it has: ${others}`)
       for (const each of named) found.push({ ...each, name: `${each.kid ?? 'a key'} of ${variable}` })
     } catch (error) {
-      if (!(error instanceof KeySetError)) throw error
+      if (!(error instanceof FetchError)) throw error
       notes.push(`${variable} cannot be fetched: ${error.reason}`)
     }
   }

@@ -2,7 +2,8 @@
 import type { Config } from '../config/config.ts'
 import { publicKeyOfApp } from '../config/secret-names.ts'
 import type { KeyFault, KeySet } from '../key-set.ts'
-import { fetchKeySet, KeySetError } from '../remote-key-set.ts'
+import { fetchKeySet } from '../remote-key-set.ts'
+import { FetchError } from '../small-document.ts'
 import { algorithmsOf } from '../token.ts'
 import { about, type Check, type Finding } from './finding.ts'
 
@@ -30,7 +31,7 @@ export function keySetChecks({ keySets }: Pick<Config, 'keySets'>): Check[] {
       try {
         yield* examineKeySet(variable, await fetchKeySet(url))
       } catch (error) {
-        if (!(error instanceof KeySetError)) throw error
+        if (!(error instanceof FetchError)) throw error
         yield bad(
           `${variable}: the key set cannot be fetched (${inWords[error.reason] ?? error.reason})`,
           'Until it can, tokens of this app are answered 503 keys_unavailable. Ask the address with curl -v from this machine.',

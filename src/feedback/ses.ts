@@ -2,7 +2,7 @@
 import { z } from 'zod'
 import type { Feedback } from '../feedback.ts'
 import { type FeedbackSettings, type FeedbackSource, itemsIn } from '../feedback-source.ts'
-import { getByHttps, type HttpsGet } from '../https-get.ts'
+import { type FetchDocument, fetchDocument } from '../small-document.ts'
 import { snsReader } from '../sns-message.ts'
 
 const text = z.string().optional().catch(undefined)
@@ -25,7 +25,7 @@ const eventSchema = z.object({
 })
 type Event = z.infer<typeof eventSchema>
 
-export function sesFeedback({ proofs }: FeedbackSettings, get: HttpsGet = getByHttps): FeedbackSource {
+export function sesFeedback({ proofs }: FeedbackSettings, get: FetchDocument = fetchDocument): FeedbackSource {
   const read = snsReader({ topics: proofs, get })
   return {
     async open({ body, now }) {

@@ -23,6 +23,8 @@ interface Demo {
   readonly site: string
   readonly mailer: string
   readonly output: () => string
+  /** Types a line into its terminal. */
+  type(line: string): void
   stop(): Promise<number | null>
 }
 
@@ -50,7 +52,8 @@ async function startDemo(env: Record<string, string> = {}): Promise<Demo> {
     if (child.exitCode !== null || Date.now() > until)
       throw new Error(`the demo did not start:
 ${output}`)
-  return { site, mailer, output: () => output, stop: () => stopGroup(child) }
+  const type = (line: string) => void child.stdin.write(`${line}\n`)
+  return { site, mailer, output: () => output, type, stop: () => stopGroup(child) }
 }
 
 /** As Ctrl-C does: every process of the group hears it. */
@@ -133,6 +136,7 @@ async function member() {
   return { address, person }
 }
 
+const toldIn = (text: string) => /class="told"[^>]*>([^<]+)/.exec(text)?.[1]
 const titleOf = (text: string) => /<h1>(.*?)<\/h1>/.exec(text)?.[1]
 
 describe('in a browser', () => {
@@ -283,7 +287,7 @@ describe('whether an address has an account is told to nobody but its owner', ()
     const { address } = await member()
     const tell = async (one: string) => {
       const { status, text } = await visitor().post('/login', { address: one, password: 'wrong password' })
-      return { status, told: /class="told"[^>]*>([^<]+)/.exec(text)?.[1] }
+      return { status, told: toldIn(text) }
     }
     expect(await tell(address)).toEqual({ status: 401, told: 'Address or password is wrong.' })
     expect(await tell(newAddress())).toEqual(await tell(address))
@@ -451,6 +455,71 @@ const remembered = () => {
   accounts.confirm(user.id, user.version)
   return { accounts, user }
 }
+
+describe('a mail that bounces', () => {
+  const undelivered = (address: string) => `We could not deliver mail to ${address}. Correct the address.`
+  const bounce = async (address: string, howMany = 1) => {
+    await mailTo(address, howMany)
+    demo.type(address)
+  }
+  /** Every field that the page hides, and these. */
+  const correct = (person: ReturnType<typeof visitor>, text: string, address: string) => {
+    const hidden = text.matchAll(/type="hidden" name="(\w+)" value="([^"]+)"/g)
+    const fields = [...hidden].map(([, name = '', value = '']) => [name, value])
+    const body = new URLSearchParams({ ...Object.fromEntries(fields), address })
+    return person.ask('/correct', { method: 'POST', body })
+  }
+  const registered = async () => {
+    const address = newAddress()
+    const person = visitor()
+    await person.post('/register', { address, password })
+    await bounce(address)
+    const signIn = () => person.post('/login', { address, password })
+    await expect.poll(async () => toldIn((await signIn()).text)).toBe(undelivered(address))
+    return { address, person, page: (await signIn()).text }
+  }
+
+  test('is told to who knows the password only, who corrects the address without typing it again', async () => {
+    const { address, person, page } = await registered()
+    const stranger = await visitor().post('/login', { address, password: 'of a stranger' })
+    expect(toldIn(stranger.text)).toBe('Address or password is wrong.')
+    expect((await correct(person, page, 'no address')).status).toBe(422)
+    const right = newAddress()
+    expect(titleOf((await correct(person, page, right)).text)).toBe('Look into your mail')
+    expect((await correct(person, page, right)).location).toBe('/login')
+    await visitor().post(linkIn(await mailTo(right)), { password })
+    await person.post('/login', { address: right, password })
+    expect(toldIn((await person.ask('/')).text)).toBe(`You are signed in as ${right}.`)
+  })
+
+  test('is sent again to who says that the address is right, and to nobody else', async () => {
+    const { address, person, page } = await registered()
+    await visitor().post('/confirm-again', { address })
+    await expect.poll(() => demo.output()).toContain('no confirm mail: suppressed')
+    await correct(person, page, address)
+    const mail = await mailTo(address, 2)
+    expect(await mailsTo(address)).toHaveLength(2)
+    await person.post(linkIn(mail), { password })
+    expect((await person.post('/login', { address, password })).location).toBe('/')
+    expect(toldIn((await person.ask('/')).text)).toBe(`You are signed in as ${address}.`)
+  })
+
+  test('is told on the home page, until another mail goes there, or the address has changed', async () => {
+    const { address, person } = await member()
+    const told = async () => toldIn((await person.ask('/')).text)
+    await bounce(address)
+    await expect.poll(told).toBe(undelivered(address))
+    await person.post('/address', { address, password })
+    expect(await mailTo(address, 2)).toContain('Our mails reach you again')
+    await expect.poll(told).toBe(`You are signed in as ${address}.`)
+    await bounce(address, 2)
+    await expect.poll(told).toBe(undelivered(address))
+    const next = newAddress()
+    await person.post('/address', { address: next, password })
+    await person.post(linkIn(await mailTo(next)))
+    expect(await told()).toBe(`You are signed in as ${next}.`)
+  })
+})
 
 describe('what is remembered', () => {
   test.each([

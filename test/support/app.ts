@@ -63,6 +63,8 @@ export interface TestAppOptions {
   readonly suppression?: 'app' | 'all' | undefined
   /** Tries what was stored again; without it nothing does. */
   readonly pump?: Timings['pump']
+  /** Calls apps back; without it no event is written. */
+  readonly webhookOf?: ServiceParts['webhookOf']
   readonly mailsDir?: string
   readonly allowHttpLinks?: boolean
   /** What opens and seals, the current one first. */
@@ -118,13 +120,14 @@ export async function testApp(options: TestAppOptions = {}): Promise<TestApp> {
     log: logger,
     clock: now,
     count: counts?.add,
+    calledApps: () => (options.webhookOf ? 'all' : undefined),
   })
   const keysOf = (name?: string) => {
     const own = appSecrets[name ?? '']
     const all = name === undefined ? [...secrets, ...Object.values(appSecrets)] : secrets
     return (own === undefined ? all : [own]).map((one) => tokenKey(one))
   }
-  const { app, transport, startPump } = await composeService(
+  const { app, transport, startPump, startCallbacks } = await composeService(
     {
       keysFor: options.keysFor ?? keysOf,
       catalogue,
@@ -133,6 +136,7 @@ export async function testApp(options: TestAppOptions = {}): Promise<TestApp> {
       log: logger,
       admin: options.admin &&
         counts && { write: false, counts, suppression: options.suppression, ...options.admin },
+      webhookOf: options.webhookOf,
       routes: { metrics: metrics && { metrics, ...options.metrics }, ...options.routes },
     },
     {
@@ -142,13 +146,16 @@ export async function testApp(options: TestAppOptions = {}): Promise<TestApp> {
       feedback: { answerMs: 20_000, ...options.feedback },
       relays: options.failover,
       pump: options.pump,
+      callbacks: { everyMs: 20 },
     },
   )
   const pump = options.pump && startPump()
+  const callbacks = startCallbacks()
   const { onTestFinished: atEnd } = options.context ?? { onTestFinished }
   atEnd(async () => {
     await app.close()
     await pump?.stop(1_000)
+    await callbacks?.stop(1_000)
     await transport.close()
     if (options.transports) await scripted.close()
     await outbox.close()

@@ -180,7 +180,7 @@ const ses: ReportingSystem = {
   coversWords: true,
   goodForMs: 25 * 3_600_000,
   source: sesFeedback(sesSettings, async (url) => {
-    if (url !== certificateUrl) throw new Error('a fetch that nobody expects')
+    if (url.href !== certificateUrl) throw new Error('a fetch that nobody expects')
     return sns.certificate
   }),
 }
