@@ -5,7 +5,7 @@
 import { failures, isFailureCode } from './contract.ts'
 import type { ClaimReason, Detail, FailureCode } from './errors.ts'
 import type {
-  KeySetReason,
+  FetchReason,
   RelayReason,
   RequestReason,
   StatusReason,
@@ -102,7 +102,7 @@ const requestAdvice: Record<RequestReason, string> = {
   prefetch: 'A program fetched the link before a person did. No mail is sent for that.',
 }
 
-const keySetAdvice: Record<Words<KeySetReason>, string> = {
+const keySetAdvice: Record<Words<FetchReason>, string> = {
   timeout: 'The keys of the app did not come in time.',
   redirect: 'The address of the keys leads elsewhere; write the final one into JWT_MAILER_JWKS.',
   status: 'The address of the keys does not answer 200.',

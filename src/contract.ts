@@ -105,7 +105,8 @@ export const failures = {
     status: 422,
     error: 2,
     msg: 'Suppressed',
-    meaning: 'a mail to this address has bounced, so none is sent; `retry_suppressed` tries all the same',
+    meaning:
+      'a mail to this address has bounced, or an operator has suppressed it, so none is sent; `retry_suppressed` tries all the same',
   },
   refused: { status: 502, ...notSent, meaning: 'the relay refused sender, recipient or message for good' },
   expired: { status: 502, ...notSent, meaning: "the mail's link had died before the mail could be sent" },
@@ -143,7 +144,9 @@ export const answerSchema = z.object({
   hint: z
     .string()
     .optional()
-    .describe('with `mail_unknown`: which apps or kinds there are; with `read_only`: how to allow changes'),
+    .describe(
+      'with `mail_unknown`: which apps or kinds there are; with `read_only`: how to allow changes; of a page of the operator: which token opens it',
+    ),
   claim: z.string().optional().describe('with `claims_invalid`: the claim that is missing or wrong'),
   reason: z.enum(claimReasons).optional().describe('with `claims_invalid`: what is wrong with it'),
   claims: z

@@ -11,8 +11,11 @@ import { fetchDocument, FetchError } from './small-document.ts'
 
 type Keys = readonly KeyObject[]
 
-/** The keys that may have signed this token: the app's own, or of every app. At once, unless a set has to be fetched. */
-export type KeysFor = (app: string | undefined, token: string) => Keys | Promise<Keys>
+/**
+ * The keys that may have signed this token: the app's own, or of every app. At once, unless a set has to be fetched. Of
+ * every app it leaves out the sets that cannot be fetched, unless `needsAll`: then it rejects with `keys_unavailable`.
+ */
+export type KeysFor = (app: string | undefined, token: string, needsAll?: boolean) => Keys | Promise<Keys>
 
 export interface RemoteKeySet {
   /** Throws or rejects with `keys_unavailable` when the set cannot be fetched and none that is known has the key. */
@@ -91,17 +94,21 @@ export function keysWithSets(
   nameOf: (app: string) => string,
 ): KeysFor {
   if (sets.size === 0) return keysOf
-  return (app, token) => {
-    if (app === undefined) return everyKey(token)
+  return (app, token, needsAll = false) => {
+    if (app === undefined) return everyKey(token, needsAll)
     const set = sets.get(nameOf(app))
     return set ? set.keysFor(token) : keysOf(app)
   }
 
-  async function everyKey(token: string): Promise<Keys> {
+  async function everyKey(token: string, needsAll: boolean): Promise<Keys> {
     const found = await Promise.allSettled([...sets.values()].map(async (set) => set.keysFor(token)))
+    const lacking = found.find((each) => each.status === 'rejected' && isUnavailable(each.reason))
+    if (needsAll && lacking?.status === 'rejected') throw lacking.reason
     return [...keysOf(), ...found.flatMap((each) => (each.status === 'fulfilled' ? each.value : []))]
   }
 }
+
+const isUnavailable = (error: unknown) => error instanceof MailerError && error.code === 'keys_unavailable'
 
 interface Hints {
   readonly kid: string | undefined

@@ -31,6 +31,11 @@ import { type Timings, composeService, appsOf } from './compose.ts'
 export async function start(config: Config, log: Log, timings: Timings = {}): Promise<void> {
   const { keysOf, adminToken, sender } = config
   for (const warning of config.warnings) log.warn(problemLine(warning))
+  if (!config.production && config.relays.length > 0)
+    log.warn(
+      { relays: config.relays.map(({ name }) => name) },
+      'NODE_ENV is not "production", but a relay is set: mails are sent to their recipients, and the inbox shows none',
+    )
   const { webhooks } = config
   let calledApps: CalledApps | undefined
   const counts = adminToken === undefined ? undefined : hourCounts(timings.clock)
@@ -83,7 +88,9 @@ export async function start(config: Config, log: Log, timings: Timings = {}): Pr
   const metrics = config.metrics ? await openMetrics() : undefined
   const outbox = await opening
   const use = config.production ? 'production' : 'inbox'
-  if (config.production || inbox) await reserveOutbox(outbox, use)
+  const place = placeName(config)
+  const variable = config.databaseUrl === undefined ? 'DATA_DIR' : 'DATABASE_URL'
+  if (config.production || inbox) await reserveOutbox(outbox, use, { name: place, variable })
   let url = localUrl(config.host, config.port)
   const firstCommand = () => commandFor(url, catalogue, keysOf)
   const {
@@ -133,7 +140,6 @@ export async function start(config: Config, log: Log, timings: Timings = {}): Pr
   await app.listen({ host, port: config.port })
   const port = portOf(app.server)
   url = localUrl(config.host, port)
-  const place = placeName(config)
   if (inbox) console.log(banner(url, firstCommand(), place))
   else log.info({ port, relay: transport.name, mails: catalogue.mails.length, outbox: place }, 'listening')
 }

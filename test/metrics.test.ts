@@ -191,6 +191,7 @@ describe('the metrics', () => {
       const refused = await as(wrong)
       expect(refused.statusCode).toBe(401)
       expect(refused.headers['www-authenticate']).toBe('Bearer')
+      expect(refused.json()).toMatchObject({ hint: expect.stringContaining('ADMIN_TOKEN') })
       expect(refused.body).not.toContain('jwt_mailer_')
     }
     const { statusCode, body } = await as(`Bearer ${adminToken}`)

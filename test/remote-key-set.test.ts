@@ -238,12 +238,20 @@ describe('a key set', () => {
 
 it('gives an app its mails, its deliveries and a clear answer while there is none', async () => {
   const { keysFor, pass } = scene()
-  const { app, relay, log } = await testApp({ keysFor: (name, token) => keysFor(name && 'shop', token) })
+  const { app, relay, log } = await testApp({
+    keysFor: (name, token, needsAll) => keysFor(name && 'shop', token, needsAll),
+  })
   fail()
   const token = sign('ec')
   const early = await askMail(app, token)
   expect([early.status, early.code]).toEqual([503, 'keys_unavailable'])
   expect(log()).toContain('"reason":"status"')
+  const deliveries = (bearer: string) =>
+    app.inject({ url: '/deliveries/x', headers: { authorization: `Bearer ${bearer}` } })
+  expect((await deliveries(token)).json()).toMatchObject({ code: 'keys_unavailable' })
+  expect((await deliveries(token)).statusCode).toBe(503)
+  // the sets have no key that could have signed this one
+  expect((await deliveries(signToken({}, 'of a stranger, and long enough'))).statusCode).toBe(401)
   publish(published('ec'))
   pass(5)
   const { status, id } = await askMail(app, token)

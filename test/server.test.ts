@@ -71,7 +71,9 @@ describe('the first start', () => {
       env: { ...env, ...relay },
       encoding: 'utf8',
     })
-    expect(stderr).toMatch(/^Cannot start: this outbox holds mails of a development service/)
+    expect(stderr).toMatch(
+      /^Cannot start: the outbox \S+outbox\.sqlite \(DATA_DIR\) holds mails of a development service/,
+    )
     expect(status).toBe(1)
   })
 })

@@ -57,6 +57,9 @@ export interface ClientFailure {
   readonly retryable: boolean
   /** With `rate_limited`: seconds until another mail may be sent. */
   readonly retryAfterS?: number
+  /** The service's own sentence and hint, for a log or a person: programs decide by `code`. */
+  readonly msg?: string
+  readonly hint?: string
   /** With `claims_invalid`: which claim is missing or wrong, why, and the names of all of them. */
   readonly claim?: string
   readonly reason?: ClaimReason
@@ -101,6 +104,7 @@ export async function readAnswer(response: Response): Promise<Accepting | Client
   if (!isServiceCode(code)) return failure('bad_answer')
   return {
     ...failure(code),
+    ...wordsIn(answer),
     ...retryAfter(response),
     ...(code === 'claims_invalid' && claimsIn(answer)),
     ...idIn(answer),
@@ -128,6 +132,10 @@ function isServiceCode(code: unknown): code is ServiceFailureCode {
 function retryAfter({ headers }: Response): { retryAfterS?: number } {
   const seconds = Number(headers.get('retry-after') ?? NaN)
   return Number.isFinite(seconds) && seconds >= 0 ? { retryAfterS: seconds } : {}
+}
+
+function wordsIn({ msg, hint }: Record<string, unknown>): Pick<ClientFailure, 'msg' | 'hint'> {
+  return { ...(typeof msg === 'string' && { msg }), ...(typeof hint === 'string' && { hint }) }
 }
 
 function idIn({ id }: Record<string, unknown>): { id?: string } {

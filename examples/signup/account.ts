@@ -42,14 +42,14 @@ export const accountRoutes: Routes = (app, site) => {
 
   const addressPage = (csrf: string, user: User, told?: string) => {
     const isUnreachable = accounts.isUnreachable(user)
-    const field = isUnreachable ? html`${addressField(user.address)}${isItRight}` : addressField()
+    const asked = isUnreachable ? html`${addressField(user.address)}${isItRight}` : addressField()
     return page({
       title: isUnreachable ? 'Correct your address' : 'Change your address',
       told: told ?? (isUnreachable ? undelivered(user) : undefined),
       body: form(
         '/address',
         csrf,
-        html`${field}${passwordField('Your password', 'current-password')}`,
+        html`${asked}${passwordField('Your password', 'current-password')}`,
         isUnreachable ? 'Send me a mail' : 'Send me a link',
       ),
       links: [['Home', '/']],

@@ -1,4 +1,4 @@
-/** Owns the check of a folder of mails: its problems, as lines or as JSON. */
+/** Owns the check of a folder of mails: its problems and the advice on it, as lines or as JSON. */
 import path from 'node:path'
 import { type ExitCode, type Terminal } from './terminal.ts'
 import { lintCatalogue } from '../mails/lint.ts'
@@ -12,7 +12,7 @@ export interface CheckOptions {
   readonly json: boolean
 }
 
-/** 1 when there are problems. Notes are of what is not read and does no harm. */
+/** 1 when there are problems, which stop a start. Advice is on what starts; notes are of what is not read and does no harm. */
 export function checkMails(options: CheckOptions, terminal: Terminal): ExitCode {
   const dir = mailsFolder(options.dir)
   const { catalogue, problems: faults } = readMails({ dir })
@@ -21,13 +21,14 @@ export function checkMails(options: CheckOptions, terminal: Terminal): ExitCode 
     strays
       .filter((stray) => stray.isMeant === isMeant)
       .map(({ file, line, message }) => ({ file, line, message }))
-  const advice = catalogue ? adviceOn(dir, galleryOf(catalogue, Date.now())) : []
-  const problems = [...faults, ...problemsFromHere(dir, [...advice, ...named(true)])]
+  const unplaced = catalogue ? adviceOn(dir, galleryOf(catalogue, Date.now())) : []
+  const advice = problemsFromHere(dir, unplaced)
+  const problems = [...faults, ...problemsFromHere(dir, named(true))]
   const notes = problemsFromHere(dir, named(false))
   const mails = catalogue?.mails.filter(({ file }) => !path.isAbsolute(file)).length
   const ok = problems.length === 0
-  if (options.json) terminal.out(JSON.stringify({ ok, dir, mails: mails ?? null, problems, notes }))
-  else printProblems({ dir, mails, problems, notes }, terminal)
+  if (options.json) terminal.out(JSON.stringify({ ok, dir, mails: mails ?? null, problems, advice, notes }))
+  else printFindings({ dir, mails, problems, advice, notes }, terminal)
   return ok ? 0 : 1
 }
 
@@ -45,12 +46,14 @@ interface Findings {
   readonly dir: string
   readonly mails: number | undefined
   readonly problems: readonly Problem[]
+  readonly advice: readonly Problem[]
   readonly notes: readonly Problem[]
 }
 
-function printProblems({ dir, mails, problems, notes }: Findings, terminal: Terminal): void {
+function printFindings({ dir, mails, problems, advice, notes }: Findings, terminal: Terminal): void {
   for (const { file, line, message } of problems)
     terminal.out(`${terminal.paint('bold', `${file}:${line}:`)} ${message}`)
+  for (const { file, line, message } of advice) terminal.out(`${file}:${line}: advice: ${message}`)
   for (const { file, line, message } of notes) terminal.out(`${file}:${line}: note: ${message}`)
   const where = mails === undefined ? dir : `${count(mails, 'mail')} in ${dir}`
   if (problems.length === 0) terminal.out(terminal.paint('green', `${where}: no problem`))

@@ -2,6 +2,9 @@
 import type { AddCommand } from './terminal.ts'
 
 const help = `
+A problem stops a start. Advice is on what starts but is unfinished, such as a missing translation; it ends with 0, and
+--json lists it apart.
+
 Exit codes: 0 no problem · 1 problems were found · 2 the command could not run
 
 Examples:
@@ -14,7 +17,7 @@ export const addCheck: AddCommand = (program, { terminal, env, finish }) => {
     .command('check')
     .summary('compile and lint a folder of mails')
     .description(
-      'Compiles and lints every mail of a folder. Prints one line per problem: file:line: message. Made for a pre-commit hook or CI.',
+      'Compiles and lints every mail of a folder. Prints one line per problem or advice: file:line: message. Made for a pre-commit hook or CI.',
     )
     .argument('[dir]', 'the folder of mails (default: MAILS_DIR, else the built-in mails)')
     .option('--json', 'print one JSON object')

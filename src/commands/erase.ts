@@ -3,8 +3,8 @@ import { readAddress } from './address-argument.ts'
 import type { AddCommand } from './terminal.ts'
 
 const help = `
-Mails that wait are given up: they become dead, and cannot be requeued. Of mails that were sent or dead stays that they
-were, so that their tokens cannot send them again; whom they were for does not. Limits and suppression of the address
+Mails that wait are given up: they become dead, and cannot be requeued. Mails that were sent or are dead stay on record,
+so that their tokens cannot send them again, but no longer say whom they were for. Limits and suppressions of the address
 are deleted. docs/privacy.md says what is kept, and for how long.
 
 Stop sending to the address first: a mail that is accepted meanwhile may be missed.
@@ -31,7 +31,7 @@ export const addErase: AddCommand = (program, { terminal, env, finish }) => {
       const erased = await withOutbox(env, (outbox) => outbox.erase(address))
       const { waiting, done, quotas, suppressions } = erased
       const found = waiting + done + quotas + suppressions > 0
-      const line = `${waiting} waiting given up, ${done} sent or dead no longer linked to the address, ${quotas} limits and ${suppressions} suppressions deleted.`
+      const line = `Mails given up: ${waiting}. Mails sent or dead, now without the address: ${done}. Deleted: ${quotas} limits, ${suppressions} suppressions.`
       terminal.out(json ? JSON.stringify(erased) : found ? line : 'Nothing was found about this address.')
       finish(found ? 0 : 1)
     })

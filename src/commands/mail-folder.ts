@@ -25,13 +25,14 @@ export function readMails(options: { dir: string; appName?: string | undefined }
   catalogue: Catalogue | undefined
   problems: readonly Problem[]
 } {
-  const sender = { senderName: options.appName || 'Example', senderAddress: 'noreply@example.com' }
   try {
     const catalogue = loadCatalogue({
       dir: options.dir,
       beneath: folderBeneath(options.dir),
-      appName: options.appName || undefined,
-      ...sender,
+      appName: options.appName || 'Example',
+      // each mail is signed with the name of its app, as in the service
+      senderName: '',
+      senderAddress: 'noreply@example.com',
       allowHttpLinks: true,
     })
     return { catalogue, problems: [] }

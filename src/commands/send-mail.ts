@@ -98,7 +98,7 @@ async function printFailure(
       .filter(Boolean)
       .join(', ')
     const place = code === 'bad_answer' || code === 'bad_request' ? await redirectOf(url) : undefined
-    const meaning = place === undefined ? meaningOf(code, url) : redirected(url, place)
+    const meaning = place === undefined ? meaningOf(answer, url) : redirected(url, place)
     terminal.err(`${terminal.paint('red', code)}${facts && ` (${facts})`}: ${meaning}`)
   }
   return Object.hasOwn(failures, code) ? 1 : 2
@@ -123,7 +123,7 @@ function redirected(url: string, place: string): string {
   return `${url} sends every request on to ${place}: set JWT_MAILER_URL or --url to where the service is`
 }
 
-function meaningOf(code: ClientFailure['code'], url: string): string {
+function meaningOf({ code, msg, hint }: ClientFailure, url: string): string {
   switch (code) {
     case 'unreachable':
       return `nothing listens at ${url}: is the service running? Set JWT_MAILER_URL or --url`
@@ -134,8 +134,12 @@ function meaningOf(code: ClientFailure['code'], url: string): string {
     case 'aborted':
       return 'aborted'
     case 'claims_invalid':
-      return 'a claim is missing or wrong; "jwt-mailer types" shows what each mail needs'
-    default:
-      return failures[code].meaning.replaceAll('`', '')
+      return `${msg ?? 'a claim is missing or wrong'}. "jwt-mailer types" shows what each mail needs`
+    default: {
+      const { msg: usual, meaning } = failures[code]
+      // the usual sentence says less than the meaning
+      const own = msg === usual ? undefined : msg
+      return [meaning.replaceAll('`', ''), own, hint].filter(Boolean).join('. ')
+    }
   }
 }

@@ -78,7 +78,7 @@ export function readConfig(env: NodeJS.ProcessEnv = process.env): Config {
 }
 
 function readVariables(env: NodeJS.ProcessEnv, altered: readonly ConfigProblem[]): Config {
-  const values = readEnvironment(env)
+  const { values, problems: misspelt } = readEnvironment(env)
   const production = values.NODE_ENV === 'production'
   const { problems, collect } = problemCollector()
   const relays = collect(() => readNeededRelays(values, production))
@@ -107,9 +107,10 @@ function readVariables(env: NodeJS.ProcessEnv, altered: readonly ConfigProblem[]
     !feedback ||
     !webhooks ||
     !publicKeys ||
-    problems.length > 0
+    problems.length > 0 ||
+    misspelt.length > 0
   )
-    throw new ConfigError(...problems)
+    throw new ConfigError(...misspelt, ...problems)
   const { SUPPRESSION: suppression = feedback.length > 0 ? 'app' : 'off' } = values
   return Object.freeze({
     production,

@@ -2,7 +2,7 @@
 import { existsSync } from 'node:fs'
 import { z } from 'zod'
 import { parseDurationMs, parseRate } from '../rate.ts'
-import { ConfigError } from './config-error.ts'
+import type { ConfigProblem } from './config-error.ts'
 import { databaseUrlTrouble } from './database-url.ts'
 
 /** Dashboards and compose files set a variable to nothing when they mean "unset". */
@@ -148,13 +148,15 @@ export const environmentSchema = z.object({
 })
 export type Environment = z.infer<typeof environmentSchema>
 
-/** Throws a `ConfigError` with every variable that is written wrongly. */
-export function readEnvironment(env: NodeJS.ProcessEnv): Environment {
+/** `problems`: of every variable that is written wrongly. `values` are read as if these were not set. */
+export function readEnvironment(env: NodeJS.ProcessEnv): {
+  values: Environment
+  problems: readonly ConfigProblem[]
+} {
   const read = environmentSchema.safeParse(env)
-  if (read.success) return read.data
-  const problems = read.error.issues.map(({ path, message }) => ({
-    variable: path.join('.'),
-    says: message,
-  }))
-  throw new ConfigError(...problems)
+  if (read.success) return { values: read.data, problems: [] }
+  const problems = read.error.issues.map(({ path, message: says }) => ({ variable: path.join('.'), says }))
+  const wrong = new Set(problems.map(({ variable }) => variable))
+  const others = Object.entries(env).filter(([name]) => !wrong.has(name))
+  return { values: environmentSchema.parse(Object.fromEntries(others)), problems }
 }

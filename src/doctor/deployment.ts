@@ -70,7 +70,7 @@ async function examineParts(config: Config, options: DeploymentOptions): Promise
     const apps = new Set(catalogue.mails.map(({ app }) => app))
     findings.push(...examineWebhooks(config.webhooks, [...apps]))
   }
-  findings.push(...examineFeedback(config.feedback, config.relays))
+  findings.push(...examineFeedback(config))
   findings.push(...examinePublicKeys(config))
   const senders = sendersOf(config, catalogue)
   const checks = [

@@ -25,7 +25,10 @@ const eventSchema = z.object({
 })
 type Event = z.infer<typeof eventSchema>
 
-export function sesFeedback({ proofs }: FeedbackSettings, get: FetchDocument = fetchDocument): FeedbackSource {
+export function sesFeedback(
+  { proofs }: FeedbackSettings,
+  get: FetchDocument = fetchDocument,
+): FeedbackSource {
   const read = snsReader({ topics: proofs, get })
   return {
     async open({ body, now }) {

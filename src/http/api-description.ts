@@ -10,6 +10,7 @@ import {
   postSchema,
 } from '../contract.ts'
 import type { FailureCode } from '../errors.ts'
+import type { ReportingRelay } from '../feedback-source.ts'
 
 type Json = Record<string, unknown>
 
@@ -29,11 +30,18 @@ const statusFailures: FailureCode[] = [
   'token_not_yet_valid',
   'claims_invalid',
   'not_found',
+  'keys_unavailable',
   'store_unavailable',
 ]
 
-/** A document of the OpenAPI 3.1 specification. `adapters`: those that are configured. */
-export function openApi(version: string, adapters: readonly AdapterSettings[] = []): Json {
+export interface DescribedRoutes {
+  readonly adapters?: readonly AdapterSettings[] | undefined
+  /** The relays that may report. */
+  readonly feedback?: readonly ReportingRelay[] | undefined
+}
+
+/** A document of the OpenAPI 3.1 specification, with the routes that are configured. */
+export function openApi(version: string, { adapters = [], feedback = [] }: DescribedRoutes = {}): Json {
   return {
     openapi: '3.1.0',
     info: {
@@ -42,7 +50,13 @@ export function openApi(version: string, adapters: readonly AdapterSettings[] = 
       description:
         'A signed token in, a confirmation mail out. Every answer is JSON; callers decide by `error` or `code`, never by `msg`.',
     },
-    paths: { ...mailPaths(), ...deliveryPaths(), ...adapterPaths(adapters), ...healthPaths() },
+    paths: {
+      ...mailPaths(),
+      ...deliveryPaths(),
+      ...adapterPaths(adapters),
+      ...feedbackPaths(feedback),
+      ...healthPaths(),
+    },
     components: {
       schemas: {
         Answer: schemaOf(answerSchema),
@@ -148,6 +162,24 @@ function adapterOperation(path: string): Json {
     responses: {
       '2XX': { description: 'The mails are stored, or can never be sent, where the log says why.' },
       default: { description: 'Wrong secret or signature, or another time may succeed.' },
+    },
+  }
+}
+
+/** Likewise: what a relay sends is in its own documents. */
+function feedbackPaths(relays: readonly ReportingRelay[]): Json {
+  return Object.fromEntries(relays.map((relay) => [`/feedback/${relay}`, { post: feedbackOperation(relay) }]))
+}
+
+function feedbackOperation(relay: ReportingRelay): Json {
+  return {
+    summary: `Reports of ${relay} on what became of mails`,
+    description: `Called by ${relay} itself, which proves who it is. What is of no concern here is answered 200 as well.`,
+    parameters: [],
+    requestBody: { required: true, content: jsonBody({}) },
+    responses: {
+      200: { description: '`noted`: what was news is stored.' },
+      ...failureResponses(['token_signature', 'too_large', 'relay_unavailable', 'store_unavailable']),
     },
   }
 }

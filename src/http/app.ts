@@ -128,6 +128,7 @@ export async function buildApp(parts: AppParts): Promise<FastifyInstance> {
       await pages.register(openApiRoutes, {
         withPage: docs,
         adapters: parts.adapters?.settings,
+        feedback: parts.feedback?.settings.map(({ relay }) => relay),
         sites,
         catalogue: preview?.catalogue,
       })

@@ -78,7 +78,7 @@ export function readValue(rule: ClaimRule, value: unknown, path = rule.name): Va
     }
     default:
       if (typeof value === 'number' && Number.isSafeInteger(value)) return value
-      throw wrong('type', 'it must be a whole number, and no text')
+      throw wrong('type', 'it must be a whole number such as 1290, not a text')
   }
 }
 

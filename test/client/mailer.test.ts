@@ -133,6 +133,7 @@ describe('a refusal', () => {
       ok: false,
       code: 'claims_invalid',
       retryable: false,
+      msg: expect.any(String),
       claim: 'user_aut_key_or_otp',
       reason: 'missing',
       claims: ['user_aut_key_or_otp'],
@@ -146,6 +147,7 @@ describe('a refusal', () => {
       ok: false,
       code: 'token_signature',
       retryable: false,
+      msg: expect.any(String),
     })
   })
 
@@ -163,13 +165,19 @@ describe('a refusal', () => {
       ok: false,
       code: 'refused',
       retryable: false,
+      msg: expect.any(String),
       id: expect.any(String),
     })
   })
 
   test('of a mail that is not known', async () => {
     const { mailer } = await live()
-    expect(await mailer.status('nobody-knows-it')).toEqual({ ok: false, code: 'not_found', retryable: false })
+    expect(await mailer.status('nobody-knows-it')).toMatchObject({
+      ok: false,
+      code: 'not_found',
+      retryable: false,
+      msg: 'Not found',
+    })
   })
 })
 

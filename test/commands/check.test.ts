@@ -36,15 +36,20 @@ describe('jwt-mailer check', () => {
     expect(run(['check', 'default/..'], { cwd: dir }).stdout).toMatch(/^default\/reset\.fr\.md:\d+: /)
   })
 
-  test('advises on what starts but is unfinished: a sample that is missing or refused, a locale too few', () => {
+  test('advises on what starts but is unfinished, and calls it no problem: a sample that is missing or refused', () => {
     const unsampled = spoiledMails('default/invite.en.md', ', sample: Ada', '')
     const first = run(['check', unsampled])
-    expect(first).toMatchObject({ status: 1 })
-    expect(first.stdout).toMatch(/invite\.en\.md:\d+: `user_name` has no sample/)
+    expect(first).toMatchObject({ status: 0 })
+    expect(first.stdout).toMatch(/invite\.en\.md:\d+: advice: `user_name` has no sample/)
+    expect(JSON.parse(run(['check', unsampled, '--json']).stdout)).toMatchObject({
+      ok: true,
+      problems: [],
+      advice: [{ message: expect.stringContaining('has no sample') }],
+    })
     const refused = run(['check', spoiledMails('default/resetkey.it.md', '"493027"', '"49 30 27"')])
-    expect(refused).toMatchObject({ status: 1, stderr: '' })
+    expect(refused).toMatchObject({ status: 0, stderr: '' })
     expect(refused.stdout).toMatch(
-      /resetkey\.it\.md:1: the samples are refused: user_aut_key_or_otp\. 1 to 256/,
+      /resetkey\.it\.md:1: advice: the samples are refused: user_aut_key_or_otp\. 1 to 256/,
     )
   })
 

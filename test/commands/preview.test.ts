@@ -47,6 +47,9 @@ describe('jwt-mailer preview', () => {
     expect(mail()).toContain('CatLoader')
     run(['preview', '--out', out, '--app-name', 'Attitude'], { env: { APP_NAME: 'CatLoader' } })
     expect(mail()).toContain('Attitude')
+    expect(mail()).not.toContain('Example')
+    run(['preview', '--out', out, '--mails', varianceMails])
+    expect(readFileSync(join(out, 'blog/signup.en.txt'), 'utf8')).not.toContain('Example\n')
   })
 
   test('writes nothing from a broken folder, and says where it is broken', () => {

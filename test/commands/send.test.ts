@@ -44,7 +44,12 @@ describe('jwt-mailer send', () => {
   test('tells a refusal with the claim at fault and what it means', async () => {
     const { status, stdout, stderr } = await send('--to', 'ada@example.com')
     expect({ status, stdout }).toEqual({ status: 1, stdout: '' })
-    expect(stderr).toMatch(/^claims_invalid \(email_link_url, --link-url\): /)
+    expect(stderr).toMatch(
+      /^claims_invalid \(email_link_url, --link-url\): Problem with token: email_link_url is missing: give both halves/,
+    )
+    expect((await send('--to', 'ada@example.com', '--kind', 'confirmatoin')).stderr).toMatch(
+      /^mail_unknown: there is no such app or kind\. .*confirmation/,
+    )
     expect(JSON.parse((await send('--to', 'ada@example.com', '--json')).stdout)).toMatchObject({
       ok: false,
       code: 'claims_invalid',

@@ -430,6 +430,13 @@ describe('a start in development', () => {
   })
 })
 
+it('says all at once: what is written wrongly, and what is missing', () => {
+  const wrong = { LOG_LEVEL: 'loud', PORT: 'http', ADMIN_TOKEN: 'changeme', SMTP_URL: 'ftp://x' }
+  const told = problemsOf({ NODE_ENV: 'production', ...wrong }).map(({ variable }) => variable)
+  expect(told).toEqual(expect.arrayContaining([...Object.keys(wrong), 'MAIL_FROM', 'JWT_MAILER_SECRET']))
+  expect(new Set(told).size).toBe(told.length)
+})
+
 describe('several relays', () => {
   const all = {
     ...production,

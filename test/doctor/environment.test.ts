@@ -12,6 +12,8 @@ describe('the doctor looks at the configuration', () => {
     expect(lines(findings, 'bad')).toMatchInlineSnapshot(`
       [
         "configuration: PORT: must be a whole number from 0 to 65535 → Every variable is explained in .env.example.",
+        "configuration: SMTP_URL: must look like smtp://user:password@host:587 or smtps://user:password@host:465 → Every variable is explained in .env.example.",
+        "configuration: MAIL_FROM: the sender address is missing → Set MAIL_FROM=noreply@your-domain (a domain your relay may send for).",
       ]
     `)
     const mended = await examineDeployment({ env: { ...env, PORT: '80' }, nodeVersion: '24.21.0' })

@@ -68,6 +68,19 @@ describe('the description of the API', () => {
     }
   })
 
+  it('has the routes of the relays that may report, and no other', async () => {
+    const feedback = [{ relay: 'postmark', proofs: ['user:password'] }] as const
+    const { app } = await testApp({ routes: { feedback } })
+    const { paths } = (await app.inject('/openapi.json')).json<{
+      paths: Record<string, Record<string, Operation>>
+    }>()
+    expect(Object.keys(paths).filter((path) => path.startsWith('/feedback'))).toEqual(['/feedback/postmark'])
+    const { statusCode } = await app.inject({ method: 'POST', url: '/feedback/postmark', payload: {} })
+    expect(paths['/feedback/postmark']?.['post']?.responses[statusCode]?.description).toContain(
+      'token_signature',
+    )
+  })
+
   it('says of answers what they are', async () => {
     const { app } = await testApp()
     const sent = await app.inject(`/emailservice/${signToken()}`)

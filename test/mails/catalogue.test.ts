@@ -54,6 +54,12 @@ test.each<[string, string, string, string]>([
     '7: unknown filter `munney`; the filters are default, money, number, date, time, plural; did you mean `money`?',
   ],
   [
+    'an unknown filter of what cannot be shown without one, and a wrong one',
+    '{{ n | munney }} {{ d | money: "EUR" }}',
+    'claims:\n  n: { type: cents, sample: 1 }\n  d: { type: date }\n',
+    '10: unknown filter `munney`; the filters are default, money, number, date, time, plural; did you mean `money`?\ndefault/confirmation.en.md:10: `d` must be declared as { type: cents } for `money`',
+  ],
+  [
     'money without currency',
     '{{ n | money }}',
     'claims:\n  n: { type: cents, sample: 1 }\n',

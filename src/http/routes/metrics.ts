@@ -3,7 +3,7 @@ import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import { MailerError } from '../../errors.ts'
 import type { Meter } from '../../meter.ts'
 import type { Metrics } from '../../metrics.ts'
-import { adminGate } from '../admin-gate.ts'
+import { adminGate, adminHint } from '../admin-gate.ts'
 
 declare module 'fastify' {
   interface FastifyReply {
@@ -31,7 +31,7 @@ export async function metricsRoutes(
   app.get('/metrics', async (request, reply) => {
     if (gate && !gate.isOpen(request)) {
       reply.header('www-authenticate', 'Bearer')
-      throw new MailerError('token_signature', { reason: 'admin token' })
+      throw new MailerError('token_signature', { reason: 'admin token', hint: adminHint })
     }
     return reply.type(metrics.contentType).send(await text())
   })

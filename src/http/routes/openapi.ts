@@ -1,8 +1,7 @@
 /** Owns `/openapi.json`, and in development `/docs`: the same description as a page for people. */
 import type { FastifyInstance } from 'fastify'
 import packageJson from 'jwt-mailer/package.json' with { type: 'json' }
-import type { AdapterSettings } from '../../adapter.ts'
-import { openApi } from '../api-description.ts'
+import { type DescribedRoutes, openApi } from '../api-description.ts'
 import type { Catalogue, MailTemplate } from '../../mails/catalogue.ts'
 import { loadPage } from '../../html-page.ts'
 import { pageHeaders, sendPage, servedPage, type Sites, withNavigation } from '../page.ts'
@@ -10,7 +9,8 @@ import { pageHeaders, sendPage, servedPage, type Sites, withNavigation } from '.
 export interface OpenApiOptions {
   readonly withPage: boolean
   /** Their routes stand in the description. */
-  readonly adapters?: readonly AdapterSettings[] | undefined
+  readonly adapters?: DescribedRoutes['adapters']
+  readonly feedback?: DescribedRoutes['feedback']
   /** The other pages of this service. */
   readonly sites?: Sites
   /** Its kinds stand on the page. Asked anew for each request. */
@@ -19,10 +19,10 @@ export interface OpenApiOptions {
 
 export async function openApiRoutes(
   app: FastifyInstance,
-  { withPage, adapters, sites = {}, catalogue }: OpenApiOptions,
+  { withPage, adapters, feedback, sites = {}, catalogue }: OpenApiOptions,
 ): Promise<void> {
   // all answers share these bytes
-  const description = Buffer.from(JSON.stringify(openApi(packageJson.version, adapters)))
+  const description = Buffer.from(JSON.stringify(openApi(packageJson.version, { adapters, feedback })))
   app.get('/openapi.json', (_request, reply) =>
     reply.type('application/json; charset=utf-8').send(description),
   )

@@ -166,7 +166,8 @@ export function nameTable({ sources, constants, formats, report }: NameOptions):
           : undefined
     if (wrong) {
       report(line, wrong)
-      return term
+      // what it is without the filter is no second problem
+      return { ...term, type: 'unknown' }
     }
     if (term.type === 'unknown') return term
     const made = filterWriters[filter.name]!(term, argument, filter, formats)

@@ -83,6 +83,7 @@ describe('the doctor looks at SendGrid', () => {
         "secrets: JWT_MAILER_SECRET is strong enough (32 bytes)",
         "mails: MANY mails compile",
         "feedback: sendgrid could report what becomes of a mail: set SENDGRID_FEEDBACK_KEY",
+        "feedback: no relay may report, so no bounce is heard of and no address is suppressed",
         "relay sendgrid: localhost:PORT answers over TLS",
         "relay sendgrid: the key may send mail",
         "domain mail.example.com: SPF is sound (1 of 10 lookups)",

@@ -344,7 +344,12 @@ describe('with an admin token', () => {
       const answer = await app.inject(url)
       expect(answer.statusCode).toBe(401)
       expect(answer.headers['www-authenticate']).toBe('Bearer')
-      expect(answer.json()).toEqual({ error: 1, msg: 'Problem with token', code: 'token_signature' })
+      expect(answer.json()).toEqual({
+        error: 1,
+        msg: 'Problem with token',
+        code: 'token_signature',
+        hint: expect.stringContaining('ADMIN_TOKEN'),
+      })
     }
     const posted = await app.inject({ method: 'POST', url: `${confirmation}/send`, payload: { claims: {} } })
     expect(posted.statusCode).toBe(401)
