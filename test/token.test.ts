@@ -160,6 +160,17 @@ describe('time', () => {
     expect(codeOf(forgeToken(hs256, JSON.stringify({ ...sampleClaims(), ...times })))).toBe(code)
   })
 
+  it('is refused where the same signature is spelt otherwise', () => {
+    const token = signToken()
+    const alphabet = 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_'
+    // the last two bits of 43 characters are no part of 32 bytes
+    const last = alphabet[alphabet.indexOf(token.at(-1)!) ^ 1]
+    const bytesOf = (one: string) => Buffer.from(one.slice(one.lastIndexOf('.') + 1), 'base64url')
+    const other = `${token.slice(0, -1)}${last}`
+    expect(bytesOf(other)).toEqual(bytesOf(token))
+    for (const spelling of [other, `${token}=`]) expect(codeOf(spelling), spelling).not.toBe('verified')
+  })
+
   it('that cannot be meant is named, with what to do', () => {
     const token = forgeToken(hs256, plain.replace('{', `{"exp":${now},"iat":${now},`))
     const { answer } = failureAnswer(invalidClaims(verifyToken(token, keys, now).faults))
