@@ -20,6 +20,8 @@ export interface Store {
   readonly address: string
   /** A store beside it without a mail; on Postgres set up already, as after a first start. */
   another(): Promise<Store>
+  /** A store that nobody has opened. */
+  untouched(): Promise<Store>
   close(): Promise<void>
 }
 
@@ -45,6 +47,7 @@ async function startSqlite(): Promise<Store> {
     address,
     engine: () => engineAt(address),
     another: async () => at(join(folder, `${(number += 1)}`, 'outbox.db')),
+    untouched: async () => at(join(folder, `${(number += 1)}`, 'outbox.db')),
     close: async () => rmSync(folder, { recursive: true, force: true }),
   })
   return at(join(folder, 'outbox.db'))
@@ -56,6 +59,7 @@ async function startOnPostgres(): Promise<Store> {
     address,
     engine: () => engineAt(address),
     another: async () => at(await server.createOutbox()),
+    untouched: async () => at(await server.createDatabase()),
     close: () => server.close(),
   })
   return at(server.url)

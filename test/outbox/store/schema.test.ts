@@ -55,7 +55,7 @@ for (const { name, skipped, start } of stores)
 
     test('is brought up to date from each older version, by two replicas at once, with its mails', async () => {
       for (let version = 1; version < schemaVersion; version += 1) {
-        const older = await store.another()
+        const older = await store.untouched()
         const database = await databaseAt(older.address)
         await database.install(migrations.slice(0, version))
         await database.run(`insert into outbox_mail
@@ -73,7 +73,7 @@ for (const { name, skipped, start } of stores)
     })
 
     test('takes a transaction a step: one that fails loses none before it, and is taken again', async () => {
-      const database = await databaseAt((await store.another()).address)
+      const database = await databaseAt((await store.untouched()).address)
       onTestFinished(() => database.close())
       const fruit: Migrations = [
         ['create table fruit (name text)', `insert into fruit values ('apple')`],
