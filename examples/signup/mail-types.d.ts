@@ -4,7 +4,6 @@ type Link = string | { readonly url: string; readonly token: string }
 
 export interface Mails {
   default: {
-    check: { link?: never; accessKey?: never; name?: string; locale?: string }
     change: { link: Link; linkExpires?: Date; accessKey?: never; name?: string; locale?: string }
     changed: {
       link?: never
@@ -13,6 +12,7 @@ export interface Mails {
       locale?: string
       data: { new_email: string | number }
     }
+    check: { link?: never; accessKey?: never; name?: string; locale?: string }
     confirm: { link: Link; linkExpires?: Date; accessKey?: never; name?: string; locale?: string }
     registered: { link?: never; accessKey?: never; name?: string; locale?: string }
     'reset-code': { link?: never; linkExpires?: Date; accessKey: string; name?: string; locale?: string }
