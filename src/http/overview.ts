@@ -59,7 +59,7 @@ export function overviewReader(parts: OverviewParts) {
       /** So many of a state, or more: no more are counted. */
       most: maxCounted,
       outbox: isThere && stats ? depthOf(stats) : null,
-      hours: isThere && counts ? hoursOf(counts, last) : [],
+      hours: isThere && counts ? hoursOf(counts, last, stats ? stats.sending + stats.queued : 0) : [],
       relays: transport.breakers().map(({ relay, breaker }) => relayAt(relay, breaker)),
       refusals: isThere && counts ? refusalsOf(counts) : [],
       suppression,
@@ -105,16 +105,17 @@ function rested<T>(read: () => Promise<T>): () => Promise<T> {
   }
 }
 
-/** Every hour of the day, whether something was counted in it or not. */
-function hoursOf(counts: readonly HourCount[], last: number) {
+/** Every hour of the day, whether something was counted in it or not. What waits now belongs to the last one already. */
+function hoursOf(counts: readonly HourCount[], last: number, waitsNow: number) {
   return Array.from({ length: shownHours }, (_, index) => {
     const hour = last - (shownHours - 1 - index) * hourMs
     const ofHour = counts.filter((count) => count.hour === hour)
     const sumOf = (fits: (name: string) => boolean) =>
       ofHour.reduce((sum, { name, n }) => (fits(name) ? sum + n : sum), 0)
-    const [accepted, sent, waiting, dead, bounced, complained] = hourWords.map((word) =>
+    const [accepted, sent, waited = 0, dead, bounced, complained] = hourWords.map((word) =>
       sumOf((name) => name === word),
     )
+    const waiting = hour === last ? Math.max(waited, waitsNow) : waited
     const refused = sumOf((name) => readRefusal(name) !== undefined)
     return { hour, accepted, sent, waiting, dead, bounced, complained, refused }
   })
