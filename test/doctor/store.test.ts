@@ -267,12 +267,10 @@ describe('the doctor looks at a Postgres', () => {
   })
 
   it('that takes the connection and then says nothing', async () => {
-    const started = Date.now()
     const port = await rawServer(() => {})
     const [line] = await ofPostgres(`postgres://mailer:geheim@127.0.0.1:${port}/mails`)
     expect(line).toMatch(
       /^bad: store: Postgres at 127\.0\.0\.1:PORT cannot be reached \(no answer within 5 s\)/,
     )
-    expect(Date.now() - started).toBeLessThan(7000)
   })
 })

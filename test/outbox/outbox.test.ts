@@ -471,11 +471,10 @@ for (const { name, skipped, start } of stores)
         const other = await replica()
         const lease = await own(outbox, at('a'))
         const existing = await other.accept(at('a'))
-        const waiting = other.waitFor(existing.state === 'existing' ? existing.mail : raise(), 5000)
+        // not at the end of its time, which is longer than a test
+        const waiting = other.waitFor(existing.state === 'existing' ? existing.mail : raise(), 60_000)
         await outbox.settle(lease, { state: 'queued', detail: 'connect' })
-        const settledAt = performance.now()
         expect(await waiting).toEqual({ state: 'queued', detail: 'connect' })
-        expect(performance.now() - settledAt).toBeLessThan(3000)
       })
 
       test('a waiter whose time is over is answered that the mail is still being sent', async () => {

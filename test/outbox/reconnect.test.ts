@@ -21,17 +21,19 @@ const restartable =
 let outbox: Outbox
 afterEach(() => outbox?.close())
 
-/** How the store refuses, and how quickly. */
-async function refusal(work: Promise<unknown>): Promise<{ code: string | undefined; ms: number }> {
-  const from = performance.now()
+/** The code with which the store refuses, or what became of it instead. */
+async function refusal(work: Promise<unknown>): Promise<string> {
   const error = await work.then(
-    () => undefined,
+    () => 'no refusal',
     (thrown: unknown) => thrown,
   )
-  return { code: error instanceof MailerError ? error.code : String(error), ms: performance.now() - from }
+  return error instanceof MailerError ? error.code : String(error)
 }
 
-const unavailable = { code: 'store_unavailable', ms: expect.toSatisfy((ms: number) => ms < 100) }
+/** So many that each waited for the store, which takes seconds, could not be refused while a test runs. */
+async function expectRefusalsAtOnce(id: string): Promise<void> {
+  for (let n = 0; n < 20; n += 1) expect(await refusal(outbox.accept(mail(id)))).toBe('store_unavailable')
+}
 
 describe.skipIf(restartable !== undefined)(
   `while Postgres is unavailable${restartable ? ` (skipped: ${restartable})` : ''}`,
@@ -50,14 +52,13 @@ describe.skipIf(restartable !== undefined)(
       outbox = await openPostgres()
       await own(outbox, mail('before'))
       await server().stop('immediate')
-      for (let n = 0; n < 20; n += 1)
-        expect(await refusal(outbox.accept(mail(`during${n}`)))).toEqual(unavailable)
+      await expectRefusalsAtOnce('during')
       expect(outbox.trouble()).toBeTypeOf('string')
       await server().start()
       await expect.poll(() => outbox.trouble(), { timeout: 5000 }).toBeUndefined()
       await own(outbox, mail('after'))
       expect(await outbox.find('before')).toMatchObject({ state: 'sending' })
-      expect(await outbox.find('during0')).toBeUndefined()
+      expect(await outbox.find('during')).toBeUndefined()
     })
 
     test('round trips that are each in time, but not together, count as a store that does not answer', async () => {
@@ -71,7 +72,7 @@ describe.skipIf(restartable !== undefined)(
       try {
         expect(await quick.run(find)).toMatchObject([{ outcome: 'done', rows: [] }])
         // The query takes one round trip, its commit another.
-        expect(await refusal(late.run(find))).toMatchObject({ code: 'store_unavailable' })
+        expect(await refusal(late.run(find))).toBe('store_unavailable')
       } finally {
         await Promise.all([quick.close(), late.close()])
         slow.close()
@@ -120,7 +121,7 @@ describe.skipIf(restartable !== undefined)(
     test('the outbox opens without its database and uses it later', async () => {
       await server().stop()
       outbox = await openPostgres()
-      expect(await refusal(outbox.accept(mail('early')))).toEqual(unavailable)
+      await expectRefusalsAtOnce('early')
       expect(outbox.trouble()).toBeTypeOf('string')
       await server().start()
       await expect.poll(() => outbox.trouble(), { timeout: 5000 }).toBeUndefined()
@@ -130,10 +131,9 @@ describe.skipIf(restartable !== undefined)(
     test('the outbox opens while its database hangs, and uses it when it goes on', async () => {
       const { pid } = server()
       process.kill(pid, 'SIGSTOP')
-      const from = performance.now()
+      // as nothing answers before it goes on below, an opening that waited for an answer would never end
       outbox = await openPostgres()
-      expect(performance.now() - from).toBeLessThan(4000)
-      expect(await refusal(outbox.accept(mail('hanging')))).toEqual(unavailable)
+      await expectRefusalsAtOnce('hanging')
       process.kill(pid, 'SIGCONT')
       await expect.poll(() => outbox.trouble(), { timeout: 8000 }).toBeUndefined()
       expect(await outbox.accept(mail('hanging'))).toMatchObject({ state: 'owner' })
@@ -153,8 +153,8 @@ describe.skipIf(restartable !== undefined)(
       const hung = await backends(postgres.url)
       expect(hung.length).toBeGreaterThan(0)
       for (const pid of hung) process.kill(pid, 'SIGSTOP')
-      const first = await refusal(outbox.accept(mail('hung')))
-      expect(first).toEqual({ code: 'store_unavailable', ms: expect.toSatisfy((ms: number) => ms < 8000) })
+      // they go on below only, so that nobody but the store itself ends this
+      expect(await refusal(outbox.accept(mail('hung')))).toBe('store_unavailable')
       for (const pid of hung) process.kill(pid, 'SIGCONT')
       await expect.poll(() => outbox.trouble(), { timeout: 5000 }).toBeUndefined()
       await own(outbox, mail('afterwards'))
@@ -173,7 +173,7 @@ describe('while the SQLite file cannot be written', () => {
     const dataDir = join(folder, 'data')
     writeFileSync(dataDir, 'a file where the folder should be')
     outbox = await open({ engine: () => engineAt(join(dataDir, 'outbox.db')) })
-    for (let n = 0; n < 20; n += 1) expect(await refusal(outbox.accept(mail('early')))).toEqual(unavailable)
+    await expectRefusalsAtOnce('early')
     expect(outbox.trouble()).toBe('EEXIST')
     rmSync(dataDir)
     await expect.poll(() => outbox.trouble(), { timeout: 5000 }).toBeUndefined()
@@ -208,13 +208,10 @@ describe('while the SQLite file does not answer', () => {
     await own(outbox, mail('before'))
     const other = new DatabaseSync(path)
     other.exec('begin immediate')
-    // The thread waits 5 s for the lock.
-    expect(await refusal(outbox.accept(mail('during')))).toEqual({
-      code: 'store_unavailable',
-      ms: expect.toSatisfy((ms: number) => ms < 4000),
-    })
+    // The thread waits 5 s for the lock, and would give another reason.
+    expect(await refusal(outbox.accept(mail('during')))).toBe('store_unavailable')
     expect(outbox.trouble()).toBe('timeout')
-    expect(await refusal(outbox.accept(mail('later')))).toMatchObject({ code: 'store_unavailable' })
+    expect(await refusal(outbox.accept(mail('later')))).toBe('store_unavailable')
     // The thread still waits: it now stores the mail although its caller was told that it will not be sent.
     other.exec('rollback')
     other.close()
