@@ -232,3 +232,9 @@ export function joinBody(body: Body): string {
 export function isSystemCode(value: unknown): value is SystemCode {
   return typeof value === 'string' && /^[A-Z0-9_]{1,40}$/.test(value)
 }
+
+/** The code of a system, TLS or database error, where it has one. */
+export function systemCodeOf(error: unknown): SystemCode | undefined {
+  const code: unknown = error instanceof Error && 'code' in error ? error.code : undefined
+  return isSystemCode(code) ? code : undefined
+}

@@ -1,7 +1,7 @@
 /** Owns small documents that are fetched: within a time and a size, and without following a redirect. */
 import type { IncomingMessage } from 'node:http'
 import { type Agent, request as requestByHttps } from 'node:https'
-import { type FetchReason, isSystemCode } from './message.ts'
+import { type FetchReason, systemCodeOf } from './message.ts'
 
 export interface FetchOptions {
   readonly maxBytes: number
@@ -39,7 +39,9 @@ export const fetchDocument: FetchDocument = async (url, { maxBytes, timeoutMs, a
     if (status !== 200) throw new FetchError(status >= 300 && status < 400 ? 'redirect' : 'status')
     return await readText(answer, maxBytes)
   } catch (error) {
-    throw error instanceof FetchError ? error : new FetchError(late.aborted ? 'timeout' : codeOf(error))
+    throw error instanceof FetchError
+      ? error
+      : new FetchError(late.aborted ? 'timeout' : (systemCodeOf(error) ?? 'connect'))
   } finally {
     call.destroy()
   }
@@ -54,9 +56,4 @@ async function readText(answer: IncomingMessage, maxBytes: number): Promise<stri
     chunks.push(chunk)
   }
   return Buffer.concat(chunks).toString()
-}
-
-function codeOf(error: unknown): FetchReason {
-  const code: unknown = error instanceof Error && 'code' in error ? error.code : undefined
-  return isSystemCode(code) ? code : 'connect'
 }

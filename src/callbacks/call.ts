@@ -4,7 +4,7 @@
  */
 import type { ClientRequest, IncomingMessage } from 'node:http'
 import { Agent as HttpsAgent, request as httpsRequest } from 'node:https'
-import { isSystemCode, type SystemCode } from '../message.ts'
+import { type SystemCode, systemCodeOf } from '../message.ts'
 import { within } from '../timers.ts'
 import { type SignedCall, type Webhook, webhookHeaders } from '../webhook.ts'
 import { isPrivateLiteral, PrivateAddressError, publicLookup, type Resolve } from './addresses.ts'
@@ -135,8 +135,8 @@ const dnsCodes = new Set(['ENOTFOUND', 'EAI_AGAIN', 'EAI_FAIL', 'EAI_NODATA', 'E
 
 function troubleIn(error: unknown): { reason: CallReason; cause?: SystemCode } {
   if (error instanceof PrivateAddressError) return { reason: 'private_address' }
-  const code: unknown = error instanceof Error && 'code' in error ? error.code : undefined
-  if (!isSystemCode(code)) return { reason: 'connect' }
+  const code = systemCodeOf(error)
+  if (code === undefined) return { reason: 'connect' }
   const reason = dnsCodes.has(code) ? 'dns' : /CERT|TLS|SSL|ISSUER|VERIFY/.test(code) ? 'tls' : 'connect'
   return { reason, cause: code }
 }

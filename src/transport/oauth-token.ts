@@ -9,7 +9,7 @@ import type { IncomingMessage } from 'node:http'
 import { request as requestByHttps } from 'node:https'
 import jwt from 'jsonwebtoken'
 import { z } from 'zod'
-import { isSystemCode, type SystemCode } from '../message.ts'
+import { type SystemCode, systemCodeOf } from '../message.ts'
 import type { OauthConfig } from '../relay-config.ts'
 import { readBody } from './api-answer.ts'
 
@@ -26,10 +26,10 @@ export class OauthError extends Error {
   /** The HTTP status of the token endpoint, when it answered. Its text is never kept. */
   readonly responseCode: number | undefined
   readonly originalCode: SystemCode | undefined
-  constructor(responseCode: number | undefined, cause?: unknown) {
+  constructor(responseCode: number | undefined, cause?: SystemCode) {
     super('no access token')
     this.responseCode = responseCode
-    this.originalCode = isSystemCode(cause) ? cause : undefined
+    this.originalCode = cause
   }
 }
 
@@ -143,8 +143,7 @@ async function post(url: string, form: string, answerMs: number): Promise<{ stat
     const { statusCode: status = 0 } = answer
     return { status, body: status === 200 ? await readBody(answer) : undefined }
   } catch (error) {
-    const cause: unknown = error instanceof Error && 'code' in error ? error.code : undefined
-    throw new OauthError(undefined, late.aborted ? 'ETIMEDOUT' : cause)
+    throw new OauthError(undefined, late.aborted ? 'ETIMEDOUT' : systemCodeOf(error))
   } finally {
     call.destroy()
   }

@@ -1,7 +1,7 @@
 /** Owns what an error of Postgres or of its connection means for the transaction that it has ended. */
 import { DatabaseError } from 'pg'
 import { MailerError } from '../../errors.ts'
-import { isSystemCode } from '../../message.ts'
+import { systemCodeOf } from '../../message.ts'
 
 /** How far a transaction has come. */
 export interface Progress {
@@ -33,9 +33,8 @@ export function isUndecided(error: unknown, { at }: Progress): boolean {
 
 export function failureOf(cause: unknown, undecided: boolean): unknown {
   if (cause instanceof MailerError || isBadValue(cause)) return cause
-  const code = cause instanceof Error && 'code' in cause ? String(cause.code) : ''
   return new MailerError(undecided ? 'store_unknown' : 'store_unavailable', {
-    reason: isSystemCode(code) ? code : 'unreachable',
+    reason: systemCodeOf(cause) ?? 'unreachable',
     cause,
   })
 }
