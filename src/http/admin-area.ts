@@ -4,9 +4,8 @@
  */
 import type { FastifyInstance } from 'fastify'
 import { z } from 'zod'
-import { MailerError } from '../errors.ts'
 import { type HtmlPage, loadPage } from '../html-page.ts'
-import { adminGate, adminHint, type Area } from './admin-gate.ts'
+import { adminGate, type Area, wrongAdminToken } from './admin-gate.ts'
 import { readAs } from './bodies.ts'
 import { refuseOtherSites } from './dev-gate.ts'
 import { pageHeaders, sendPage, servedPage } from './page.ts'
@@ -42,14 +41,13 @@ export async function guardArea(app: FastifyInstance, { area, title, adminToken,
     const { url } = request.routeOptions
     if (gate.isOpen(request) || url === `${area}/login`) return undefined
     reply.code(401).header('www-authenticate', 'Bearer')
-    if (url !== area) throw new MailerError('token_signature', { reason: 'admin token', hint: adminHint })
+    if (url !== area) throw wrongAdminToken()
     return sendPage(reply, login)
   })
 
   app.post(`${area}/login`, smallBody, async (request, reply) => {
     const { token } = readAs(loginSchema, request.body)
-    if (!gate.isToken(request, token))
-      throw new MailerError('token_signature', { reason: 'admin token', hint: adminHint })
+    if (!gate.isToken(request, token)) throw wrongAdminToken()
     gate.signIn(request, reply)
     return reply.code(204).send()
   })

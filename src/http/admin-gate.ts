@@ -16,8 +16,11 @@ const maxWrongTries = 10
 const wrongTriesMs = 60_000
 const maxAddresses = 10_000
 
-/** With a refusal: its code is also that of callers' tokens, which open nothing here. */
-export const adminHint = 'this needs the ADMIN_TOKEN of the service, as Authorization: Bearer'
+/** The hint, because the code is also that of callers' tokens, which open nothing here. */
+export function wrongAdminToken(): MailerError {
+  const hint = 'this needs the ADMIN_TOKEN of the service, as Authorization: Bearer'
+  return new MailerError('token_signature', { reason: 'admin token', hint })
+}
 
 export interface AdminGate {
   /** Does this request carry the token or a cookie that is still good? Throws `rate_limited` after too many wrong tokens. */

@@ -1,9 +1,8 @@
 /** Owns `/metrics` for Prometheus, and that every answer of the service is counted. */
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
-import { MailerError } from '../../errors.ts'
 import type { Meter } from '../../meter.ts'
 import type { Metrics } from '../../metrics.ts'
-import { adminGate, adminHint } from '../admin-gate.ts'
+import { adminGate, wrongAdminToken } from '../admin-gate.ts'
 
 declare module 'fastify' {
   interface FastifyReply {
@@ -31,7 +30,7 @@ export async function metricsRoutes(
   app.get('/metrics', async (request, reply) => {
     if (gate && !gate.isOpen(request)) {
       reply.header('www-authenticate', 'Bearer')
-      throw new MailerError('token_signature', { reason: 'admin token', hint: adminHint })
+      throw wrongAdminToken()
     }
     return reply.type(metrics.contentType).send(await text())
   })
