@@ -89,8 +89,8 @@ export async function composeService(parts: ServiceParts, timings: Timings = {})
   const { clock: now = Date.now } = timings
   const metrics = routes?.metrics?.metrics
   const isMeasured = metrics !== undefined || parts.admin !== undefined
-  const silent = metrics ?? silentMeter
-  const meter = parts.admin ? countedBy(parts.admin.counts, silent) : silent
+  const measuring = metrics ?? silentMeter
+  const meter = parts.admin ? countedBy(parts.admin.counts, measuring) : measuring
   const tries = parts.admin && recentTries(now)
   // with a single relay, the line of the request says it all
   const logTry = transports.length > 1 ? relayLog(log) : undefined

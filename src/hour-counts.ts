@@ -32,11 +32,15 @@ export interface HourCounts {
 }
 
 const hourMs = 3_600_000
-export const shownHours = 24
+const shownHours = 24
 /** Reasons are fixed words and codes of systems: so many different ones of an hour have never been seen. */
 const maxNames = 200
 
 export const hourOf = (ms: number) => Math.floor(ms / hourMs) * hourMs
+
+/** When each hour of a day began, that of `ms` last. */
+export const dayUntil = (ms: number) =>
+  Array.from({ length: shownHours }, (_, index) => hourOf(ms) - (shownHours - 1 - index) * hourMs)
 
 export function hourCounts(now: () => number = Date.now): HourCounts {
   let counts = new Map<string, { hour: number; name: string; n: number; at: number }>()

@@ -2,7 +2,7 @@
 import packageJson from 'jwt-mailer/package.json' with { type: 'json' }
 import { adviceOnRefusal, adviceOnRelay, adviceOnStore } from '../advice.ts'
 import { isFailureCode } from '../contract.ts'
-import { type HourCount, hourOf, hourWords, shownHours } from '../hour-counts.ts'
+import { dayUntil, type HourCount, hourWords } from '../hour-counts.ts'
 import type { RelayReason } from '../message.ts'
 import type { Outbox, Stats } from '../outbox/api.ts'
 import { maxCounted } from '../outbox/hour-writer.ts'
@@ -28,7 +28,6 @@ export interface OverviewParts {
 export type Overview = Awaited<ReturnType<ReadOverview>>
 export type ReadOverview = ReturnType<typeof overviewReader>
 
-const hourMs = 3_600_000
 const answerMs = 3_000
 const maxRefusals = 50
 const statsRestMs = 2_000
@@ -37,14 +36,14 @@ export function overviewReader(parts: OverviewParts) {
   const { outbox, transport, triesAt, refreshHours, mails, suppression, now } = parts
   const readStats = rested(() => outbox.stats(maxCounted))
 
-  async function readCounts(last: number): Promise<readonly HourCount[]> {
+  async function readCounts(hours: readonly number[]): Promise<readonly HourCount[]> {
     await refreshHours()
-    return outbox.readHours(last - (shownHours - 1) * hourMs, last)
+    return outbox.readHours(hours.at(0)!, hours.at(-1)!)
   }
 
   return async function readOverview() {
-    const last = hourOf(now())
-    const [stats, counts] = await Promise.all([inTime(readStats()), inTime(readCounts(last))])
+    const hours = dayUntil(now())
+    const [stats, counts] = await Promise.all([inTime(readStats()), inTime(readCounts(hours))])
     const trouble = outbox.trouble() ?? (stats && counts ? undefined : ('timeout' as const))
     const isThere = trouble === undefined
     return {
@@ -59,7 +58,7 @@ export function overviewReader(parts: OverviewParts) {
       /** So many of a state, or more: no more are counted. */
       most: maxCounted,
       outbox: isThere && stats ? depthOf(stats) : null,
-      hours: isThere && counts ? hoursOf(counts, last, stats ? stats.sending + stats.queued : 0) : [],
+      hours: isThere && counts ? hoursOf(counts, hours, stats ? stats.sending + stats.queued : 0) : [],
       relays: transport.breakers().map(({ relay, breaker }) => relayAt(relay, breaker)),
       refusals: isThere && counts ? refusalsOf(counts) : [],
       suppression,
@@ -106,16 +105,15 @@ function rested<T>(read: () => Promise<T>): () => Promise<T> {
 }
 
 /** Every hour of the day, whether something was counted in it or not. What waits now belongs to the last one already. */
-function hoursOf(counts: readonly HourCount[], last: number, waitsNow: number) {
-  return Array.from({ length: shownHours }, (_, index) => {
-    const hour = last - (shownHours - 1 - index) * hourMs
+function hoursOf(counts: readonly HourCount[], hours: readonly number[], waitsNow: number) {
+  return hours.map((hour) => {
     const ofHour = counts.filter((count) => count.hour === hour)
     const sumOf = (fits: (name: string) => boolean) =>
       ofHour.reduce((sum, { name, n }) => (fits(name) ? sum + n : sum), 0)
     const [accepted, sent, waited = 0, dead, bounced, complained] = hourWords.map((word) =>
       sumOf((name) => name === word),
     )
-    const waiting = hour === last ? Math.max(waited, waitsNow) : waited
+    const waiting = hour === hours.at(-1) ? Math.max(waited, waitsNow) : waited
     const refused = sumOf((name) => readRefusal(name) !== undefined)
     return { hour, accepted, sent, waiting, dead, bounced, complained, refused }
   })
