@@ -1,7 +1,7 @@
 /** Owns what a JSON Web Key Set (RFC 7517) says: which of its keys verify tokens here, and why each of the others does not. */
 import { createPublicKey, type KeyObject } from 'node:crypto'
 import { z } from 'zod'
-import { type Algorithm, algorithmsOf } from './token.ts'
+import { type Algorithm, algorithmsOf } from './token-key.ts'
 
 /** Why a key of a set is not used. */
 export type KeyFault = 'symmetric' | 'private' | 'use' | 'alg' | 'kind'

@@ -1,46 +1,15 @@
-/** Owns the trust in a token: our keys, each with its own algorithm and no other, and from there to `Claims`. */
+/** Owns the trust in a token: signature, times, and from there to `Claims`. */
 import type { RequestReason } from './message.ts'
 import { isUtf8 } from 'node:buffer'
-import { createHmac, createSecretKey, type KeyObject, timingSafeEqual, verify } from 'node:crypto'
+import { createHmac, type KeyObject, timingSafeEqual, verify } from 'node:crypto'
 import jwt from 'jsonwebtoken'
 import type { z } from 'zod'
 import { checkAddress } from './address.ts'
 import { type Claims, claimsSchema } from './contract.ts'
 import { type ClaimFault, invalidClaims, MailerError, withoutStacks } from './errors.ts'
+import { type Algorithm, algorithmsOf } from './token-key.ts'
 
 const toleranceS = 60
-
-/** A KeyObject made once verifies some thirty times faster than a string secret. Throws on an empty secret. */
-export function tokenKey(secret: string): KeyObject {
-  if (secret === '') throw new TypeError('an empty secret would verify anybody')
-  return createSecretKey(secret, 'utf8')
-}
-
-export type Algorithm = 'HS256' | 'RS256' | 'PS256' | 'ES256' | 'EdDSA'
-
-const none: readonly Algorithm[] = []
-const byType: Readonly<Record<string, readonly Algorithm[]>> = {
-  rsa: ['RS256', 'PS256'],
-  'rsa-pss': ['PS256'],
-  ec: ['ES256'],
-  ed25519: ['EdDSA'],
-}
-const secretAlgorithms: readonly Algorithm[] = ['HS256']
-const leastRsaBits = 2048
-/** A larger key would make each verification slow. */
-const mostRsaBits = 8192
-
-/**
- * What may be signed with this key: decided by the key alone, so that no token chooses how it is verified. None with a
- * key that is of another kind, weak, or private.
- */
-export function algorithmsOf(key: KeyObject): readonly Algorithm[] {
-  if (key.type === 'secret') return secretAlgorithms
-  const { asymmetricKeyType: type = '', asymmetricKeyDetails: details } = key
-  const { namedCurve = 'prime256v1', modulusLength: bits = leastRsaBits } = details ?? {}
-  const isMeant = namedCurve === 'prime256v1' && bits >= leastRsaBits && bits <= mostRsaBits
-  return key.type === 'public' && isMeant ? (byType[type] ?? none) : none
-}
 
 export interface VerifiedToken {
   readonly claims: Claims

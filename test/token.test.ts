@@ -1,7 +1,8 @@
 import { describe, expect, it } from 'vitest'
 import { failureAnswer } from '../src/contract.ts'
 import { invalidClaims } from '../src/errors.ts'
-import { claimsOfSealed, tokenKey, verifyToken } from '../src/token.ts'
+import { claimsOfSealed, verifyToken } from '../src/token.ts'
+import { tokenKey } from '../src/token-key.ts'
 import { forgeToken, sampleClaims, secret, signToken } from './support/tokens.ts'
 
 const keys = [tokenKey(secret)]

@@ -6,7 +6,8 @@ import { publicKeyOfApp } from '../config/secret-names.ts'
 import { MailerError } from '../errors.ts'
 import { fetchKeySet } from '../remote-key-set.ts'
 import { FetchError } from '../small-document.ts'
-import { algorithmsOf, verifySignature } from '../token.ts'
+import { verifySignature } from '../token.ts'
+import { algorithmsOf } from '../token-key.ts'
 import { CommandError } from './terminal.ts'
 
 export interface KeyVerdict {

@@ -1,6 +1,6 @@
 /** Owns `JWT_MAILER_PUBLIC_KEY_<APP>` and `JWT_MAILER_JWKS_<APP>`: apps that sign with a key of their own and share no secret. */
 import { createPublicKey, type KeyObject } from 'node:crypto'
-import { algorithmsOf } from '../token.ts'
+import { algorithmsOf } from '../token-key.ts'
 import { ConfigError } from './config-error.ts'
 import { appInVariable, jwksOfApp, publicKeyOfApp, secretOfApp } from './secret-names.ts'
 

@@ -1,6 +1,6 @@
 /** Owns the secrets of tokens: which there are, which app's tokens each of them opens, and what seals the outbox. */
 import { type KeyObject, randomBytes } from 'node:crypto'
-import { tokenKey } from '../token.ts'
+import { tokenKey } from '../token-key.ts'
 import { ConfigError, type ConfigProblem } from './config-error.ts'
 import type { Environment } from './environment.ts'
 import { weaknessOf } from './key-strength.ts'

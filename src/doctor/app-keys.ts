@@ -4,7 +4,7 @@ import { publicKeyOfApp } from '../config/secret-names.ts'
 import type { KeyFault, KeySet } from '../key-set.ts'
 import { fetchKeySet } from '../remote-key-set.ts'
 import { FetchError } from '../small-document.ts'
-import { algorithmsOf } from '../token.ts'
+import { algorithmsOf } from '../token-key.ts'
 import { about, type Check, type Finding } from './finding.ts'
 
 const { ok, warn, bad } = about('app keys')
