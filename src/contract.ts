@@ -1,5 +1,6 @@
 /**
- * Owns the wire: the claims of a token, the shape of an answer, and the one table from failure code to answer.
+ * Owns the wire: the claims of a token, the shape of an answer, and the one table from failure code to answer. One file,
+ * although a long one: callers rely on all of it, so what changes here is a change for them.
  */
 import { z } from 'zod'
 import {

@@ -1,4 +1,7 @@
-/** Owns what the other parts know of the outbox: its verbs, what they take and what they answer. */
+/**
+ * Owns what the other parts know of the outbox: its verbs, what they take and what they answer. One file, although a long
+ * one: this is all that anybody outside of this folder may rely on.
+ */
 import type { Upkeep } from './store/engine.ts'
 import { z } from 'zod'
 import type { Detail } from '../errors.ts'

@@ -1,7 +1,8 @@
 /**
  * Owns the meaning of a name in a mail: a constant, or an expression, which is the content of a slot or decides a branch.
- * One table for a whole mail, because slots, loops and the use of claims are counted together.
- * Names, types and filters are checked here, at start; what is left for a request are functions.
+ * One table for a whole mail, because slots, loops and the use of claims are counted together, and one file, although a
+ * long one: each kind of name reads that table and marks it. Names, types and filters are checked here, at start; what is
+ * left for a request are functions.
  */
 import type { Source } from '../claims.ts'
 import { alwaysThere, constantNames } from '../declared.ts'
