@@ -65,11 +65,12 @@ describe('a link that works once', () => {
     }
   }
 
-  test('is good for the first of two who come at once', async () => {
+  test('is good for one of two who come at once', async () => {
     const [token, use] = [sign(), once()]
+    // either may be first: their signatures are checked side by side
     const links = await Promise.all([verify(token, { use }), verify(token, { use })])
-    expect(links.map(({ ok }) => ok)).toEqual([true, false])
-    expect(links[1]).toEqual({ ok: false, reason: 'used', subject: 'user-42' })
+    expect(links.filter(({ ok }) => ok)).toHaveLength(1)
+    expect(links).toContainEqual({ ok: false, reason: 'used', subject: 'user-42' })
   })
 
   test('is still good after it was only looked at', async () => {
