@@ -1,11 +1,12 @@
 /** Owns the check of a folder of mails: its problems and the advice on it, as lines or as JSON. */
 import path from 'node:path'
 import { type ExitCode, type Terminal } from './terminal.ts'
+import type { Catalogue } from '../mails/catalogue.ts'
 import { lintCatalogue } from '../mails/lint.ts'
 import { galleryOf } from '../mails/preview.ts'
 import { findStrays } from '../mails/folder.ts'
 import { type Problem, problemList } from '../mails/problem.ts'
-import { folderBeneath, mailsFolder, problemsFromHere, readMails } from './mail-folder.ts'
+import { mailsFolder, problemsFromHere, readMails } from './mail-folder.ts'
 
 export interface CheckOptions {
   readonly dir: string | undefined
@@ -21,7 +22,7 @@ export function checkMails(options: CheckOptions, terminal: Terminal): ExitCode 
     strays
       .filter((stray) => stray.isMeant === isMeant)
       .map(({ file, line, message }) => ({ file, line, message }))
-  const unplaced = catalogue ? adviceOn(dir, galleryOf(catalogue, Date.now())) : []
+  const unplaced = catalogue ? adviceOn(catalogue, dir) : []
   const advice = problemsFromHere(dir, unplaced)
   const problems = [...faults, ...problemsFromHere(dir, named(true))]
   const notes = problemsFromHere(dir, named(false))
@@ -33,13 +34,13 @@ export function checkMails(options: CheckOptions, terminal: Terminal): ExitCode 
 }
 
 /** Lints only when all samples render: lint reads the rendered samples. */
-function adviceOn(dir: string, gallery: ReturnType<typeof galleryOf>): readonly Problem[] {
-  const faulty = gallery.flatMap(({ file, fault }) =>
+function adviceOn(catalogue: Catalogue, dir: string): readonly Problem[] {
+  const faulty = galleryOf(catalogue, Date.now()).flatMap(({ file, fault }) =>
     fault
       ? [{ file, line: 1, message: `the samples are refused: ${fault.claim ?? fault.msg}. ${fault.hint}` }]
       : [],
   )
-  return faulty.length > 0 ? faulty : lintCatalogue(dir, folderBeneath(dir))
+  return faulty.length > 0 ? faulty : lintCatalogue(catalogue, dir)
 }
 
 interface Findings {

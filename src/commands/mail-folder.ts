@@ -16,7 +16,7 @@ export function mailsFolder(given: string | undefined): string {
 }
 
 /** What lies beneath the folder, as in the service: the built-in mails. */
-export function folderBeneath(dir: string): string | undefined {
+function folderBeneath(dir: string): string | undefined {
   return path.resolve(dir) === builtInMails ? undefined : builtInMails
 }
 

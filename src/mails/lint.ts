@@ -1,30 +1,23 @@
 /** Owns the advice on a catalogue that compiles. `check` prints it beside the problems that stop a start. */
 import path from 'node:path'
 import { readText } from './folder.ts'
-import { loadCatalogue, type Catalogue, type MailTemplate } from './catalogue.ts'
+import type { Catalogue, MailTemplate } from './catalogue.ts'
 import { readLink } from './claims.ts'
 import { joinBody } from '../message.ts'
 import { renderMail } from './render.ts'
 import { sampleClaims } from './sample.ts'
-import { CatalogueError, type Problem, problemList, type Problems } from './problem.ts'
+import { type Problem, problemList, type Problems } from './problem.ts'
 import { textWidth } from './compile/text.ts'
 
 /** Gmail clips at 102 KiB; a notice of this size is already a burden. */
 const maxHtmlBytes = 12 * 1024
 
-/** Everything that is wrong or unfinished in the catalogue in `dir`. */
-export function lintCatalogue(dir: string, beneath?: string, now: number = Date.now()): readonly Problem[] {
-  try {
-    return adviceOn(loadCatalogue({ dir, beneath, ...someSender, allowHttpLinks: true }), dir, now)
-  } catch (error) {
-    if (error instanceof CatalogueError) return error.problems
-    throw error
-  }
-}
-
-const someSender = { senderName: 'Sender', senderAddress: 'noreply@example.com' }
-
-function adviceOn(catalogue: Catalogue, dir: string, now: number): readonly Problem[] {
+/** Everything that is unfinished in a catalogue, which was read from `dir`. */
+export function lintCatalogue(
+  catalogue: Catalogue,
+  dir: string,
+  now: number = Date.now(),
+): readonly Problem[] {
   const problems = problemList()
   // what lies beneath is not this author's
   const mails = catalogue.mails.filter(({ file }) => !path.isAbsolute(file))
