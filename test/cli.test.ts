@@ -5,6 +5,7 @@ import { join, relative } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { describe, expect, test } from 'vitest'
 import { bin, run } from './commands/program.ts'
+import { runHere } from './support/command.ts'
 import { temporaryFolder } from './support/preview.ts'
 import { secret } from './support/tokens.ts'
 import { titled } from './support/missing.ts'
@@ -19,10 +20,10 @@ const olderNode = ['/usr/bin/node', '/usr/local/bin/node'].find(
 )
 
 describe('jwt-mailer', () => {
-  test('explains each command, its exit codes, and how it is called', () => {
+  test('explains each command, its exit codes, and how it is called', async () => {
     const ofOutbox = ['stats', 'list', 'show', 'requeue', 'purge'].map((name) => ['outbox', name])
     for (const words of [[], ...commands.map((command) => [command]), ...ofOutbox]) {
-      const { status, stdout } = run([...words, '--help'])
+      const { status, stdout } = await runHere([...words, '--help'])
       expect(status).toBe(0)
       expect(stdout).toMatch(/^Usage: jwt-mailer/)
       expect(stdout).toMatch(/Exit codes: 0 .+ 1 .+ 2 /)
@@ -39,12 +40,18 @@ describe('jwt-mailer', () => {
     [['check', 'nowhere'], /^jwt-mailer: there is no folder nowhere\n$/],
     [['preview', '--out', 'x', '--mails', 'nowhere'], /^jwt-mailer: there is no folder nowhere\n$/],
     [['preview', '--out', '/dev/null/x'], /^jwt-mailer: ENOTDIR/],
-  ])('ends %j with 2 and a sentence, not with a stack', (words, sentence) => {
-    const { status, stdout, stderr } = run(words)
+  ])('ends %j with 2 and a sentence, not with a stack', async (words, sentence) => {
+    const { status, stdout, stderr } = await runHere(words)
     expect(status).toBe(2)
     expect(stdout).toBe('')
     expect(stderr).toMatch(sentence)
     expect(stderr).not.toMatch(/^\s+at /m)
+  })
+
+  test('ends so as a process as well', () => {
+    const { status, stdout, stderr } = run(['preview', '--out', '/dev/null/x'])
+    expect({ status, stdout }).toEqual({ status: 2, stdout: '' })
+    expect(stderr).toMatch(/^jwt-mailer: ENOTDIR.*\n$/)
   })
 
   test.skipIf(!olderNode)(

@@ -2,15 +2,16 @@
 import { cpSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
+import { runHere } from '../support/command.ts'
 import { builtInCount, builtInMails, temporaryFolder } from '../support/preview.ts'
-import { lineOf, project, run, spoiledMails } from './program.ts'
+import { lineOf, run, spoiledMails } from './program.ts'
 
 describe('jwt-mailer check', () => {
-  test('finds nothing wrong in the mails that come with it', () => {
+  test('finds nothing wrong in the mails that come with it', async () => {
     const built = run(['check'])
     expect(built).toMatchObject({ status: 0, stderr: '' })
     expect(built.stdout).toMatch(new RegExp(`^${builtInCount} mails in .*mails: no problem\n$`))
-    const variance = run(['check', 'examples/variance/mails'], { cwd: project })
+    const variance = await runHere(['check', 'examples/variance/mails'])
     expect(variance).toEqual({
       status: 0,
       stderr: '',
@@ -18,11 +19,11 @@ describe('jwt-mailer check', () => {
     })
   })
 
-  test('names file and line of everything that stops a start, and ends with 1', () => {
+  test('names file and line of everything that stops a start, and ends with 1', async () => {
     const dir = spoiledMails('default/reset.fr.md', '{{ user_name }}', '{{ usr_name }}')
     const file = join(dir, 'default/signup.en.md')
     writeFileSync(file, readFileSync(file, 'utf8').replace('subject:', 'subjcet:'))
-    const { status, stdout } = run(['check', dir])
+    const { status, stdout } = await runHere(['check', dir])
     expect(status).toBe(1)
     const reset = join(dir, 'default/reset.fr.md')
     expect(stdout).toContain(`${reset}:${lineOf(reset, '{{ usr_name }}')}: \`usr_name\` is not declared`)
@@ -36,36 +37,36 @@ describe('jwt-mailer check', () => {
     expect(run(['check', 'default/..'], { cwd: dir }).stdout).toMatch(/^default\/reset\.fr\.md:\d+: /)
   })
 
-  test('advises on what starts but is unfinished, and calls it no problem: a sample that is missing or refused', () => {
+  test('advises on what starts but is unfinished, and calls it no problem: a sample that is missing or refused', async () => {
     const unsampled = spoiledMails('default/invite.en.md', ', sample: Ada', '')
-    const first = run(['check', unsampled])
+    const first = await runHere(['check', unsampled])
     expect(first).toMatchObject({ status: 0 })
     expect(first.stdout).toMatch(/invite\.en\.md:\d+: advice: `user_name` has no sample/)
-    expect(JSON.parse(run(['check', unsampled, '--json']).stdout)).toMatchObject({
+    expect(JSON.parse((await runHere(['check', unsampled, '--json'])).stdout)).toMatchObject({
       ok: true,
       problems: [],
       advice: [{ message: expect.stringContaining('has no sample') }],
     })
-    const refused = run(['check', spoiledMails('default/resetkey.it.md', '"493027"', '"49 30 27"')])
+    const refused = await runHere(['check', spoiledMails('default/resetkey.it.md', '"493027"', '"49 30 27"')])
     expect(refused).toMatchObject({ status: 0, stderr: '' })
     expect(refused.stdout).toMatch(
       /resetkey\.it\.md:1: advice: the samples are refused: user_aut_key_or_otp\. 1 to 256/,
     )
   })
 
-  test('reads MAILS_DIR from the environment and from .env, and an argument goes before both', () => {
+  test('reads MAILS_DIR from the environment and from .env, and an argument goes before both', async () => {
     const dir = spoiledMails('default/reset.fr.md', '{{ user_name }}', '{{ usr_name }}')
-    expect(run(['check'], { env: { MAILS_DIR: dir } })).toMatchObject({ status: 1 })
-    expect(run(['check', builtInMails], { env: { MAILS_DIR: dir } })).toMatchObject({ status: 0 })
-    expect(run(['check'], { env: { MAILS_DIR: '' } })).toMatchObject({ status: 0 })
+    expect(await runHere(['check'], { MAILS_DIR: dir })).toMatchObject({ status: 1 })
+    expect(await runHere(['check', builtInMails], { MAILS_DIR: dir })).toMatchObject({ status: 0 })
+    expect(await runHere(['check'], { MAILS_DIR: '' })).toMatchObject({ status: 0 })
     const cwd = temporaryFolder()
     writeFileSync(join(cwd, '.env'), `MAILS_DIR=${dir}\n`)
     expect(run(['check'], { cwd })).toMatchObject({ status: 1 })
   })
 
-  test('--json says the same for programs', () => {
+  test('--json says the same for programs', async () => {
     const dir = spoiledMails('default/reset.fr.md', '{{ user_name }}', '{{ usr_name }}')
-    const { status, stdout } = run(['check', dir, '--json'])
+    const { status, stdout } = await runHere(['check', dir, '--json'])
     expect(status).toBe(1)
     const file = join(dir, 'default/reset.fr.md')
     const answer: unknown = JSON.parse(stdout)
@@ -75,7 +76,7 @@ describe('jwt-mailer check', () => {
       line: lineOf(file, '{{ usr_name }}'),
       message: expect.stringMatching(/^`usr_name` is not declared/),
     })
-    expect(JSON.parse(run(['check', '--json']).stdout)).toMatchObject({
+    expect(JSON.parse((await runHere(['check', '--json'])).stdout)).toMatchObject({
       ok: true,
       mails: builtInCount,
       problems: [],

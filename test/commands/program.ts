@@ -1,8 +1,12 @@
-/** The command as a person or a pre-commit hook calls it: a process of its own, with its output and its exit code. */
+/**
+ * The command as a person or a pre-commit hook calls it: a process of its own, with its output and its exit code. What
+ * does not depend on the process, its folder or its standard input is asked of `runHere` (support/command.ts).
+ */
 import { spawn, spawnSync } from 'node:child_process'
 import { readFileSync, writeFileSync } from 'node:fs'
 import { join, resolve } from 'node:path'
 import { expect } from 'vitest'
+import type { Ended } from '../support/command.ts'
 import { builtInMails, temporaryFolder } from '../support/preview.ts'
 
 export const project = resolve(import.meta.dirname, '../..')
@@ -15,12 +19,6 @@ export interface RunOptions {
   readonly input?: string
   /** Flags of Node itself. */
   readonly nodeFlags?: readonly string[]
-}
-
-export interface Ended {
-  readonly status: number | null
-  readonly stdout: string
-  readonly stderr: string
 }
 
 const pathOnly = { PATH: process.env['PATH'] }

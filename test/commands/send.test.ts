@@ -1,6 +1,7 @@
 /** `jwt-mailer send`: one mail through a real service, to a relay that says what the test tells it to. */
 import { createServer } from 'node:http'
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest'
+import { runHere } from '../support/command.ts'
 import { freePort, portOf } from '../support/port.ts'
 import { scriptedRelay, type ScriptedRelay } from '../support/relay.ts'
 import { type Service, startService } from '../support/service.ts'
@@ -9,7 +10,7 @@ import { mailWords } from './mail-words.ts'
 import { runBeside } from './program.ts'
 
 const runSend = (words: readonly string[], url?: string) =>
-  runBeside(['send', ...words], { JWT_MAILER_SECRET: secret, ...(url && { JWT_MAILER_URL: url }) })
+  runHere(['send', ...words], { JWT_MAILER_SECRET: secret, ...(url && { JWT_MAILER_URL: url }) })
 
 describe('jwt-mailer send', () => {
   let relay: ScriptedRelay
@@ -35,7 +36,8 @@ describe('jwt-mailer send', () => {
   const send = (...words: string[]) => runSend(words, service.url)
 
   test('sends a mail and says so', async () => {
-    const { status, stdout } = await send(...mailWords)
+    const env = { JWT_MAILER_SECRET: secret, JWT_MAILER_URL: service.url }
+    const { status, stdout } = await runBeside(['send', ...mailWords], env)
     expect(stdout).toMatch(/^sent {2}[\w-]+\n$/)
     expect(status).toBe(0)
     expect(relay.mails).toHaveLength(1)

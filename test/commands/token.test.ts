@@ -1,16 +1,21 @@
 /** `jwt-mailer token`: a token that is printed, and one that is explained. */
 import jwt from 'jsonwebtoken'
 import { describe, expect, test } from 'vitest'
+import { runHere } from '../support/command.ts'
 import { secret } from '../support/tokens.ts'
 import { mailWords } from './mail-words.ts'
-import { run as runProgram, type RunOptions } from './program.ts'
+import { run as runProgram } from './program.ts'
 
-const run = (words: readonly string[], { env, ...options }: RunOptions = {}) =>
-  runProgram(words, { ...options, env: { JWT_MAILER_SECRET: secret, ...env } })
+const run = (words: readonly string[], env: NodeJS.ProcessEnv = {}) =>
+  runHere(words, { JWT_MAILER_SECRET: secret, ...env })
+
+/** Standard input belongs to a process. */
+const runWithInput = (words: readonly string[], input: string, env: Record<string, string> = {}) =>
+  runProgram(words, { input, env: { JWT_MAILER_SECRET: secret, ...env } })
 
 describe('jwt-mailer token', () => {
-  test('prints a token, and beside it the line that sends it', () => {
-    const { status, stdout, stderr } = run([
+  test('prints a token, and beside it the line that sends it', async () => {
+    const { status, stdout, stderr } = await run([
       'token',
       ...mailWords,
       '--claim',
@@ -43,7 +48,7 @@ describe('jwt-mailer token', () => {
   test('takes claims as JSON from standard input, and the secret of the app', () => {
     const input = JSON.stringify({ user_email: 'ada@example.com', user_aut_key_or_otp: '493027', order: 7 })
     const words = ['token', '--app', 'my-shop', '--kind', 'resetkey', '--claims', '-', '--json']
-    const { stdout } = run(words, { input, env: { JWT_MAILER_SECRET_MY_SHOP: 'of the shop' } })
+    const { stdout } = runWithInput(words, input, { JWT_MAILER_SECRET_MY_SHOP: 'of the shop' })
     const { token, url } = JSON.parse(stdout) as { token: string; url: string }
     expect(jwt.verify(token, 'of the shop')).toMatchObject({ user_aut_key: '493027', order: 7 })
     expect(url).toBe('http://localhost:8080/emailservice-my-shop/resetkey')
@@ -54,27 +59,33 @@ describe('jwt-mailer token', () => {
     [['token', '--to', 'a@example.com', '--link-url', 'https://a.example/'], /two halves/],
     [['token', ...mailWords, '--expires', 'soon'], /10m/],
     [['token', ...mailWords, '--claim', 'x'], /name=value/],
-    [['token', '--claims', '-'], /standard input cannot be read/],
     [['token', '--decode', 'hello'], /no token/],
-  ])('%j is told what is missing', (words, sentence) => {
-    const { status, stdout, stderr } = run(words)
+  ])('%j is told what is missing', async (words, sentence) => {
+    const { status, stdout, stderr } = await run(words)
     expect({ status, stdout }).toEqual({ status: 2, stdout: '' })
     expect(stderr).toMatch(sentence)
   })
 
-  test('names the variable when there is no secret', () => {
-    const { status, stderr } = run(['token', ...mailWords], { env: { JWT_MAILER_SECRET: '' } })
+  test('says that standard input holds no claims', () => {
+    const { status, stdout, stderr } = runWithInput(['token', '--claims', '-'], '')
+    expect({ status, stdout }).toEqual({ status: 2, stdout: '' })
+    expect(stderr).toMatch(/standard input cannot be read/)
+  })
+
+  test('names the variable when there is no secret', async () => {
+    const { status, stderr } = await run(['token', ...mailWords], { JWT_MAILER_SECRET: '' })
     expect(status).toBe(2)
     expect(stderr).toContain('JWT_MAILER_SECRET')
   })
 
-  const explain = (claims: object, key = secret, env = {}) => {
-    const token = jwt.sign({ user_email: 'ada.lovelace@example.com', ...claims }, key)
-    return run(['token', '--decode', '-'], { input: `${token}\n`, env })
-  }
+  const signed = (claims: object, key = secret) =>
+    jwt.sign({ user_email: 'ada.lovelace@example.com', ...claims }, key)
+  const explain = (claims: object, key = secret, env = {}) =>
+    run(['token', '--decode', signed(claims, key)], env)
 
   test('explains a token and hides what it holds', () => {
-    const { status, stdout } = explain({ user_aut_key: 'KEY-OF-ADA', email_link_token: 'LINK-OF-ADA' })
+    const token = signed({ user_aut_key: 'KEY-OF-ADA', email_link_token: 'LINK-OF-ADA' })
+    const { status, stdout } = runWithInput(['token', '--decode', '-'], `${token}\n`)
     expect(status).toBe(0)
     expect(stdout).toContain('a***@example.com')
     expect(stdout).toContain('signed with JWT_MAILER_SECRET')
@@ -92,8 +103,8 @@ describe('jwt-mailer token', () => {
       secret,
       /signed with/,
     ],
-  ])('says that the service would answer %s', (answer, claims, key, words) => {
-    const { status, stdout } = explain(claims, key)
+  ])('says that the service would answer %s', async (answer, claims, key, words) => {
+    const { status, stdout } = await explain(claims, key)
     expect(status).toBe(1)
     expect(stdout).toContain(`would answer ${answer}`)
     expect(stdout).toMatch(words)
@@ -110,22 +121,22 @@ describe('jwt-mailer token', () => {
     ['an app that decodes it', btoa(secret), secret, /decoded from base64/],
     ['an app that encodes it', secret, btoa(secret), /encoded in base64/],
     ['hexadecimal', Buffer.from(secret).toString('hex'), secret, /decoded from hexadecimal/],
-  ])('recognises a secret that was altered by %s', (_title, ours, theirs, words) => {
-    const { status, stdout } = explain({}, theirs, { JWT_MAILER_SECRET: ours })
+  ])('recognises a secret that was altered by %s', async (_title, ours, theirs, words) => {
+    const { status, stdout } = await explain({}, theirs, { JWT_MAILER_SECRET: ours })
     expect(status).toBe(1)
     expect(stdout).toMatch(words)
     expect(stdout).toContain('would answer token_signature')
     expect(stdout).not.toContain(secret)
   })
 
-  test('does nothing that a token would tell the terminal to do', () => {
-    const { stdout } = explain({ name: '\u001b]0;owned\u0007\u009b2J', '\u001b[31m': 1 })
+  test('does nothing that a token would tell the terminal to do', async () => {
+    const { stdout } = await explain({ name: '\u001b]0;owned\u0007\u009b2J', '\u001b[31m': 1 })
     // oxlint-disable-next-line no-control-regex -- they are what must not be there
     expect(stdout).not.toMatch(/[\x00-\x09\x0b-\x1f\x7f-\x9f]/)
   })
 
-  test('says which variable is missing where nothing can be verified', () => {
-    const { status, stdout } = explain({}, secret, { JWT_MAILER_SECRET: '' })
+  test('says which variable is missing where nothing can be verified', async () => {
+    const { status, stdout } = await explain({}, secret, { JWT_MAILER_SECRET: '' })
     expect(status).toBe(1)
     expect(stdout).toContain('set JWT_MAILER_SECRET')
   })
