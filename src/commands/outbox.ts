@@ -1,5 +1,6 @@
-/** Owns `jwt-mailer outbox`: how an operator sees, requeues and deletes stored mails. */
+/** Owns `jwt-mailer outbox`: how an operator sees, requeues, gives up and deletes stored mails. */
 import { type Command, InvalidArgumentError, Option } from 'commander'
+import type { Config } from '../config/config.ts'
 import type { Outbox, StoredMail } from '../outbox/api.ts'
 import { type MailState, mailStates } from '../outbox/store/operation.ts'
 import { table } from './table.ts'
@@ -20,12 +21,13 @@ const examples = {
   list: `list --state dead --json | jq -r '.mails[] | select(.detail == "expired") | .id'`,
   show: 'show -- -Qx0...          an ID that begins with a dash',
   requeue: 'requeue --all-dead',
+  giveUp: 'give-up 7Jq4...',
 }
 
 export const addOutbox: AddCommand = (program, { terminal, env, finish }) => {
   const command = program
     .command('outbox')
-    .summary('show waiting and dead mails; requeue or delete them')
+    .summary('show waiting and dead mails; requeue, give up or delete them')
     .description(
       'Reads and changes the outbox of the service, with the environment of the service, also while the service runs. Shows no recipient: the outbox does not store one in clear.',
     )
@@ -43,12 +45,12 @@ export const addOutbox: AddCommand = (program, { terminal, env, finish }) => {
       return 1
     },
   }
-  for (const add of [addStats, addList, addShow, addRequeue, addPurge]) add(command, context)
+  for (const add of [addStats, addList, addShow, addRequeue, addGiveUp, addPurge]) add(command, context)
 }
 
 interface OutboxCommandContext {
   /** Opens the outbox for `work`, which returns the exit code. */
-  readonly withOutbox: (work: (outbox: Outbox) => Promise<0 | 1>) => Promise<void>
+  readonly withOutbox: (work: (outbox: Outbox, config: Config) => Promise<0 | 1>) => Promise<void>
   /** The value with `--json`, else the lines. */
   readonly print: (options: Json, value: object, lines: readonly string[]) => void
   readonly notFound: (id: string, state?: string) => 1
@@ -142,6 +144,27 @@ function addRequeue(command: Command, { withOutbox, print, notFound }: OutboxCom
         return 0
       })
     })
+}
+
+function addGiveUp(command: Command, { withOutbox, print, notFound }: OutboxCommandContext): void {
+  command
+    .command('give-up')
+    .summary('make a queued mail a dead one, which can be requeued')
+    .description(
+      'Makes a mail that waits for its next try a dead one; its app hears of it by its callback. One that is being sent just now cannot be given up: a relay may have it.',
+    )
+    .argument('<id>', 'one mail')
+    .addOption(json())
+    .addHelpText('after', help(examples.giveUp))
+    .action((id: string, options: Json) =>
+      withOutbox(async (outbox, { webhooks }) => {
+        const app = (await outbox.find(id))?.app
+        const calledApps = app !== undefined && webhooks.webhookOf(app) ? [app] : undefined
+        if (!(await outbox.giveUp(id, calledApps))) return notFound(id, 'queued ')
+        print(options, { givenUp: 1 }, ['1 mail is given up. It is among the dead.'])
+        return 0
+      }),
+    )
 }
 
 function addPurge(command: Command, { withOutbox, print }: OutboxCommandContext): void {

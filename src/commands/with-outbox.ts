@@ -3,6 +3,8 @@ import { existsSync } from 'node:fs'
 import { ConfigError, problemLine } from '../config/config-error.ts'
 import { type Config, readConfig } from '../config/config.ts'
 import { MailerError } from '../errors.ts'
+import { hourCounts } from '../hour-counts.ts'
+import { hourWriter } from '../outbox/hour-writer.ts'
 import { OutboxError } from '../outbox/reconnect.ts'
 import { openOutbox } from '../outbox/outbox.ts'
 import type { Outbox } from '../outbox/api.ts'
@@ -18,12 +20,14 @@ export async function withOutbox<T>(
 ): Promise<T> {
   const config = readOrComplain(env)
   refuseToMakeFile(config)
+  const counts = hourCounts()
   const outbox = await openOutbox({
     engine: await engineOf(config),
     secrets: config.sealSecrets,
     suppression: config.suppression,
     limits: config.limits,
     log: silent,
+    count: counts.add,
   }).catch((error: unknown) => {
     throw error instanceof OutboxError ? new CommandError(error.message) : error
   })
@@ -32,7 +36,10 @@ export async function withOutbox<T>(
     await outbox.ready(5000)
     const trouble = outbox.trouble()
     if (trouble !== undefined) throw new CommandError(`the outbox cannot be reached: ${trouble}`)
-    return await work(outbox, config)
+    const result = await work(outbox, config)
+    // what the operator's page shows of this hour
+    if (config.adminToken !== undefined) await hourWriter({ counts, outbox, log: silent }).refresh()
+    return result
   } catch (error) {
     if (!(error instanceof MailerError)) throw error
     throw new CommandError(`the outbox cannot be reached: ${error.reason ?? error.code}`)

@@ -5,7 +5,7 @@
 import type { Upkeep } from './store/engine.ts'
 import { z } from 'zod'
 import type { Detail } from '../errors.ts'
-import { eventTypes } from '../event.ts'
+import { type CalledApps, eventTypes } from '../event.ts'
 import { type Feedback, feedbackWords, type Report } from '../feedback.ts'
 import type { HourCount } from '../hour-counts.ts'
 import type { Erased } from './erase.ts'
@@ -243,8 +243,11 @@ export interface Outbox extends SuppressionVerbs {
   requeue(id: string): Promise<boolean>
   /** The same for every dead mail. Answers how many. */
   requeueDead(): Promise<number>
-  /** Makes a mail that waits for its next try a dead one, which can be requeued. False when no such mail waits: it may be under way. */
-  giveUp(id: string): Promise<boolean>
+  /**
+   * Makes a mail that waits for its next try a dead one, which can be requeued. False when no such mail waits: it may be
+   * under way. `calledApps`: by default those that the service calls back.
+   */
+  giveUp(id: string, calledApps?: CalledApps): Promise<boolean>
   /** Adds to what all replicas have counted. */
   addHours(counts: readonly HourCount[]): Promise<void>
   /** What was counted in the hours that began between these, the newest first. */

@@ -78,10 +78,10 @@ export function operatorVerbs({ rowsOf, clock, log, calledApps, onDead }: Operat
     return countPages(async () => (await rowsOf(page)).length)
   }
 
-  async function giveUp(id: string): Promise<boolean> {
+  async function giveUp(id: string, called = calledApps()): Promise<boolean> {
     const now = Math.round(clock())
     const times = { now, forgetAt: now + deadKeptMs }
-    const rows = await rowsOf({ op: 'giveUp', id, calledApps: calledApps(), ...times })
+    const rows = await rowsOf({ op: 'giveUp', id, calledApps: called, ...times })
     for (const _ of rows) onDead()
     return rows.length > 0
   }

@@ -1,4 +1,5 @@
 /** The outbox as an operator sees it, on both stores: what the command says, writes as JSON, and ends with. */
+import { randomBytes } from 'node:crypto'
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
 import { runCommand } from '../../src/cli.ts'
 import { testApp, type TestApp } from '../support/app.ts'
@@ -168,6 +169,33 @@ describe.each(engines)('an outbox on $engine', ({ missing, startStores }) => {
     expect(await json('stats')).toMatchObject({ queued: 3, dead: 0 })
   })
 
+  it('gives up a mail that waits, and tells its app and the operator’s page', async () => {
+    const { queued, dead, sent } = await oneOfEach()
+    const env = {
+      ...base,
+      ...store.env,
+      ADMIN_TOKEN: '0a1b2c3d4e5f6a7b8c9d0e1f2a3b4c5d',
+      JWT_MAILER_WEBHOOK_DEFAULT: 'https://app.example.com/mail-events',
+      JWT_MAILER_WEBHOOK_SECRET_DEFAULT: `whsec_${randomBytes(32).toString('base64')}`,
+    }
+    expect(await run(env, 'give-up', queued)).toEqual({
+      code: 0,
+      out: '1 mail is given up. It is among the dead.\n',
+      err: '',
+    })
+    expect(await json('show', queued)).toMatchObject({ state: 'dead', detail: 'given_up' })
+    expect(await store.rows('select mail, type, detail from outbox_event')).toEqual([
+      { mail: queued, type: 'mail.dead', detail: 'given_up' },
+    ])
+    expect(await store.rows(`select name from outbox_hour where name = 'dead' and n = 1`)).toHaveLength(1)
+    for (const id of [queued, dead, sent])
+      expect(await outbox('give-up', id)).toEqual({
+        code: 1,
+        out: '',
+        err: `jwt-mailer: there is no queued mail ${id}\n`,
+      })
+  })
+
   it('deletes mails that are kept no longer', async () => {
     await oneOfEach()
     await store.rows(`update outbox_mail set due = 1 where state = 'sent'`)
@@ -216,6 +244,7 @@ describe('a wrong word', () => {
     [['list', '--state', 'lost'], /Allowed choices are sending, queued, sent, dead/],
     [['list', '--limit', '0'], /whole number from 1 to 1000/],
     [['show'], /missing required argument 'id'/],
+    [['give-up'], /missing required argument 'id'/],
     [['sent'], /unknown command 'sent'/],
   ])('is not taken for another: %j', async (words, sentence) => {
     const { code, err } = await run(base, ...words)
