@@ -9,7 +9,7 @@ import type { Gauge, Histogram } from 'prom-client'
 import type { FailureCode } from './errors.ts'
 import type { PoolUse } from './message.ts'
 import type { Meter, Stage } from './meter.ts'
-import { within } from './timers.ts'
+import { sharedAnswer } from './shared-answer.ts'
 
 const breakerStates = ['closed', 'open', 'half_open'] as const
 
@@ -61,7 +61,7 @@ const rejections = new Set<string>([
 ] satisfies FailureCode[])
 /** The routes of apps: elsewhere the same codes speak of the admin token. */
 const callers = /^\/(?:emailservice|deliveries)/
-const statsEveryMs = 5_000
+const statsRestMs = 5_000
 const statsWithinMs = 1_000
 const lagEveryMs = 20
 
@@ -131,7 +131,7 @@ export async function openMetrics(): Promise<Metrics> {
     },
     reported: (relay, word) => feedback.inc({ relay, feedback: word }),
     called: (app, outcome) => callbacks.inc({ app, outcome }),
-    watch({ outbox, transport, now = () => performance.now() }) {
+    watch({ outbox, transport, now }) {
       watchOutbox(gauge, outbox, now)
       watchRelays(gauge, transport)
     },
@@ -156,11 +156,13 @@ function watchEventLoop(gauge: NewGauge): void {
 }
 
 /** Replicas that share a store tell the same numbers: take their maximum, not their sum. */
-function watchOutbox(gauge: NewGauge, outbox: WatchedParts['outbox'], now: () => number): void {
-  const stats = latest(outbox, () => outbox.stats(), now)
-  const upkeep = latest(outbox, () => outbox.upkeep(), now)
+function watchOutbox(gauge: NewGauge, outbox: WatchedParts['outbox'], now: (() => number) | undefined): void {
+  const trouble = () => outbox.trouble()
+  const terms = { trouble, restMs: statsRestMs, waitMs: statsWithinMs, now }
+  const stats = sharedAnswer({ ...terms, read: () => outbox.stats() })
+  const upkeep = sharedAnswer({ ...terms, read: () => outbox.upkeep() })
   const up = gauge('store_up', '1 while the outbox can be used', [], async () =>
-    up.set(outbox.trouble() === undefined ? 1 : 0),
+    up.set(trouble() === undefined ? 1 : 0),
   )
   const depth = gauge('outbox_mails', 'Mails in the outbox that are not done', ['state'], async () => {
     depth.reset()
@@ -190,37 +192,6 @@ function watchOutbox(gauge: NewGauge, outbox: WatchedParts['outbox'], now: () =>
     const found = await upkeep()
     if (found) open.set(found.oldestTransactionS)
   })
-}
-
-/** Reads the store every 5 s at most, never twice at once; `undefined` while it is down or too slow. */
-function latest<T>(
-  outbox: Pick<WatchedParts['outbox'], 'trouble'>,
-  ask: () => Promise<T>,
-  now: () => number,
-): () => Promise<T | undefined> {
-  let lastReadAt = -Infinity
-  let isReading = false
-  let answer: Promise<T | undefined> = Promise.resolve(undefined)
-
-  async function read(): Promise<T | undefined> {
-    try {
-      return await ask()
-    } catch {
-      return undefined
-    } finally {
-      isReading = false
-    }
-  }
-
-  return async () => {
-    if (outbox.trouble() !== undefined) return undefined
-    if (!isReading && now() - lastReadAt >= statsEveryMs) {
-      isReading = true
-      lastReadAt = now()
-      answer = read()
-    }
-    return within(statsWithinMs, answer)
-  }
 }
 
 function watchRelays(gauge: NewGauge, transport: WatchedParts['transport']): void {

@@ -6,6 +6,7 @@ import { dayUntil, type HourCount, hourWords } from '../hour-counts.ts'
 import type { RelayReason } from '../message.ts'
 import type { Outbox, Stats } from '../outbox/api.ts'
 import { maxCounted } from '../outbox/hour-writer.ts'
+import { sharedAnswer } from '../shared-answer.ts'
 import { within } from '../timers.ts'
 
 export interface OverviewParts {
@@ -34,7 +35,12 @@ const statsRestMs = 2_000
 
 export function overviewReader(parts: OverviewParts) {
   const { outbox, transport, triesAt, refreshHours, mails, suppression, now } = parts
-  const readStats = rested(() => outbox.stats(maxCounted))
+  const readStats = sharedAnswer({
+    read: () => outbox.stats(maxCounted),
+    trouble: () => outbox.trouble(),
+    restMs: statsRestMs,
+    waitMs: answerMs,
+  })
 
   async function readCounts(hours: readonly number[]): Promise<readonly HourCount[]> {
     await refreshHours()
@@ -43,7 +49,7 @@ export function overviewReader(parts: OverviewParts) {
 
   return async function readOverview() {
     const hours = dayUntil(now())
-    const [stats, counts] = await Promise.all([inTime(readStats()), inTime(readCounts(hours))])
+    const [stats, counts] = await Promise.all([readStats(), inTime(readCounts(hours))])
     const trouble = outbox.trouble() ?? (stats && counts ? undefined : ('timeout' as const))
     const isThere = trouble === undefined
     return {
@@ -87,22 +93,6 @@ const depthOf = ({ sending, queued, dead, oldest }: Stats) => ({
 
 /** `undefined` for what takes too long or fails. */
 const inTime = <T>(answer: Promise<T>) => within(answerMs, answer).catch(() => undefined)
-
-/** Those who ask at about the same time share an answer, and what takes long is asked for less often. */
-function rested<T>(read: () => Promise<T>): () => Promise<T> {
-  let answer: Promise<T> | undefined
-  let restsUntil = 0
-  return () => {
-    if (answer && performance.now() < restsUntil) return answer
-    const began = performance.now()
-    restsUntil = Infinity
-    answer = read().finally(() => {
-      const ended = performance.now()
-      restsUntil = ended + Math.max(statsRestMs, 20 * (ended - began))
-    })
-    return answer
-  }
-}
 
 /** Every hour of the day, whether something was counted in it or not. What waits now belongs to the last one already. */
 function hoursOf(counts: readonly HourCount[], hours: readonly number[], waitsNow: number) {
