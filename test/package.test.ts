@@ -187,7 +187,7 @@ describe('its types, and those that are written from the mails', () => {
       const names = programsOfUsers.map(({ name }) => name)
       expect([...(await compile(compiler, resolution, names))].toSorted()).toEqual(mistaken.toSorted())
     },
-    60_000,
+    120_000,
   )
 })
 
@@ -212,4 +212,4 @@ test('publint and Are the Types Wrong have nothing to say', async () => {
   const { stdout } = await run(process.execPath, args, { env })
   // one for the client, and one for each of its subpaths
   expect(stdout.match(/OK \(ESM\)/g)).toHaveLength(3)
-}, 60_000)
+}, 120_000)

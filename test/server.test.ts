@@ -101,7 +101,7 @@ it('loads neither the fetch of Node nor the schema compilers of Fastify, which t
 
 describe('a start that cannot work ends at once with a sentence', () => {
   const run = (env: NodeJS.ProcessEnv) =>
-    spawnSync(process.execPath, [start], { env: { ...plainEnv, ...env }, encoding: 'utf8', timeout: 10_000 })
+    spawnSync(process.execPath, [start], { env: { ...plainEnv, ...env }, encoding: 'utf8', timeout: 60_000 })
 
   it('in production without secret and relay', () => {
     const { status, stderr } = run({ NODE_ENV: 'production' })
@@ -216,7 +216,7 @@ describe('SIGTERM', () => {
   })
 
   it('resets no connection of callers that leave when readiness is red or a connection is not kept', async () => {
-    const { relay, service } = await serviceBefore({}, [], { SHUTDOWN_DELAY: '2s' })
+    const { relay, service } = await serviceBefore({}, [], { SHUTDOWN_DELAY: '5s' })
     const { port } = service
     const outcomes: string[] = []
     let isReady = true
@@ -304,7 +304,7 @@ describe('SIGTERM', () => {
         ({ ok }) => ok,
         () => false,
       )
-    await expect.poll(live, { timeout: 20_000 }).toBe(true)
+    await expect.poll(live).toBe(true)
     child.kill('SIGTERM')
     await once(child, 'exit')
     await expect.poll(live).toBe(false)

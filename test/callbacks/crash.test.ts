@@ -53,7 +53,7 @@ async function startScene(store: ServiceStore) {
   return { relay, calls, start, answer }
 }
 
-describe.each(engines)('a process on $engine', { timeout: 60_000 }, ({ missing, startStores }) => {
+describe.each(engines)('a process on $engine', ({ missing, startStores }) => {
   if (missing !== undefined) return it.skip(titled('everything', missing), () => undefined)
 
   let stores: ServiceStores
@@ -123,7 +123,7 @@ describe.each(engines)('a process on $engine', { timeout: 60_000 }, ({ missing, 
           await store.rows('update outbox_event set due = 0 where due > 0 and attempts > 0')
           return store.rows('select id from outbox_event')
         },
-        { timeout: 20_000, interval: 500 },
+        { interval: 500 },
       )
       .toEqual([])
     for (const messageId of messageIds) {

@@ -59,7 +59,7 @@ for (const [name, program, args] of runtimes) {
   const found = spawnSync(program, ['--version'], { env, encoding: 'utf8' })
   const why = required('REQUIRE_RUNTIMES', found.status === 0 ? undefined : `no ${program}`)
   test.skipIf(why)(titled(`works on ${name}, and lets the process end`, why), async () => {
-    const { stdout } = await run(program, [...args, 'use.js'], { cwd: folder, env, timeout: 20_000 })
+    const { stdout } = await run(program, [...args, 'use.js'], { cwd: folder, env, timeout: 60_000 })
     expect(stdout).toBe('unreachable 1 true 200\nno magic-link mail: unreachable\n')
   })
 }
@@ -96,7 +96,7 @@ test('publint and Are the Types Wrong have nothing to say', async () => {
   const { stdout } = await run(process.execPath, [attw, tarball, ...words], { env })
   // one for the client, and one for each of its subpaths
   expect(stdout.match(/OK \(ESM\)/g)).toHaveLength(3)
-}, 60_000)
+}, 120_000)
 
 test.each(['typescript', 'typescript-5'])(
   'its types hold with %s, with the types of Node alone',
@@ -117,5 +117,5 @@ export async function order(to: string, signal: AbortSignal): Promise<Accepted['
     const tsc = [path.join(programs, compiler, 'bin', 'tsc'), ...options, ...types, 'typed.ts']
     await expect(run(process.execPath, tsc, { cwd: folder, env })).resolves.toMatchObject({ stdout: '' })
   },
-  60_000,
+  120_000,
 )

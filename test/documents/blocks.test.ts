@@ -151,7 +151,7 @@ describe('at work', () => {
       const { stdout: mailTypes } = await runHere('npx', ['jwt-mailer', 'types', 'shop-mails'])
       await writeFile(join(folder, 'mails.d.ts'), mailTypes)
       for (const { file, code } of sources) await writeFile(join(folder, file), `${here(code)}\nexport {}\n`)
-    }, 60_000)
+    }, 120_000)
 
     test('compiles', async () => {
       const { stdout } = await runHere('tsc', ['-p', join(scratch, 'blocks')]).catch(

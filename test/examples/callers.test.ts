@@ -38,7 +38,7 @@ const mails = async () =>
   (await (await fetch(`${service.url}/inbox/messages`)).json()) as { subject: string }[]
 
 describe.each(callers)('a caller in %s', (_name, program, args, version) => {
-  const found = spawnSync(program, [version], { timeout: 20_000 })
+  const found = spawnSync(program, [version], { timeout: 60_000 })
   const missing = required('REQUIRE_CALLERS', found.status === 0 ? undefined : `no ${program}`)
   const callerTest = (title: string, body: () => Promise<void>) =>
     test.skipIf(missing)(titled(title, missing), body, 120_000)

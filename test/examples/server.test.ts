@@ -103,5 +103,5 @@ test.skipIf(noCaddy)(
     const { stderr } = await run('caddy', ['validate', '--config', 'Caddyfile'], { cwd: folder, env: home })
     expect(stderr).not.toContain('"level":"error"')
   },
-  60_000,
+  120_000,
 )

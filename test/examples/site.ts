@@ -67,7 +67,7 @@ export async function startSite(script: string) {
 
   /** The link in the mail with this number, which leads to the site. */
   async function linkOf(count: number): Promise<string> {
-    await expect.poll(() => relay.mails.length, { timeout: 30_000 }).toBe(count)
+    await expect.poll(() => relay.mails.length).toBe(count)
     const { text = '' } = await PostalMime.parse(relay.mails[count - 1]!.source)
     return new RegExp(`${origin}\\S+`).exec(text)?.[0] ?? ''
   }

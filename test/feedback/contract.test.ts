@@ -138,7 +138,7 @@ describe.each(systems)('feedback of $relay', (system) => {
     down = true
     expect(await post(report)).toMatchObject({ status: 503, body: { code: 'store_unavailable' } })
     down = false
-    await expect.poll(async () => (await post(report)).status, { timeout: 10_000 }).toBe(200)
+    await expect.poll(async () => (await post(report)).status).toBe(200)
     expect(await statusOf(id)).toMatchObject({ feedback: 'bounced', bounce: 'soft' })
   })
 })

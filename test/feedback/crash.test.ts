@@ -12,7 +12,7 @@ import { sampleClaims, signToken } from '../support/tokens.ts'
 const { settings, sign, event } = reportingSystems.find((system) => system.settings.relay === 'postmark')!
 const mails = 30
 
-describe.each(engines)('reports of a relay, on $engine', { timeout: 60_000 }, ({ missing, startStores }) => {
+describe.each(engines)('reports of a relay, on $engine', ({ missing, startStores }) => {
   if (missing !== undefined) return it.skip(titled('everything', missing), () => undefined)
 
   let stores: ServiceStores

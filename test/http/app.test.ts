@@ -16,7 +16,7 @@ const link = 'https://app.example.com/confirm/eyJhbGciOiJIUzI1NiJ9.eyJ1aWQiOjd9.
 async function talk(
   url: string,
   raw: string | Buffer,
-  timeoutMs = 5_000,
+  timeoutMs = 60_000,
 ): Promise<{ status: number; head: string; body: unknown }> {
   const { port, hostname } = new URL(url)
   const text = await new Promise<string>((resolve, reject) => {
@@ -454,7 +454,7 @@ describe('every answer is our JSON', () => {
 
 describe('a connection', () => {
   /** A stop that waits for a connection waits for a minute. */
-  const stopMs = 15_000
+  const stopMs = 30_000
   const halfBody =
     'POST /emailservice HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 9\r\n\r\n{'
 
@@ -893,7 +893,7 @@ const claimsWithText = [
 describe.skipIf(noCorpus !== undefined)(titled('naughty strings in claims', noCorpus), () => {
   const naughty = existsSync(corpus) ? [...new Set(JSON.parse(readFileSync(corpus, 'utf8')) as string[])] : []
 
-  it('are refused, or are one mail to the one recipient', { timeout: 120_000 }, async () => {
+  it('are refused, or are one mail to the one recipient', async () => {
     const few = 20
     const { app, relay } = await testApp()
     const send = async (claim: string, value: string, index: number) => {

@@ -85,7 +85,7 @@ export async function startPostfix(): Promise<Postfix> {
     return Promise.all(names.map((name) => readFile(join(mailbox, name), 'utf8')))
   }
 
-  async function mailTo(recipient: string, timeoutMs = 10_000): Promise<string> {
+  async function mailTo(recipient: string, timeoutMs = 60_000): Promise<string> {
     const deadline = Date.now() + timeoutMs
     for (;;) {
       const mail = (await mails()).find((source) => source.includes(`\nX-Original-To: ${recipient}\n`))

@@ -21,7 +21,6 @@ import {
 declare function getComputedStyle(element: unknown): { readonly backgroundColor: string }
 
 /** A busy machine needs longer than the second that polling waits by default. */
-const patience = { timeout: 10_000 }
 
 const wide = { width: 1280, height: 800 }
 const phone = { width: 360, height: 740 }
@@ -59,12 +58,12 @@ const overflow = (page: Page) => page.evaluate<number>('document.documentElement
 
 browserTest(
   'the gallery shows every kind, and leads to each mail in each language',
-  { timeout: 90_000 },
+  { timeout: 120_000 },
   async ({ browser }) => {
     const { page, url, mishaps } = await openPreview(browser)
     await page.goto(url)
     await page.getByText(`${builtInCount} mails, 1 app`).waitFor()
-    await expect.poll(() => page.locator('.card').count(), patience).toBe(builtInCount / 5)
+    await expect.poll(() => page.locator('.card').count()).toBe(builtInCount / 5)
     expect(await page.locator('#list .locales a').count()).toBe(builtInCount)
     const card = page.locator('.card', { hasText: 'Confirm your email address for Example' })
     await card.frameLocator('iframe').getByRole('heading', { name: 'Confirm your email address' }).waitFor()
@@ -95,9 +94,7 @@ browserTest('the tabs show both parts, headers, source, contract and size', asyn
   await panel.getByRole('row', { name: 'Subject Confirm your email address for Example' }).waitFor()
   expect(await panel.getByRole('row', { name: 'To "Ada" <ada@example.com>' }).isVisible()).toBe(true)
   await page.keyboard.press('ArrowRight')
-  await expect
-    .poll(() => panel.textContent(), patience)
-    .toMatch(/^Auto-Submitted: auto-generated\r\n[\s\S]*--=_/)
+  await expect.poll(() => panel.textContent()).toMatch(/^Auto-Submitted: auto-generated\r\n[\s\S]*--=_/)
   await tab(page, 'Contract')
   const row = panel.getByRole('row', { name: 'user_aut_key_or_otp text no' })
   expect(await row.textContent()).toContain('7hK2pQ')
@@ -119,13 +116,13 @@ browserTest(
         .evaluate((body) => getComputedStyle(body).backgroundColor)
     const light = 'rgb(241, 243, 246)'
     const dark = 'rgb(16, 18, 22)'
-    await expect.poll(() => ground(), patience).toBe(light)
+    await expect.poll(() => ground()).toBe(light)
     await tab(page, 'Dark')
-    await expect.poll(() => ground(), patience).toBe(dark)
+    await expect.poll(() => ground()).toBe(dark)
     await tab(page, 'Phone')
-    await expect.poll(() => page.locator('.frames iframe').count(), patience).toBe(2)
-    await expect.poll(() => ground(0), patience).toBe(light)
-    await expect.poll(() => ground(1), patience).toBe(dark)
+    await expect.poll(() => page.locator('.frames iframe').count()).toBe(2)
+    await expect.poll(() => ground(0)).toBe(light)
+    await expect.poll(() => ground(1)).toBe(dark)
     for (const box of await page.locator('.frames iframe').all()) {
       const inner = box.contentFrame().locator('html')
       expect(await inner.evaluate('innerWidth')).toBe(360)
@@ -170,7 +167,7 @@ browserTest(
     await value(page, 'user_aut_key_or_otp').fill('two words')
     const fault = page.locator('#fault-user_aut_key_or_otp')
     await expect
-      .poll(() => fault.textContent(), patience)
+      .poll(() => fault.textContent())
       .toContain('422 Problem with token: user_aut_key_or_otp is not a key')
     expect(await value(page, 'user_aut_key_or_otp').getAttribute('aria-invalid')).toBe('true')
     expect(await page.getByRole('button', { name: 'Send to inbox' }).isDisabled()).toBe(true)
@@ -234,7 +231,7 @@ browserTest(
     await inFrame(page).getByRole('heading', { name: 'Your one-time code' }).waitFor()
     writeFileSync(file, good.replace('# Your one-time code', '# The code'))
     await inFrame(page).getByRole('heading', { name: 'The code' }).waitFor()
-    await expect.poll(() => alert.isVisible(), patience).toBe(false)
+    await expect.poll(() => alert.isVisible()).toBe(false)
   },
 )
 
