@@ -60,9 +60,11 @@ for (const { name, skipped, start } of stores)
 
       test('that a clock a year ahead began a window at locks nobody out', async () => {
         const limits = { recipient: { max: 3, windowMs: 60_000 } }
-        const ahead = await openOn(() => Date.now() + yearMs, limits)
+        // in the middle of a window
+        const now = Math.floor(Date.now() / 60_000) * 60_000 + 30_000
+        const ahead = await openOn(() => now + yearMs, limits)
         for (const id of ['x', 'y', 'z']) await own(ahead, mail(id))
-        const right = await openOn(undefined, limits)
+        const right = await openOn(() => now, limits)
         for (const id of ['a', 'b', 'c']) await own(right, mail(id))
         const limited = await right.accept(mail('d'))
         expect(limited).toMatchObject({ state: 'limited' })

@@ -12,6 +12,9 @@ const token = 'an admin token nobody guesses'
 const bearer = { authorization: `Bearer ${token}` }
 const address = 'grace.hopper@example.org'
 const hourMs = 3_600_000
+/** In the middle of this hour, so that nothing is counted in the next one. */
+const halfPast = (Math.floor(Date.now() / hourMs) + 0.5) * hourMs
+const now = () => halfPast
 
 const served = (options: TestAppOptions = {}, write = true) =>
   testApp({ admin: { token, write }, suppression: 'app', ...options })
@@ -94,7 +97,7 @@ for (const { name, skipped, start } of stores)
 
     test('changes are made, counted, and each is one line of the log', async () => {
       await filled(fill)
-      const service = await served({ engine: store.engine() })
+      const service = await served({ engine: store.engine(), now })
       const counts = async (path: string, payload: object) => (await post(service, path, payload)).json()
       expect(await counts('give-up', { id: 'queued' })).toEqual({ count: 1 })
       expect(await counts('give-up', { id: 'sending' })).toEqual({ count: 0 })
@@ -126,8 +129,8 @@ for (const { name, skipped, start } of stores)
 
     test('counters of two replicas add up, with refusals by reason and what to do', async () => {
       const [one, other] = [
-        await served({ engine: store.engine() }),
-        await served({ engine: store.engine(), script: { RCPT: () => '550 5.1.1 no such user' } }),
+        await served({ engine: store.engine(), now }),
+        await served({ engine: store.engine(), now, script: { RCPT: () => '550 5.1.1 no such user' } }),
       ]
       const send = ({ app }: TestApp, jti: string, key = secret) =>
         app.inject({
