@@ -9,12 +9,15 @@ export { portOf } from '../../src/port.ts'
  * on macOS). One of them can be a stranger's a moment after it was free.
  */
 const [first, end] = [10_000, 32_000]
+/** Files that run side by side have ports of their own: what one has found free, another could take before it listens. */
+const most = 64
+const own = Number(process.env['VITEST_POOL_ID'] ?? 0) % most
 const given = new Set<number>()
 
 /** A port of the loopback interface that nobody listens at, and that nobody is given who does not name it. */
 export async function freePort(): Promise<number> {
   for (let tries = 0; tries < 100; tries++) {
-    const port = first + Math.floor(Math.random() * (end - first))
+    const port = first + own + most * Math.floor((Math.random() * (end - first - own)) / most)
     if (given.has(port) || !(await isFree(port))) continue
     given.add(port)
     return port

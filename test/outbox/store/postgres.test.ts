@@ -8,6 +8,8 @@ import { Client } from 'pg'
 import { openMetrics } from '../../../src/metrics.ts'
 import { postgresEngine } from '../../../src/outbox/store/postgres.ts'
 import { addressAndTls } from '../../../src/outbox/store/postgres-address.ts'
+import { centuryMs } from '../../support/limits.ts'
+import { freePort } from '../../support/port.ts'
 import { postgresMissing, startPostgres, type TestPostgres } from '../../support/postgres.ts'
 import { mail, open, query, sent } from '../stores.ts'
 
@@ -123,7 +125,7 @@ describe.skipIf(noPool !== undefined)(
     })
 
     test('three outboxes over two connections to the database accept, settle and share', async () => {
-      const limits = { recipient: { max: 150, windowMs: 86_400_000 } }
+      const limits = { recipient: { max: 150, windowMs: centuryMs } }
       const replica = { engine: () => postgresEngine({ url: pool.url }) }
       const outboxes = await Promise.all([1, 2, 3].map(() => open(replica, { limits })))
       const states = await Promise.all(
@@ -147,7 +149,7 @@ async function startPgbouncer(url: string): Promise<{ url: string; child: ChildP
   const target = new URL(url)
   const folder = mkdtempSync(join(tmpdir(), 'jwt-mailer-pgbouncer-'))
   chmodSync(folder, 0o755)
-  const port = 20_000 + (process.pid % 20_000)
+  const port = await freePort()
   const file = join(folder, 'pgbouncer.ini')
   const settings = [
     '[databases]',
@@ -164,7 +166,7 @@ async function startPgbouncer(url: string): Promise<{ url: string; child: ChildP
   const child = spawn(pgbouncer, ['-q', ...(process.getuid?.() === 0 ? ['-u', 'postgres'] : []), file], {
     stdio: 'ignore',
   })
-  for (let tries = 0; tries < 100 && !(await answers(port)); tries += 1)
+  while (child.exitCode === null && !(await answers(port)))
     await new Promise((resolve) => setTimeout(resolve, 50))
   const through = new URL(url)
   through.port = String(port)
