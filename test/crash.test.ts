@@ -9,7 +9,7 @@ import { graceMs } from '../src/shutdown.ts'
 import { titled } from './support/missing.ts'
 import { type Script, scriptedRelay } from './support/relay.ts'
 import { startReplica } from './support/replica.ts'
-import { ask, patience, pauseAt, scene } from './support/scene.ts'
+import { ask, askHeard, patience, pauseAt, scene } from './support/scene.ts'
 import { engines, type ServiceStores } from './support/service-store.ts'
 
 describe.concurrent.each(engines)(
@@ -186,12 +186,12 @@ describe.concurrent.each(engines)(
       const service = await replica()
       const { app: other } = await survivor()
       const release = await store.hold()
-      const asked = ask(service)
-      await sleep(400)
+      const { heard, answer } = askHeard(service)
+      await heard
       const stopped = service.stop()
       await context.expect.poll(service.output, patience).toContain('stopping')
       await release()
-      expect(await asked).toMatchObject({ status: 202, code: 'queued' })
+      expect(await answer).toMatchObject({ code: 'queued' })
       expect(await stopped).toBe(0)
       // a lease that nobody gave back would last longer than this patience
       await context.expect.poll(states, patience).toEqual(['sent'])

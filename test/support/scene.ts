@@ -1,4 +1,6 @@
 /** Owns the scene of a crash: replicas of the service on one store, before a relay that pauses where it is told to. */
+import { get } from 'node:http'
+import { json } from 'node:stream/consumers'
 import { setTimeout as sleep } from 'node:timers/promises'
 import PostalMime from 'postal-mime'
 import type { TestContext } from 'vitest'
@@ -8,12 +10,25 @@ import { type Act, type Script, scriptedRelay, type ScriptedRelay, type Stage } 
 import { startReplica } from './replica.ts'
 import type { Service } from './service.ts'
 import type { ServiceStore, ServiceStores } from './service-store.ts'
+import { signToken } from './tokens.ts'
 
 const pumpEveryMs = 50
-export const patience = { timeout: 20_000, interval: 100 }
+export const patience = { timeout: 60_000, interval: 100 }
 
 /** `undefined` when the service died before it answered. */
 export const ask = (service: AnyService, token?: string) => askMail(service, token).catch(() => undefined)
+
+/** The same by GET. `heard` resolves when the service has begun with the request. */
+export function askHeard({ url }: Service, token = signToken()) {
+  const heard = Promise.withResolvers<void>()
+  const headers = { expect: '100-continue' }
+  const answer = new Promise<unknown>((answered) => {
+    get(`${url}/emailservice/${token}`, { headers }, (response) => void json(response).then(answered))
+      .once('continue', heard.resolve)
+      .once('error', () => answered(undefined))
+  })
+  return { heard: heard.promise, answer }
+}
 
 /** Pauses the relay the first time it comes to `stage`, until `go`. */
 export function pauseAt(stage: Stage, usual: Act) {
