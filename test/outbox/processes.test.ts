@@ -91,8 +91,10 @@ for (const { name, skipped, start } of stores)
       const promised: unknown[] = []
       for (let round = 0; round < 3; round += 1) {
         const pair = ['p', 'q'].map((prefix) => run('flood', `${prefix}${round}-`, '100000'))
-        await Promise.all(pair.map((child) => child.line()))
-        await new Promise((resolve) => setTimeout(resolve, 300))
+        for (const child of pair) {
+          expect(await child.line()).toBe('ready')
+          for (let count = 0; count < 20; count += 1) promised.push(await child.line())
+        }
         for (const child of pair) {
           await child.kill()
           promised.push(...(await child.lines()))

@@ -92,7 +92,7 @@ describe('the pump', () => {
       },
       { maxRunning: () => 3, everyMs: 60_000 },
     )
-    await expect.poll(stats, { timeout: 5000 }).toMatchObject({ sent: 12 })
+    await expect.poll(stats).toMatchObject({ sent: 12 })
     expect(most).toBe(3)
   })
 
@@ -108,15 +108,12 @@ describe('the pump', () => {
 
   test('a stop waits for running tries and leases no more mails', async () => {
     await queue(5)
-    const pump = start(
-      async () => {
-        await pause(100)
-        return sent
-      },
-      { maxRunning: () => 2 },
-    )
+    const hold = Promise.withResolvers<typeof sent>()
+    const pump = start(() => hold.promise, { maxRunning: () => 2 })
     await expect.poll(stats).toMatchObject({ sending: 2 })
-    await pump.stop(5000)
+    const stopped = pump.stop(60_000)
+    hold.resolve(sent)
+    await stopped
     expect(await stats()).toMatchObject({ sent: 2, queued: 3, sending: 0 })
   })
 

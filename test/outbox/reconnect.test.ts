@@ -55,7 +55,7 @@ describe.skipIf(restartable !== undefined)(
       await expectRefusalsAtOnce('during')
       expect(outbox.trouble()).toBeTypeOf('string')
       await server().start()
-      await expect.poll(() => outbox.trouble(), { timeout: 5000 }).toBeUndefined()
+      await expect.poll(() => outbox.trouble()).toBeUndefined()
       await own(outbox, mail('after'))
       expect(await outbox.find('before')).toMatchObject({ state: 'sending' })
       expect(await outbox.find('during')).toBeUndefined()
@@ -89,9 +89,7 @@ describe.skipIf(restartable !== undefined)(
         state: 'queued',
       })
       await server().start()
-      await expect
-        .poll(() => outbox.find('cut').catch(String), { timeout: 5000 })
-        .toMatchObject({ state: 'sent' })
+      await expect.poll(() => outbox.find('cut').catch(String)).toMatchObject({ state: 'sent' })
       await expect.poll(() => outbox.find('retried')).toMatchObject({ state: 'queued' })
     })
 
@@ -100,7 +98,7 @@ describe.skipIf(restartable !== undefined)(
       const leases = await Promise.all([1, 2, 3].map((n) => own(outbox, mail(`late${n}`))))
       await server().stop('immediate')
       for (const lease of leases) void outbox.settle(lease, sent)
-      const closed = outbox.close()
+      const closed = outbox.close(60_000)
       await server().start()
       await closed
       outbox = await openPostgres()
@@ -111,7 +109,7 @@ describe.skipIf(restartable !== undefined)(
       outbox = await openPostgres()
       const lease = await own(outbox, mail('heard'))
       const existing = await outbox.accept(mail('heard'))
-      const waiting = outbox.waitFor(existing.state === 'existing' ? existing.mail : raise(), 5000)
+      const waiting = outbox.waitFor(existing.state === 'existing' ? existing.mail : raise(), 60_000)
       await server().stop('immediate')
       await outbox.settle(lease, sent)
       expect(await waiting).toEqual({ state: 'sent', detail: 'accepted' })
@@ -124,7 +122,7 @@ describe.skipIf(restartable !== undefined)(
       await expectRefusalsAtOnce('early')
       expect(outbox.trouble()).toBeTypeOf('string')
       await server().start()
-      await expect.poll(() => outbox.trouble(), { timeout: 5000 }).toBeUndefined()
+      await expect.poll(() => outbox.trouble()).toBeUndefined()
       await own(outbox, mail('early'))
     })
 
@@ -135,7 +133,7 @@ describe.skipIf(restartable !== undefined)(
       outbox = await openPostgres()
       await expectRefusalsAtOnce('hanging')
       process.kill(pid, 'SIGCONT')
-      await expect.poll(() => outbox.trouble(), { timeout: 8000 }).toBeUndefined()
+      await expect.poll(() => outbox.trouble()).toBeUndefined()
       expect(await outbox.accept(mail('hanging'))).toMatchObject({ state: 'owner' })
     })
 
@@ -156,7 +154,7 @@ describe.skipIf(restartable !== undefined)(
       // they go on below only, so that nobody but the store itself ends this
       expect(await refusal(outbox.accept(mail('hung')))).toBe('store_unavailable')
       for (const pid of hung) process.kill(pid, 'SIGCONT')
-      await expect.poll(() => outbox.trouble(), { timeout: 5000 }).toBeUndefined()
+      await expect.poll(() => outbox.trouble()).toBeUndefined()
       await own(outbox, mail('afterwards'))
     })
   },
@@ -176,7 +174,7 @@ describe('while the SQLite file cannot be written', () => {
     await expectRefusalsAtOnce('early')
     expect(outbox.trouble()).toBe('EEXIST')
     rmSync(dataDir)
-    await expect.poll(() => outbox.trouble(), { timeout: 5000 }).toBeUndefined()
+    await expect.poll(() => outbox.trouble()).toBeUndefined()
     await own(outbox, mail('early'))
   })
 })
