@@ -144,19 +144,23 @@ describe('a mail without a link', () => {
 
   it('without metadata, as older releases send it, is one mail within ten minutes', async () => {
     let minutes = 0
-    const { app, relay, log } = await testApp({ ...options, now: () => Date.now() + minutes * 60_000 })
+    const begun = Date.now()
+    const { app, relay } = await testApp({ ...options, now: () => begun + minutes * 60_000 })
     const body = JSON.stringify({
       ...supabaseBody({ email_action_type: 'password_changed_notification' }),
       metadata: undefined,
     })
-    for (const later of [0, 5, 20]) {
+    for (const [later, mails] of [
+      [0, 1],
+      [5, 1],
+      [20, 2],
+    ] as const) {
       minutes = later
-      const { headers } = signSupabase(body, undefined, new Date(Date.now() + minutes * 60_000))
+      const { headers } = signSupabase(body, undefined, new Date(begun + minutes * 60_000))
       const answer = await app.inject({ method: 'POST', url: '/adapters/supabase', headers, payload: body })
       expect(answer.statusCode).toBe(200)
-      await expect.poll(log).toContain('mail tried after its answer')
+      await expect.poll(() => relay.mails.length).toBe(mails)
     }
-    await expect.poll(() => relay.mails.length).toBe(2)
   })
 })
 

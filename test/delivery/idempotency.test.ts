@@ -3,8 +3,10 @@ import { createHash } from 'node:crypto'
 import { fileURLToPath } from 'node:url'
 import jwt from 'jsonwebtoken'
 import { afterAll, beforeAll, beforeEach, describe, expect, it, onTestFinished } from 'vitest'
+import type { Engine } from '../../src/outbox/store/engine.ts'
 import { testApp, type TestAppOptions } from '../support/app.ts'
 import { askDelivery, askMail, type MailAnswer } from '../support/caller.ts'
+import { centuryMs } from '../support/limits.ts'
 import { scriptedRelay } from '../support/relay.ts'
 import { type Service, startService } from '../support/service.ts'
 import { engines, type ServiceStore, type ServiceStores } from '../support/service-store.ts'
@@ -244,28 +246,38 @@ describe.each(engines)('with an outbox on $engine', ({ missing, startStores }) =
     })
 
     it('but whoever asked at the same time hears what the first one heard', async () => {
-      const relay = await scriptedRelay({
-        RCPT: () => new Promise((done) => setTimeout(done, 400, '550 unknown')),
-      })
+      const refusal = Promise.withResolvers<string>()
+      const relay = await scriptedRelay({ RCPT: () => refusal.promise })
       onTestFinished(() => relay.close())
-      const replicas = [await service({ relay }), await service({ relay })]
-      const heard = await times(20, (n) => askMail(replicas[n % 2]!.app, signToken()))
+      const accepts = countAccepts()
+      const replica = () => service({ relay, engine: accepts.at(store.engine()) })
+      const replicas = [await replica(), await replica()]
+      const asked = times(20, (n) => askMail(replicas[n % 2]!.app, signToken()))
+      await expect.poll(accepts.count).toBe(20)
+      refusal.resolve('550 unknown')
+      const heard = await asked
       expect(different(heard)).toHaveLength(1)
       expect(heard[0]).toMatchObject({ status: 502, code: 'refused' })
       expect(relay.commands.filter((line) => line.startsWith('RCPT'))).toHaveLength(1)
     })
 
     it('and whoever waits for a mail that is taken back hears that the store failed', async () => {
-      const relay = await scriptedRelay({ RCPT: () => 'hang' })
+      const late = Promise.withResolvers<string>()
+      const relay = await scriptedRelay({ RCPT: () => late.promise })
       onTestFinished(() => relay.close())
-      const replicas = [await service({ relay, failover: { totalMs: 2_000 } }), await service({ relay })]
+      const accepts = countAccepts()
+      const replicas = [
+        await service({ relay }),
+        await service({ relay, engine: accepts.at(store.engine()) }),
+      ]
       const first = askMail(replicas[0]!.app, signToken())
       await expect.poll(() => relay.commands.join()).toContain('RCPT')
       const second = askMail(replicas[1]!.app, signToken())
-      await new Promise((done) => setTimeout(done, 300))
+      await expect.poll(accepts.count).toBe(1)
       // what the first replica does when it learns too late that its accept was stored
       await store.rows(`delete from outbox_mail where state = 'sending'`)
       expect(await second).toMatchObject({ status: 503, code: 'store_unavailable' })
+      late.resolve('450 later')
       await first
     })
 
@@ -334,7 +346,7 @@ describe.each(engines)('with an outbox on $engine', ({ missing, startStores }) =
     it('per app are counted for each app and over all its recipients', async () => {
       const { app, relay } = await service({
         mailsDir: variance,
-        limits: { app: { max: 5, windowMs: dayMs } },
+        limits: { app: { max: 5, windowMs: centuryMs } },
       })
       const heard = await times(32, (n) =>
         askMail(app, to(`user${n}@example.com`), '/emailservice-cat/signup'),
@@ -354,7 +366,7 @@ describe.each(engines)('with an outbox on $engine', ({ missing, startStores }) =
     })
 
     it('do not count a repeat, and do not hide what became of the mail', async () => {
-      const { app } = await service({ limits: { recipient: { max: 2, windowMs: dayMs } } })
+      const { app } = await service({ limits: { recipient: { max: 2, windowMs: centuryMs } } })
       await times(10, () => askMail(app, to('ada@example.com')))
       expect(await askMail(app, to('ada@example.com', { jti: 'b' }))).toMatchObject({ code: 'sent' })
       expect(await askMail(app, to('ada@example.com', { jti: 'c' }))).toMatchObject({ code: 'rate_limited' })
@@ -364,15 +376,17 @@ describe.each(engines)('with an outbox on $engine', ({ missing, startStores }) =
 
   describe('a relay that is slow or away', () => {
     it('for longer than a caller waits: queued, while the same try goes on and no second one runs', async () => {
+      const taken = Promise.withResolvers<string>()
       const { app, relay, logLines } = await service({
-        script: { dot: () => new Promise((done) => setTimeout(done, 900, '250 ok')) },
+        script: { dot: () => taken.promise },
         deliver: { inlineMs: 200 },
         pump: { everyMs: 20 },
       })
       const first = await askMail(app, signToken())
       expect(first).toMatchObject({ status: 202, code: 'queued' })
       expect(await askMail(app, signToken())).toEqual(first)
-      await expect.poll(() => relay.mails.length, { timeout: 3_000 }).toBe(1)
+      taken.resolve('250 ok')
+      await expect.poll(() => relay.mails.length).toBe(1)
       await expect
         .poll(() => askMail(app, signToken()))
         .toMatchObject({ status: 200, code: 'sent', id: first.id })
@@ -383,14 +397,14 @@ describe.each(engines)('with an outbox on $engine', ({ missing, startStores }) =
     })
 
     it('a caller who hangs up cancels nothing', async () => {
-      const { url, relay } = await service({
-        script: { dot: () => new Promise((done) => setTimeout(done, 500, '250 ok')) },
-      })
+      const taken = Promise.withResolvers<string>()
+      const { url, relay } = await service({ script: { dot: () => taken.promise } })
       const caller = new AbortController()
       const asked = fetch(`${await url()}/emailservice/${signToken()}`, { signal: caller.signal })
       await expect.poll(() => relay.commands.includes('DATA')).toBe(true)
       caller.abort()
       await expect(asked).rejects.toThrow('aborted')
+      taken.resolve('250 ok')
       await expect.poll(() => relay.mails.length).toBe(1)
       await expect
         .poll(() => store.rows('select state from outbox_mail'))
@@ -421,11 +435,13 @@ describe.each(engines)('with an outbox on $engine', ({ missing, startStores }) =
         script: {
           dot: (count) => (count === 1 ? '250-half an answer' : '250 ok'),
         },
-        failover: { totalMs: 700 },
         pump: { everyMs: 20 },
         now: () => now,
       })
-      expect(await askMail(app, signToken())).toMatchObject({ status: 202, code: 'queued' })
+      const asked = askMail(app, signToken())
+      await expect.poll(() => relay.mails.length).toBe(1)
+      relay.hangUp()
+      expect(await asked).toMatchObject({ status: 202, code: 'queued' })
       now += 11_000
       await expect.poll(() => relay.mails.length).toBe(2)
       const [first, second] = await mails()
@@ -561,16 +577,14 @@ describe.each(engines)('with an outbox on $engine', ({ missing, startStores }) =
     })
 
     it('says sending while it is', async () => {
-      const { app } = await service({
-        script: { dot: () => 'hang' },
-        deliver: { inlineMs: 50 },
-        failover: { totalMs: 1_500 },
-      })
+      const later = Promise.withResolvers<string>()
+      const { app } = await service({ script: { dot: () => later.promise }, deliver: { inlineMs: 50 } })
       const { id } = await askMail(app, signToken())
       expect(await askDelivery(app, id)).toMatchObject({ state: 'sending', attempts: 1, done: null })
+      later.resolve('451 later')
       await expect
-        .poll(() => askDelivery(app, id), { timeout: 5_000 })
-        .toMatchObject({ state: 'queued', detail: 'timeout', attempts: 1 })
+        .poll(() => askDelivery(app, id))
+        .toMatchObject({ state: 'queued', detail: 'message', attempts: 1 })
     })
 
     it.each([
@@ -614,6 +628,20 @@ describe.each(engines)('with an outbox on $engine', ({ missing, startStores }) =
     })
   })
 })
+
+/** Counts the accepts that the stores have answered. */
+function countAccepts() {
+  let count = 0
+  const at = (engine: Engine): Engine => ({
+    ...engine,
+    async run(operations) {
+      const results = await engine.run(operations)
+      count += operations.filter(({ op }) => op === 'accept').length
+      return results
+    },
+  })
+  return { count: () => count, at }
+}
 
 /** Every spelling of the last signature character, and the alphabets and paddings some decoders let pass. */
 function otherSpellings(token: string): string[] {

@@ -54,8 +54,8 @@ export interface TestAppOptions {
   readonly metrics?: { readonly adminToken?: string }
   /** Serves `/admin`. */
   readonly admin?: { readonly token: string; readonly write?: boolean }
+  /** By default callers wait so long for the relay, and adapters for the store, that a busy machine does not show. */
   readonly deliver?: Timings['deliver']
-  /** By default adapters wait so long for the store that a busy machine does not show. */
   readonly adapters?: Timings['adapters']
   readonly feedback?: Timings['feedback']
   readonly engine?: Engine
@@ -141,7 +141,7 @@ export async function testApp(options: TestAppOptions = {}): Promise<TestApp> {
     },
     {
       clock: now,
-      deliver: options.deliver,
+      deliver: { inlineMs: 20_000, ...options.deliver },
       adapters: { answerMs: 20_000, ...options.adapters },
       feedback: { answerMs: 20_000, ...options.feedback },
       relays: options.failover,
