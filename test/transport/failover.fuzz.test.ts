@@ -99,9 +99,10 @@ async function deliver(transport: Transport, message: ReturnType<typeof sampleMe
   for (;;) {
     const last = receipts.at(-1)
     if (last?.outcome === 'sent' || last?.outcome === 'refused') return receipts
-    // a mail that never comes through would hide what the others show
-    if (receipts.length > 200) calm()
-    if (receipts.length > 400) return receipts
+    // a mail that never comes through would hide what the others show; one that no relay was asked for is no try
+    const tries = receipts.filter(({ reason }) => reason !== 'breaker_open').length
+    if (tries > 200) calm()
+    if (tries > 400) return receipts
     const onlyRelay = last?.outcome === 'unknown' ? last.relay : undefined
     receipts.push(await transport.send(message, { onlyRelay }))
     if (receipts.at(-1)?.reason === 'breaker_open') await new Promise((resolve) => setTimeout(resolve, 10))
@@ -111,7 +112,6 @@ async function deliver(transport: Transport, message: ReturnType<typeof sampleMe
 describe.concurrent('three kinds of relay that go wrong at random', () => {
   it.for([1, 2, 3])(
     'lose no mail, and take none twice but where an end was unknown (seed %i)',
-    { timeout: 120_000 },
     async (seed, context) => {
       const { expect } = context
       const { turns, outcomes, taken, calm } = await threeKinds(seededRandom(seed), context)

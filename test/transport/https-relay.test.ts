@@ -74,7 +74,7 @@ describe('the body of an answer', () => {
       words(/No credits/),
     )
     // the mail itself may take 20 s
-    const receipt = await within(10_000, transport.send(sampleMessage()))
+    const receipt = await within(15_000, transport.send(sampleMessage()))
     expect(receipt).toMatchObject({ outcome: 'refused', reply: 400 })
     expect(await transport.send(sampleMessage())).toMatchObject({ outcome: 'sent' })
     expect(server.mails).toHaveLength(1)
@@ -103,14 +103,14 @@ describe('the question whether we are let in', () => {
   })
 
   it.each([
-    ['is silent', { question: () => 'hang' }, 'timeout'],
-    ['stops before TLS', { connect: () => 'hang' }, 'timeout'],
-    ['gives its answer no end', { question: () => ({ status: 401, hangs: true }) }, 'login'],
-  ] as [string, ApiScript, string][])(
+    ['is silent', { question: () => 'hang' }, 'timeout', 500],
+    ['stops before TLS', { connect: () => 'hang' }, 'timeout', 500],
+    ['gives its answer no end', { question: () => ({ status: 401, hangs: true }) }, 'login', 2_000],
+  ] as [string, ApiScript, string, number][])(
     'has one deadline for all of it: a relay that %s',
-    async (_title, script, reason) => {
-      const { transport } = await relayWith(script, {}, { checkMs: 500 })
-      expect(await within(3_000, transport.check())).toBe(reason)
+    async (_title, script, reason, checkMs) => {
+      const { transport } = await relayWith(script, {}, { checkMs })
+      expect(await within(15_000, transport.check())).toBe(reason)
     },
   )
 
@@ -156,7 +156,7 @@ describe('a mail whose end is unknown', () => {
 
   it('is not repeated elsewhere, nor when its time is over', async () => {
     const plain = await relayWith({ body: () => 'reset' })
-    const silent = await relayWith({ body: () => 'hang' }, { knowsRepeats: true }, { attemptMs: 700 })
+    const silent = await relayWith({ body: () => 'hang' }, { knowsRepeats: true }, { attemptMs: 1_500 })
     expect(await plain.transport.send(sampleMessage())).toMatchObject({ outcome: 'unknown' })
     expect(await silent.transport.send(sampleMessage())).toMatchObject({
       outcome: 'unknown',

@@ -215,8 +215,8 @@ describe('a token endpoint in trouble', () => {
     response.writeHead(status, { 'content-type': 'application/json' })
     response.end(JSON.stringify(body))
   }
-  const troubles: [string, (elsewhere: string) => TokenAct, Partial<OauthError>][] = [
-    ['hangs', () => () => {}, { responseCode: undefined, originalCode: 'ETIMEDOUT' }],
+  const troubles: [string, (elsewhere: string) => TokenAct, Partial<OauthError>, answerMs?: number][] = [
+    ['hangs', () => () => {}, { responseCode: undefined, originalCode: 'ETIMEDOUT' }, 500],
     [
       'drips for ever',
       () => (response) => {
@@ -225,6 +225,7 @@ describe('a token endpoint in trouble', () => {
         response.on('close', () => clearInterval(timer))
       },
       { responseCode: 200 },
+      1_500,
     ],
     ['grows', () => json(200, { access_token: 'x', more: 'y'.repeat(100_000) }), { responseCode: 200 }],
     ['gives a token too long', () => json(200, { access_token: 'x'.repeat(8_001) }), { responseCode: 200 }],
@@ -244,10 +245,10 @@ describe('a token endpoint in trouble', () => {
     ],
     ['cuts the connection', () => (response) => void response.destroy(), { originalCode: 'ECONNRESET' }],
   ]
-  it.each(troubles)('gives no token: it %s', async (_title, act, expected) => {
+  it.each(troubles)('gives no token: it %s', async (_title, act, expected, answerMs) => {
     const elsewhere = await endpoint()
     const tokens = await endpoint(() => act(elsewhere.url))
-    const source = tokenSource(credentials(tokens.url), user, { answerMs: 500 })
+    const source = tokenSource(credentials(tokens.url), user, { answerMs: answerMs ?? 20_000 })
     await expect(source.current()).rejects.toMatchObject({ name: 'OauthError', ...expected })
     expect(elsewhere.forms).toEqual([])
   })

@@ -106,7 +106,7 @@ describe.concurrent('a relay with a rate', () => {
   it('has a queue with an end: a mail that cannot be sent in time is told that the queue was the reason', async () => {
     const { receipts } = await sendAll(8, {
       rate: { max: 2, windowMs: 60_000 },
-      attemptMs: 1_500,
+      attemptMs: 3_000,
       maxWaiting: 4,
     })
     const words = receipts.map(({ outcome, reason }) => `${outcome} ${reason}`)
@@ -130,7 +130,7 @@ describe.concurrent('a relay with a rate', () => {
   })
 
   it('that stands ready is not to blame for a mail that came when its share was used up', async () => {
-    const { transport } = await sendAll(1, { rate: { max: 1, windowMs: 300_000 }, attemptMs: 1_500 })
+    const { transport } = await sendAll(1, { rate: { max: 1, windowMs: 300_000 }, attemptMs: 3_000 })
     expect(await transport.send(sampleMessage())).toMatchObject({ outcome: 'unsent', reason: 'queue_slow' })
   })
 

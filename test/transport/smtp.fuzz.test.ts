@@ -17,7 +17,7 @@ const maxMails = 1_000
 const leastMails = 600
 const fuzzMs = 2_000
 /** More than the pool may add to a deadline. Timers keep their order, however late a loaded machine makes them. */
-const slackMs = 3_000
+const slackMs = 15_000
 
 let buildMime: BuildMime
 beforeAll(async () => {
@@ -93,7 +93,7 @@ describe('a relay that goes wrong at random', () => {
 
       // once the relay is well, what still hangs is swept out, and one mail opens one connection
       relay.setChaos(false)
-      await expect.poll(relay.open, { timeout: 5_000 }).toBe(0)
+      await expect.poll(relay.open).toBe(0)
       const before = relay.opened()
       const terms = { endWithinMs: 10_000 }
       expect(await transport.send(sampleMessage(), terms)).toMatchObject({ outcome: 'sent' })
@@ -110,7 +110,7 @@ describe('a relay that goes wrong at random', () => {
       await transport.close()
       await expect.poll(relay.open).toBe(0)
     },
-    40_000,
+    120_000,
   )
 
   it('does not keep a closing pool open: every mail has its receipt, no connection is left', async () => {
