@@ -126,7 +126,8 @@ export async function deployment({ relay: settings, zone, env, ...options }: Pat
     relay,
     dns,
     options: {
-      stageMs: 1000,
+      // a relay that is well is not late, however busy the machine
+      stageMs: 5000,
       nodeVersion: '24.21.0',
       loadMails: loadCatalogue,
       selectors: ['key1'],

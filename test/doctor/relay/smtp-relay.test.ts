@@ -19,6 +19,7 @@ import {
   goodRelay,
   lines,
   listening,
+  type Patient,
   password,
   rawServer,
   secret,
@@ -36,8 +37,8 @@ const noAddon = {
 const login = `user:${encodeURIComponent(password)}`
 
 /** What is ✗ about the relay at this address; the rest of the deployment is healthy. */
-async function trouble(url: string): Promise<string> {
-  const bad = lines(await examine({ env: { ...noAddon, SMTP_URL: url } }), 'bad')
+async function trouble(url: string, options: Pick<Patient, 'stageMs'> = {}): Promise<string> {
+  const bad = lines(await examine({ ...options, env: { ...noAddon, SMTP_URL: url } }), 'bad')
   expect(bad).toHaveLength(1)
   return bad[0] ?? ''
 }
@@ -63,7 +64,9 @@ describe('the doctor looks at a relay that cannot be reached', () => {
 
   it('and says that a firewall drops the connection', async () => {
     const port = await unansweredPort()
-    expect(await trouble(`smtp://${login}@127.0.0.1:${port}?tls=off`)).toMatchInlineSnapshot(
+    expect(
+      await trouble(`smtp://${login}@127.0.0.1:${port}?tls=off`, { stageMs: 1000 }),
+    ).toMatchInlineSnapshot(
       `"relay smtp: no answer from 127.0.0.1:PORT within 1 s: something on the way drops the connection → Open port PORT in the firewall, or use another port of the relay (2525, 465)."`,
     )
   })
@@ -86,7 +89,7 @@ describe('the doctor looks at a relay that cannot be reached', () => {
 describe('the doctor looks at a port that is not what it was taken for', () => {
   it('and says that it begins with TLS', async () => {
     const { port } = await goodRelay({ secure: true })
-    expect(await trouble(`smtp://${login}@localhost:${port}`)).toMatchInlineSnapshot(
+    expect(await trouble(`smtp://${login}@localhost:${port}`, { stageMs: 2000 })).toMatchInlineSnapshot(
       `"relay smtp: port PORT begins with TLS, but is configured to begin in plain text and turn to TLS by STARTTLS → Write smtps:// instead of smtp:// in SMTP_URL: port 587 is for smtp://, 465 for smtps://."`,
     )
   })
@@ -94,7 +97,7 @@ describe('the doctor looks at a port that is not what it was taken for', () => {
   it('and says how to tell MailerToGo so, which has no URL', async () => {
     const implicit = await goodRelay({ secure: true })
     const env = { MAILERTOGO_SMTP_PORT: String(implicit.port) }
-    expect(lines(await examine({ env }), 'bad')).toMatchInlineSnapshot(`
+    expect(lines(await examine({ stageMs: 2000, env }), 'bad')).toMatchInlineSnapshot(`
       [
         "relay mailertogo: port PORT begins with TLS, but is configured to begin in plain text and turn to TLS by STARTTLS → Set MAILERTOGO_SMTP_PORT to 465: the service begins with TLS on that port only.",
       ]
@@ -112,7 +115,7 @@ describe('the doctor looks at a port that is not what it was taken for', () => {
     const server = createHttpServer((_request, answer) => answer.end('hello'))
     untilTheEnd(() => server.close())
     const port = await listening(server)
-    expect(await trouble(`smtp://${login}@localhost:${port}`)).toMatchInlineSnapshot(
+    expect(await trouble(`smtp://${login}@localhost:${port}`, { stageMs: 2000 })).toMatchInlineSnapshot(
       `"relay smtp: localhost:PORT takes the connection and then sends nothing → Check the port; some relays also greet addresses they distrust very slowly."`,
     )
     const talkative = await rawServer((socket) => socket.write('HTTP/1.1 400 Bad Request\r\n\r\n'))
@@ -184,7 +187,9 @@ describe('the doctor looks at a relay whose TLS is not good', () => {
       ciphers: 'DEFAULT@SECLEVEL=0',
     })
     untilTheEnd(() => old.close())
-    expect(await trouble(`smtps://${login}@localhost:${await listening(old)}`)).toMatchInlineSnapshot(
+    expect(
+      await trouble(`smtps://${login}@localhost:${await listening(old)}`, { stageMs: 2000 }),
+    ).toMatchInlineSnapshot(
       `"relay smtp: localhost:PORT speaks only a TLS older than 1.2 (ERR_SSL_TLSV1_ALERT_PROTOCOL_VERSION) → Use another relay, or have this one brought up to date; older TLS is not safe."`,
     )
   })
@@ -233,7 +238,7 @@ describe('the doctor looks at a relay that does not want us', () => {
   })
 
   it.each(['EHLO', 'AUTH', 'MAIL'] as const)('and says that it falls silent at %s', async (stage) => {
-    expect(await trouble(await script({ [stage]: () => 'hang' }))).toMatch(
+    expect(await trouble(await script({ [stage]: () => 'hang' }), { stageMs: 2000 })).toMatch(
       /the relay does not answer (EHLO|AUTH|MAIL FROM) → /,
     )
   })
@@ -248,7 +253,7 @@ describe('the doctor looks at a relay that is well', () => {
     trust(readFileSync(postfix.authority.caFile, 'utf8'))
     const [user, pass] = [postfix.user, postfix.password].map(encodeURIComponent)
     const SMTP_URL = `smtp://${user}:${pass}@${postfix.host}:${postfix.port}`
-    const findings = await examine({ stageMs: 5000, env: { ...noAddon, SMTP_URL } })
+    const findings = await examine({ env: { ...noAddon, SMTP_URL } })
     expect(lines(findings, 'bad')).toEqual([])
     expect(
       [...lines(findings, 'ok'), ...lines(findings, 'warn')].filter((line) => line.startsWith('relay')),
@@ -261,7 +266,7 @@ describe('the doctor looks at a relay that is well', () => {
       ]
     `)
     const wrong = { SMTP_URL: SMTP_URL.replace(`:${pass}@`, ':wrong-password@') }
-    const [refusal] = lines(await examine({ stageMs: 5000, env: { ...noAddon, ...wrong } }), 'bad')
+    const [refusal] = lines(await examine({ env: { ...noAddon, ...wrong } }), 'bad')
     expect(refusal).toMatch(/^relay smtp: login refused: 535 /)
   })
 
