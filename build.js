@@ -7,4 +7,4 @@ cpSync('src/http/routes', 'dist/src/http/routes', {
   filter: (name) => !name.endsWith('.ts'),
 })
 // tsc writes it, because a file imports it; the imports say `jwt-mailer/package.json`, which is the one at the root
-rmSync('dist/package.json')
+rmSync('dist/package.json', { force: true })

@@ -8,23 +8,29 @@ import { tmpdir } from 'node:os'
 import path from 'node:path'
 import { promisify } from 'node:util'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { type Checkout, copyCheckout } from './support/checkout.ts'
 
 const run = promisify(execFile)
 const project = path.resolve(import.meta.dirname, '..')
 const programs = path.join(project, 'node_modules')
 const env = { ...process.env, PATH: `${path.dirname(process.execPath)}:${process.env['PATH']}` }
 let folder = ''
+let checkout: Checkout
 let tarball = ''
 
 beforeAll(async () => {
   folder = await mkdtemp(path.join(tmpdir(), 'jwt-mailer-package-'))
-  await run('npm', ['pack', '--pack-destination', folder], { cwd: project, env })
+  checkout = await copyCheckout()
+  await run('npm', ['pack', '--pack-destination', folder], { cwd: checkout.folder, env })
   tarball = path.join(folder, (await readdir(folder)).find((name) => name.endsWith('.tgz'))!)
   await unpackInto(path.join(folder, 'node_modules'))
   await writeFile(path.join(folder, 'package.json'), '{ "name": "newcomer", "type": "module" }')
 }, 120_000)
 
-afterAll(() => rm(folder, { recursive: true, force: true }))
+afterAll(async () => {
+  await rm(folder, { recursive: true, force: true })
+  await checkout?.remove()
+})
 
 /** What `npm install` does, without asking a registry: the dependencies are those that are installed here. */
 async function unpackInto(modules: string): Promise<void> {

@@ -6,6 +6,7 @@ import { tmpdir } from 'node:os'
 import path from 'node:path'
 import { promisify } from 'node:util'
 import { afterAll, beforeAll, expect, test } from 'vitest'
+import { type Checkout, copyCheckout } from '../support/checkout.ts'
 import { required, titled } from '../support/missing.ts'
 
 const run = promisify(execFile)
@@ -13,11 +14,14 @@ const project = path.resolve(import.meta.dirname, '../..')
 const programs = path.join(project, 'node_modules')
 const env = { ...process.env, PATH: `${path.dirname(process.execPath)}:${process.env['PATH']}` }
 let folder = ''
+let checkout: Checkout
 let tarball = ''
 
 beforeAll(async () => {
   folder = await mkdtemp(path.join(tmpdir(), 'jwt-mailer-client-package-'))
-  await run('npm', ['pack', '--workspace', 'client', '--pack-destination', folder], { cwd: project, env })
+  checkout = await copyCheckout()
+  const words = ['pack', '--workspace', 'client', '--pack-destination', folder]
+  await run('npm', words, { cwd: checkout.folder, env })
   tarball = path.join(folder, (await readdir(folder)).find((name) => name.endsWith('.tgz'))!)
   const installed = path.join(folder, 'node_modules/jwt-mailer-client')
   await mkdir(installed, { recursive: true })
@@ -26,7 +30,10 @@ beforeAll(async () => {
   await writeFile(path.join(folder, 'use.js'), use)
 }, 120_000)
 
-afterAll(() => rm(folder, { recursive: true, force: true }))
+afterAll(async () => {
+  await rm(folder, { recursive: true, force: true })
+  await checkout?.remove()
+})
 
 const use = `
 import { createMailer, linkToken, mintToken, confirmationPage } from 'jwt-mailer-client'
