@@ -191,7 +191,9 @@ async function postgresStore() {
       const client = new Client({ connectionString: server.url })
       await client.connect()
       await client.query(sql(`generate_series(1, ${rows}) as s(n)`, `md5(n::text)`, Date.now()))
-      await client.query('analyze')
+      // what a store of this age has behind it
+      await client.query('vacuum analyze')
+      await client.query('checkpoint')
       await client.end()
     },
     close: () => server.close(),
