@@ -2,7 +2,7 @@
 import { type Command, InvalidArgumentError, Option } from 'commander'
 import type { Config } from '../config/config.ts'
 import type { Outbox, StoredMail } from '../outbox/api.ts'
-import { type MailState, mailStates } from '../outbox/store/operation.ts'
+import { type MailState, mailStates, mostCounted } from '../outbox/store/operation.ts'
 import { table } from './table.ts'
 import { type AddCommand, CommandError } from './terminal.ts'
 
@@ -68,9 +68,12 @@ function addStats(command: Command, { withOutbox, print }: OutboxCommandContext)
       withOutbox(async (outbox) => {
         const [{ oldest, ...unsent }, sent] = await Promise.all([outbox.stats(), outbox.countSent()])
         const counts = { ...unsent, sent }
-        const rows = mailStates.map((state) => [state, String(counts[state])])
+        const rows = mailStates.map((state) => [state, counted(counts[state])])
         const since = oldest ? [`The oldest unsent mail was accepted at ${timeOf(oldest)}.`] : []
-        print(options, { ...counts, oldest: isoOf(oldest ?? null) }, [...table(rows), ...since])
+        print(options, { ...counts, most: mostCounted, oldest: isoOf(oldest ?? null) }, [
+          ...table(rows),
+          ...since,
+        ])
         return 0
       }),
     )
@@ -99,7 +102,7 @@ function addList(command: Command, { withOutbox, print }: OutboxCommandContext):
 async function othersThan(state: MailState, outbox: Outbox): Promise<string[]> {
   const counts = { ...(await outbox.stats()), sent: await outbox.countSent() }
   const others = mailStates.filter((other) => other !== state && counts[other] > 0)
-  const listed = others.map((other) => `${counts[other]} ${other} (--state ${other})`).join(', ')
+  const listed = others.map((other) => `${counted(counts[other])} ${other} (--state ${other})`).join(', ')
   return [`No mail is ${state}.${listed && ` There are: ${listed}.`}`]
 }
 
@@ -199,6 +202,7 @@ function shown({ due, created, done, expires, ...mail }: StoredMail) {
   return { ...mail, created: isoOf(created), due: isoOf(due), expires: isoOf(expires), done: isoOf(done) }
 }
 
+const counted = (count: number) => (count < mostCounted ? String(count) : `${mostCounted} or more`)
 const isoOf = (ms: number | null) => (ms === null ? null : new Date(ms).toISOString())
 const timeOf = (ms: number) => new Date(ms).toISOString().replace(/\.\d+/, '')
 

@@ -229,14 +229,14 @@ export interface Outbox extends SuppressionVerbs {
   /** Ends an event for good, or until it is due again in `retryInMs`. Rejects with the store: then the lease decides. */
   endEvent(event: DueEvent, retryInMs?: number): Promise<void>
   find(id: string): Promise<StoredMail | undefined>
-  /** In the order in which they were accepted, the newest first. */
+  /** In the order in which they were accepted, the newest first: of all, or of the 100,000 that are due or forgotten last. */
   list(state: MailState, limit: number): Promise<StoredMail[]>
   /** Those that wait or are dead, page by page. Looks at a bounded number of rows. */
   search(query: MailQuery): Promise<FoundMails>
-  /** `most`: of each state no more are counted, nor is an older one looked for beyond them. */
+  /** Of each state no more than `most` (100,000) are counted, nor is an older one looked for beyond them. */
   stats(most?: number): Promise<Stats>
-  /** How many sent mails are remembered. Reads them all (150 ms a million): for operators, not for metrics. */
-  countSent(): Promise<number>
+  /** How many sent mails are remembered, up to `most` (100,000). */
+  countSent(most?: number): Promise<number>
   /** Takes everything about an address out of the store. Reads every mail, page by page. */
   erase(address: string): Promise<Erased>
   /** Puts a dead mail back into the queue; it expires in a day at the earliest. False when there is no such dead mail. */

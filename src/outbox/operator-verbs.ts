@@ -5,7 +5,7 @@ import { hourSchema, type Outbox, type Stats, statsSchema, type StoredMail, stor
 import type { Log } from '../log.ts'
 import type { OperationQueues } from './operation-queues.ts'
 import { deadKeptMs, leaseMs, maxWaitMs } from './settlement.ts'
-import { type MailState, type OutboxUse, outboxUses } from './store/operation.ts'
+import { type MailState, mostCounted, type OutboxUse, outboxUses } from './store/operation.ts'
 
 const dayMs = 24 * 3_600_000
 const pageSize = 500
@@ -46,7 +46,7 @@ export function operatorVerbs({ rowsOf, clock, log, calledApps, onDead }: Operat
     return rows.map((row) => storedMailSchema.parse(row))
   }
 
-  async function stats(most?: number): Promise<Stats> {
+  async function stats(most = mostCounted): Promise<Stats> {
     const rows = statsSchema.parse(await rowsOf({ op: 'stats', most }))
     const count = (state: MailState) => rows.find((row) => row.state === state)?.n ?? 0
     const unsent = rows.flatMap(({ state, oldest: at }) => (state === 'dead' || at === null ? [] : [at]))
@@ -54,8 +54,8 @@ export function operatorVerbs({ rowsOf, clock, log, calledApps, onDead }: Operat
     return { sending: count('sending'), queued: count('queued'), dead: count('dead'), oldest }
   }
 
-  async function countSent(): Promise<number> {
-    const [row] = await rowsOf({ op: 'countSent' })
+  async function countSent(most = mostCounted): Promise<number> {
+    const [row] = await rowsOf({ op: 'countSent', most })
     return Number(row?.['n'] ?? 0)
   }
 

@@ -6,6 +6,8 @@ import type { Engine } from './store/engine.ts'
 import { type Operation, type OperationResult, readsOnly } from './store/operation.ts'
 import { SetupError } from './store/setup.ts'
 
+/** Of Postgres: a statement took longer than its time. */
+const queryCanceled = '57014'
 const firstTryMs = 3000
 const retryMinMs = 100
 const retryMaxMs = 500
@@ -92,7 +94,7 @@ export async function reconnectingStore(
       return results
     } catch (error) {
       // What began before the store was opened anew says nothing about the new connections.
-      if (isUnavailable(error) && began === opened) lose(error)
+      if (isUnavailable(error) && began === opened && !isSlowQuestion(operations, error)) lose(error)
       throw error
     }
   }
@@ -148,6 +150,13 @@ export const isUnavailable = (error: unknown): error is MailerError =>
 
 /** May the operation have been carried out all the same? */
 export const isUnknown = (error: unknown) => error instanceof MailerError && error.code === 'store_unknown'
+
+/**
+ * Did the server end a mere question because it took too long? That says nothing about mails: a store that is slow for
+ * them too is found out by the next one.
+ */
+const isSlowQuestion = (operations: readonly Operation[], error: MailerError) =>
+  error.reason === queryCanceled && operations.every(readsOnly)
 
 const reasonOf = (error: unknown): Detail =>
   (error instanceof MailerError ? error.reason : undefined) ?? 'unknown'

@@ -81,12 +81,20 @@ describe.each(engines)('an outbox on $engine', ({ missing, startStores }) => {
       queued: 1,
       sent: 1,
       dead: 1,
+      most: 100_000,
       oldest: expect.stringMatching(/^\d{4}-\d\d-\d\dT.*Z$/),
     })
   })
 
   it('tells so when there is nothing', async () => {
-    expect(await json('stats')).toEqual({ sending: 0, queued: 0, sent: 0, dead: 0, oldest: null })
+    expect(await json('stats')).toEqual({
+      sending: 0,
+      queued: 0,
+      sent: 0,
+      dead: 0,
+      most: 100_000,
+      oldest: null,
+    })
     expect(await outbox('list')).toEqual({ code: 0, out: 'No mail is dead.\n', err: '' })
     expect(await json('list')).toEqual({ mails: [] })
     expect(await json('requeue', '--all-dead')).toEqual({ requeued: 0 })

@@ -216,6 +216,21 @@ describe.skipIf(missing !== undefined)(titled('Postgres', missing), () => {
       await isWellAgain(outbox)
     })
 
+    test('is not in trouble when a question alone takes too long', async () => {
+      const outbox = await openAt(url)
+      const holder = new Client({ connectionString: url })
+      await holder.connect()
+      await holder.query('begin; lock table outbox_hour in access exclusive mode')
+      await expect(outbox.readHours(0, 1)).rejects.toMatchObject({
+        code: 'store_unavailable',
+        reason: '57014',
+      })
+      expect(outbox.trouble()).toBeUndefined()
+      expect(await outcomeOf(outbox.accept(mail('beside')))).toBe('stored')
+      await holder.query('rollback')
+      await holder.end()
+    })
+
     test('for want of a table is in trouble until that is restored', async () => {
       const outbox = await openAt(url)
       await query(url, 'alter table outbox_quota rename to away')

@@ -6,6 +6,9 @@ import type { HourCount } from '../../hour-counts.ts'
 import type { SqlRow } from './statement.ts'
 
 export const mailStates = ['sending', 'queued', 'sent', 'dead'] as const
+
+/** Of mails of one state: to count or sort ten million would take longer than anybody waits. */
+export const mostCounted = 100_000
 export type MailState = (typeof mailStates)[number]
 
 export interface AcceptOperation {
@@ -188,8 +191,7 @@ export type Operation =
       readonly now: number
       readonly calledApps?: CalledApps | undefined
     }
-  | { readonly op: 'stats'; readonly most?: number | undefined }
-  | { readonly op: 'countSent' }
+  | { readonly op: 'stats' | 'countSent'; readonly most: number }
   | { readonly op: 'use'; readonly use: OutboxUse }
   | {
       readonly op: 'requeue'

@@ -186,7 +186,7 @@ function* rowsOf(operation: Operation, sql: Sql): Steps<SqlRow[]> {
     case 'stats':
       return (yield [sql.stats(operation.most)]).flat()
     case 'countSent':
-      return (yield [sql.countSent()]).flat()
+      return (yield [sql.countSent(operation.most)]).flat()
     case 'use':
       return (yield [sql.use(operation.use), sql.uses()]).slice(1).flat()
     case 'requeue':
