@@ -1,4 +1,5 @@
 /** Owns the one composition of the parts: the running service and the app of the tests are joined here, and measured here. */
+import { hostname } from 'node:os'
 import type { FastifyInstance } from 'fastify'
 import type { AdapterSettings } from './adapter.ts'
 import type { FeedbackSettings } from './feedback-source.ts'
@@ -184,6 +185,7 @@ function operatorPage(admin: AdminParts, { catalogue, outbox, transport, log, no
     refreshHours: hours.refresh,
     mails: () => catalogue.mails,
     suppression,
+    replica: `${hostname()} (${process.pid})`,
     now,
   })
   return { hours, options: { adminToken, write, readOverview, outbox, log, now } }

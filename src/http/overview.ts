@@ -23,6 +23,8 @@ export interface OverviewParts {
   readonly refreshHours: () => Promise<void>
   readonly mails: () => readonly { readonly app: string; readonly kind: string }[]
   readonly suppression: 'app' | 'all' | 'off'
+  /** The name of this process among its like: relays are as it sees them. */
+  readonly replica: string
   readonly now: () => number
 }
 
@@ -34,7 +36,7 @@ const maxRefusals = 50
 const statsRestMs = 2_000
 
 export function overviewReader(parts: OverviewParts) {
-  const { outbox, transport, triesAt, refreshHours, mails, suppression, now } = parts
+  const { outbox, transport, triesAt, refreshHours, mails, suppression, replica, now } = parts
   const readStats = sharedAnswer({
     read: () => outbox.stats(maxCounted),
     trouble: () => outbox.trouble(),
@@ -55,6 +57,7 @@ export function overviewReader(parts: OverviewParts) {
     return {
       now: now(),
       version: packageJson.version,
+      replica,
       apps: unique(mails().map(({ app }) => app)),
       kinds: unique(mails().map(({ kind }) => kind)),
       store: {

@@ -1,5 +1,6 @@
 /* oxlint-disable vitest/no-standalone-expect -- browserTest is a test block, which the rule cannot know */
 import { readFileSync } from 'node:fs'
+import { hostname } from 'node:os'
 import type { Browser, Page } from 'playwright-core'
 import { expect, onTestFinished } from 'vitest'
 import { testApp } from '../../support/app.ts'
@@ -97,6 +98,7 @@ browserTest(
       expect([name, await tile(page, name)]).toEqual([name, n])
     }
     await page.locator('#relays').getByText('Working').waitFor()
+    await page.getByText(`as replica ${hostname()} (${process.pid}) sees them`).waitFor()
     await page.locator('#refusals').getByText('token_malformed').waitFor()
     await page.getByText('The same as a table').click()
     expect(await page.locator('#hours tr').count()).toBe(24)
@@ -117,15 +119,17 @@ browserTest(
     await expect.poll(() => rows(page).count()).toBe(1)
     await button(page, 'Clear').click()
 
-    await page.locator('#address').fill('Eve@Example.com')
-    await page.keyboard.press('Enter')
-    await page.getByText('This address is not suppressed').waitFor()
-    await expect.poll(() => rows(page).textContent()).toContain(service.ids[1])
-    expect(await rows(page).count()).toBe(1)
-    expect(await page.locator('#address').inputValue()).toBe('')
-    expect(await page.content()).not.toMatch(/eve@/i)
-    await button(page, 'No longer only this address').click()
-    await expect.poll(() => rows(page).count()).toBe(2)
+    for (const field of ['#address', '#id']) {
+      await page.locator(field).fill('Eve@Example.com')
+      await page.keyboard.press('Enter')
+      await page.getByText('This address is not suppressed').waitFor()
+      await expect.poll(() => rows(page).textContent()).toContain(service.ids[1])
+      expect(await rows(page).count()).toBe(1)
+      expect(await page.locator(field).inputValue()).toBe('')
+      expect((await page.content()) + page.url()).not.toMatch(/eve(?:@|%40)/i)
+      await button(page, 'No longer only this address').click()
+      await expect.poll(() => rows(page).count()).toBe(2)
+    }
 
     await button(page, /^Requeue confirmation/)
       .first()
@@ -251,13 +255,27 @@ browserTest(
   async ({ browser }) => {
     const service = await openService()
     const { page, mishaps } = await openTab(browser)
-    let change: object = { write: false }
+    const trouble = { at: 2, reason: 'connect', sentence: 'Is it running?' }
+    let change: object = {
+      most: 2,
+      relays: [
+        { name: 'new', state: 'closed', trouble: null, sentAt: null },
+        { name: 'broken', state: 'closed', trouble, sentAt: 1 },
+        { name: 'mended', state: 'closed', trouble, sentAt: 3 },
+      ],
+    }
     await page.route('**/admin/overview', async (route) => {
       const answer = await route.fetch()
       await route.fulfill({ response: answer, json: { ...((await answer.json()) as object), ...change } })
     })
     await signIn(page, `${await service.url()}/admin#state=dead`)
     await expect.poll(() => rows(page).count()).toBe(2)
+    expect(await tile(page, 'Dead')).toBe('2+')
+    await button(page, 'Requeue all 2+ dead…').waitFor()
+    const states = await page.locator('#relays .state').allTextContents()
+    expect(states).toEqual(['Not used yet', 'Last try failed', 'Working'])
+    change = { write: false }
+    await button(page, 'Refresh').click()
     await page.getByText('Read-only. Start the service with ADMIN_WRITE=on').waitFor()
     expect(await button(page, /requeue|give up|lift/i).count()).toBe(0)
 
