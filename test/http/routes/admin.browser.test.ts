@@ -45,7 +45,7 @@ async function openTab(browser: Browser, viewport = wide, colorScheme: 'light' |
   const context = await browser.newContext({ viewport, colorScheme, reducedMotion: 'reduce' })
   onTestFinished(() => context.close())
   const page = await context.newPage()
-  page.setDefaultTimeout(15_000)
+  page.setDefaultTimeout(60_000)
   const mishaps: string[] = []
   const asked: string[] = []
   page.on('pageerror', (error) => mishaps.push(error.message))

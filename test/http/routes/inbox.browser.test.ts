@@ -21,7 +21,7 @@ async function openInboxPage(browser: Browser, viewport = wide, hint = 'curl htt
   const context = await browser.newContext({ viewport, colorScheme: null })
   onTestFinished(() => context.close())
   const page = await context.newPage()
-  page.setDefaultTimeout(10_000)
+  page.setDefaultTimeout(60_000)
   const mishaps: string[] = []
   page.on('pageerror', (error) => mishaps.push(error.message))
   page.on('dialog', (dialog) => {

@@ -31,7 +31,7 @@ async function openTab(browser: Browser, viewport = wide, own = 'http://127.0.0.
   const context = await browser.newContext({ viewport, colorScheme: null })
   onTestFinished(() => context.close())
   const page = await context.newPage()
-  page.setDefaultTimeout(15_000)
+  page.setDefaultTimeout(60_000)
   const mishaps: string[] = []
   page.on('pageerror', (error) => mishaps.push(error.message))
   page.on('request', (request) => void (request.url().startsWith(own) || mishaps.push(request.url())))
