@@ -112,6 +112,8 @@ describe('the pump', () => {
     const pump = start(() => hold.promise, { maxRunning: () => 2 })
     await expect.poll(stats).toMatchObject({ sending: 2 })
     const stopped = pump.stop(60_000)
+    await pause(50)
+    expect(await stats()).toMatchObject({ sending: 2 })
     hold.resolve(sent)
     await stopped
     expect(await stats()).toMatchObject({ sent: 2, queued: 3, sending: 0 })
