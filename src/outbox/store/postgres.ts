@@ -165,19 +165,23 @@ async function once<T>(pool: Pool, steps: Steps<T>, timeoutMs: number, progress:
   const client = await pool.connect()
   // One deadline for all round trips: several slow ones must not take five seconds each.
   const deadline = performance.now() + timeoutMs
-  const ask = (sql: string, params: readonly SqlValue[] = []) =>
-    client.query<SqlRow>(timed(sql, params, Math.max(1, deadline - performance.now())))
+  const leftMs = () => Math.max(1, deadline - performance.now())
+  const ask = (sql: string, params: readonly SqlValue[] = [], withinMs = leftMs()) =>
+    client.query<SqlRow>(timed(sql, params, withinMs))
   progress.at = 'working'
   let usable = false
   try {
     // `begin` is sent with the first statements, which saves a round trip.
     let step = steps.next()
-    let sent: Promise<unknown>[] = [ask(beginWithin(timeoutMs))]
+    // The same time for all of a round trip: the first one is late first, or it would seem to be cut off by another.
+    let roundMs = leftMs()
+    let sent: Promise<unknown>[] = [ask(beginWithin(timeoutMs), [], roundMs)]
     while (!step.done) {
-      const rows = step.value.map(({ sql, params }) => ask(sql, params))
+      const rows = step.value.map(({ sql, params }) => ask(sql, params, roundMs))
       await allOf([...sent, ...rows])
       sent = []
       step = steps.next((await Promise.all(rows)).map((result) => result.rows))
+      roundMs = leftMs()
     }
     await allOf(sent)
     progress.at = 'committing'
