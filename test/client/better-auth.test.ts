@@ -85,8 +85,8 @@ async function site(options: Partial<BetterAuthMailsOptions> = {}) {
   /** The newest mail, or that to an address, once all that was asked for has left: what goes side by side has no order. */
   async function newest(address = '') {
     await Promise.all(work.splice(0))
-    const mails = (await service.mails()).filter((mail) => mail.recipients.join().includes(address))
-    const { recipients, text } = mails.at(-1)!
+    const theirs = (await service.mails()).filter((mail) => mail.recipients.join().includes(address))
+    const { recipients, text } = theirs.at(-1)!
     const [, link = ''] = /(https:\/\/app\.example\.com\/\S+)/.exec(text) ?? []
     const [, code = ''] = /^\s*(\d{6})\s*$/m.exec(text) ?? []
     return { to: /<(.*)>/.exec(recipients[0] ?? '')?.[1], text, link, code }
