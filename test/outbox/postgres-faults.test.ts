@@ -80,6 +80,8 @@ describe.skipIf(missing !== undefined)(titled('Postgres', missing), () => {
       await expect.poll(isStored).toBe('owner')
       // the one that waited for an answer; those that come while the store is opened anew wait for nothing
       expect(reasons.filter((reason) => reason !== 'down')).toHaveLength(1)
+      // nor does the store ask on another one of them: the first try to reach it anew succeeds
+      expect(lines.map(({ msg }) => msg)).toEqual(['the store is gone', 'the store is back'])
     })
 
     test('a server that has become read-only is left for the one that its address leads to now', async () => {
