@@ -72,6 +72,32 @@ const storeAdvice: Record<Words<StoreReason>, string> = {
   internal: statusAdvice.internal,
 }
 
+const fullDisk = 'The disk of the store is full.'
+const noRight =
+  'The service may not write where the store lies: compare its user with the owner of the files.'
+const unknownName = 'The name of the database cannot be looked up: is DATABASE_URL right?'
+/** The codes of systems and databases that an operator meets at night. */
+const codeAdvice: Readonly<Record<string, string>> = {
+  ECONNREFUSED: storeAdvice.unreachable,
+  ECONNRESET: storeAdvice.unreachable,
+  EHOSTUNREACH: storeAdvice.unreachable,
+  ENETUNREACH: storeAdvice.unreachable,
+  ETIMEDOUT: storeAdvice.unreachable,
+  ENOTFOUND: unknownName,
+  EAI_AGAIN: unknownName,
+  ENOSPC: fullDisk,
+  '53100': fullDisk,
+  sqlite_13: fullDisk,
+  EACCES: noRight,
+  EROFS: noRight,
+  sqlite_8: noRight,
+  sqlite_11: 'The file of the store is damaged: stop the service and restore it from a backup.',
+  '28P01': 'The database refuses user or password: compare DATABASE_URL.',
+  '3D000': 'There is no such database: compare DATABASE_URL.',
+  '53300': 'The database allows no more connections: raise max_connections, or run fewer replicas.',
+  '57P03': 'The database is starting or stopping.',
+}
+
 const requestAdvice: Record<RequestReason, string> = {
   size: 'The request is too large. Large tokens belong into the body of a POST.',
   header: 'The header of the token names what is not allowed, such as another algorithm.',
@@ -139,11 +165,10 @@ export function adviceOnRelay(reason: RelayReason): string {
   return relayAdvice[reason]
 }
 
-/** What is not a word of ours is a code of the database or of the system. */
+/** What is not a word of ours is a code of the system or of the database. */
 export function adviceOnStore(reason: Detail): string {
-  return (
-    find(storeAdvice, reason) ?? `The store fails with ${reason}: look it up in the manual of the database.`
-  )
+  const known = find(storeAdvice, reason) ?? find(codeAdvice, reason)
+  return known ?? `The store fails with ${reason}: look it up in the manual of the database.`
 }
 
 const adviceByCode: Partial<Record<FailureCode, Readonly<Record<string, string>>>> = {
@@ -156,7 +181,7 @@ const adviceByCode: Partial<Record<FailureCode, Readonly<Record<string, string>>
   refused: { ...relayAdvice, ...statusAdvice },
   expired: statusAdvice,
   relay_unavailable: relayAdvice,
-  store_unavailable: storeAdvice,
+  store_unavailable: { ...storeAdvice, ...codeAdvice },
   store_unknown: storeAdvice,
 }
 
