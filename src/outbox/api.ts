@@ -190,6 +190,11 @@ export interface FoundMails {
   readonly next: string | null
 }
 
+export interface RequeuedSome {
+  readonly count: number
+  readonly next: number | null
+}
+
 export interface Outbox extends SuppressionVerbs {
   /** What vacuum has to do; `undefined` where the store has none. Throws while the store cannot be asked. */
   upkeep(): Promise<Upkeep | undefined>
@@ -243,6 +248,8 @@ export interface Outbox extends SuppressionVerbs {
   requeue(id: string): Promise<boolean>
   /** The same for every dead mail. Answers how many. */
   requeueDead(): Promise<number>
+  /** The same for some thousands of them at a time; `next` is the `diedBy` for the others, `null` when there are none left. */
+  requeueSome(some?: { diedBy?: number | undefined; most?: number }): Promise<RequeuedSome>
   /**
    * Makes a mail that waits for its next try a dead one, which can be requeued. False when no such mail waits: it may be
    * under way. `calledApps`: by default those that the service calls back.

@@ -10,6 +10,8 @@ import { type MailState, mostCounted, type OutboxUse, outboxUses } from './store
 const dayMs = 24 * 3_600_000
 const pageSize = 500
 const maxListed = 1000
+/** Some seconds of a busy database. */
+const mostRequeued = 5_000
 /** For a last call that is late. */
 const eventGraceMs = 3_600_000
 
@@ -24,6 +26,7 @@ type OperatorVerbs = Pick<
   | 'countSent'
   | 'requeue'
   | 'requeueDead'
+  | 'requeueSome'
   | 'giveUp'
   | 'addHours'
   | 'readHours'
@@ -65,17 +68,28 @@ export function operatorVerbs({ rowsOf, clock, log, calledApps, onDead }: Operat
   }
 
   async function requeue(id: string): Promise<boolean> {
-    return (await requeuePages(id)) > 0
+    return (await requeuePage(id, clock())) > 0
   }
 
   async function requeueDead(): Promise<number> {
-    return requeuePages(null)
+    const diedBy = clock()
+    return countPages(() => requeuePage(null, diedBy))
   }
 
-  async function requeuePages(id: string | null): Promise<number> {
+  async function requeueSome({ diedBy = clock(), most = mostRequeued } = {}) {
+    for (let count = 0; ; ) {
+      const page = await requeuePage(null, diedBy)
+      count += page
+      if (page < pageSize) return { count, next: null }
+      if (count >= most) return { count, next: diedBy }
+    }
+  }
+
+  /** One that dies once more meanwhile is left dead. */
+  async function requeuePage(id: string | null, diedBy: number): Promise<number> {
     const now = clock()
-    const page = { op: 'requeue', id, expires: now + dayMs, limit: pageSize, now } as const
-    return countPages(async () => (await rowsOf(page)).length)
+    const page = { op: 'requeue', id, expires: now + dayMs, limit: pageSize, diedBy, now } as const
+    return (await rowsOf(page)).length
   }
 
   async function giveUp(id: string, called = calledApps()): Promise<boolean> {
@@ -125,7 +139,19 @@ export function operatorVerbs({ rowsOf, clock, log, calledApps, onDead }: Operat
     return mails
   }
 
-  return { list, stats, countSent, requeue, requeueDead, giveUp, addHours, readHours, purge, use }
+  return {
+    list,
+    stats,
+    countSent,
+    requeue,
+    requeueDead,
+    requeueSome,
+    giveUp,
+    addHours,
+    readHours,
+    purge,
+    use,
+  }
 }
 
 /** Clocks that are compared with the database's differ by less. */

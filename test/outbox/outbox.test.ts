@@ -541,8 +541,14 @@ for (const { name, skipped, start } of stores)
             outbox.settle(await own(outbox, at(`m${n}`)), n < 610 ? { state: 'dead', detail: '550' } : sent),
           ),
         )
-        expect(await outbox.requeueDead()).toBe(610)
-        expect(await countAll(outbox)).toMatchObject({ queued: 610, sent: 10, dead: 0 })
+        const first = await outbox.requeueSome({ most: 500 })
+        expect(first).toEqual({ count: 500, next: now })
+        const diedSince = await own(outbox, at('later'))
+        now += 1
+        await outbox.settle(diedSince, { state: 'dead', detail: '550' })
+        expect(await outbox.requeueSome({ diedBy: first.next! })).toEqual({ count: 110, next: null })
+        expect(await outbox.requeueDead()).toBe(1)
+        expect(await countAll(outbox)).toMatchObject({ queued: 611, sent: 10, dead: 0 })
       })
 
       test('sent mails are purged when their window is over, dead ones after a week, queued ones never', async () => {

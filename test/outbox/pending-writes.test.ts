@@ -3,7 +3,7 @@ import { MailerError } from '../../src/errors.ts'
 import type { StoreReason } from '../../src/message.ts'
 import { pendingWrites } from '../../src/outbox/pending-writes.ts'
 
-const requeue = { op: 'requeue', id: 'a', expires: 2, limit: 1, now: 1 } as const
+const requeue = { op: 'requeue', id: 'a', expires: 2, limit: 1, diedBy: 1, now: 1 } as const
 const rows = [{ id: 'a' }]
 
 /** Pending writes over a store that fails with each of `failures` and then works. */

@@ -6,7 +6,7 @@
  *   GET  /admin/overview    numbers, relays, refusals
  *   POST /admin/mails       mails that wait or are dead: {state, app?, kind?, reason?, id?, address?, after?, limit?}
  *   GET  /admin/suppressed  the newest suppressed addresses, by their hidden names
- *   POST /admin/requeue     {id} or {all: true}
+ *   POST /admin/requeue     {id} or {all: true, diedBy?}: some thousands at a time, and next is the diedBy for the others
  *   POST /admin/give-up    {id}
  *   POST /admin/lift        {name, app}
  *
@@ -34,7 +34,7 @@ export interface AdminRoutesOptions {
   readonly readOverview: ReadOverview
   readonly outbox: Pick<
     Outbox,
-    'search' | 'requeue' | 'requeueDead' | 'giveUp' | 'listSuppressed' | 'findSuppressed' | 'liftSuppression'
+    'search' | 'requeue' | 'requeueSome' | 'giveUp' | 'listSuppressed' | 'findSuppressed' | 'liftSuppression'
   >
   readonly log: Log
   readonly sites?: Sites
@@ -58,7 +58,10 @@ const mailsSchema = z.strictObject({
   limit: z.int().min(1).max(200).default(50),
 })
 const idSchema = z.strictObject({ id: z.string().min(1).max(1_000) })
-const requeueSchema = z.union([idSchema, z.strictObject({ all: z.literal(true) })])
+const requeueSchema = z.union([
+  idSchema,
+  z.strictObject({ all: z.literal(true), diedBy: z.int().min(0).optional() }),
+])
 const liftSchema = z.strictObject({
   name: z.string().regex(/^[\w-]{1,64}$/),
   app: z.union([z.literal('*'), z.string().regex(appPattern)]),
@@ -96,7 +99,8 @@ export async function adminRoutes(app: FastifyInstance, options: AdminRoutesOpti
       const count = (await outbox.requeue(wanted.id)) ? 1 : 0
       return changed(request, 'requeue', count, { id: wanted.id })
     }
-    return changed(request, 'requeue_all', await outbox.requeueDead())
+    const { count, next } = await outbox.requeueSome({ diedBy: wanted.diedBy })
+    return { ...changed(request, 'requeue_all', count), next }
   })
 
   app.post('/admin/give-up', smallBody, async (request) => {

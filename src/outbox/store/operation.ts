@@ -198,6 +198,8 @@ export type Operation =
       readonly id: string | null
       readonly expires: number
       readonly limit: number
+      /** Without an `id`: those that were dead by then. */
+      readonly diedBy: number
       readonly now: number
     }
   /** The mails of these recipients in one page of all mails, and, as the last row, where the page ended. */

@@ -209,10 +209,10 @@ function requeueSql({ skipLocked }: Dialect) {
     where id in (select id from mine) returning id, app, state`
   const one = `${revive} where state = 'dead' and body is not null and id = $3 returning id`
   const all = `${revive} where id in (select id from outbox_mail
-    where state = 'dead' and body is not null and done <= $1 order by due limit $3 ${skipLocked}) returning id`
+    where state = 'dead' and body is not null and done <= $4 order by due limit $3 ${skipLocked}) returning id`
   return {
-    requeue: ({ id, now, expires, limit }: RequeueOperation) =>
-      id === null ? statement(all, now, expires, limit) : statement(one, now, expires, id),
+    requeue: ({ id, now, expires, limit, diedBy }: RequeueOperation) =>
+      id === null ? statement(all, now, expires, limit, diedBy) : statement(one, now, expires, id),
     giveUp: ({ id, forgetAt, now }: GiveUpOperation) => statement(giveUp, id, forgetAt, now),
   }
 }

@@ -143,8 +143,15 @@ browserTest(
     await page.keyboard.press('Escape')
     await expect.poll(() => tile(page, 'Dead')).toBe('1')
     await button(page, 'Requeue all 1 dead…').click()
+    const requeued: unknown[] = []
+    await page.route('**/admin/requeue', async (route) => {
+      requeued.push(route.request().postDataJSON())
+      if (requeued.length === 1) return route.fulfill({ json: { count: 5_000, next: 7 } })
+      return route.continue({ postData: JSON.stringify({ all: true }) })
+    })
     await dialog.getByRole('button', { name: 'Requeue 1' }).click()
-    await told(page, '1 mail is queued again.')
+    await told(page, '5,001 mails are queued again.')
+    expect(requeued).toEqual([{ all: true }, { all: true, diedBy: 7 }])
     await page.getByText('No mail has been given up.').waitFor()
 
     await page.getByRole('tab', { name: 'Waiting (4)' }).click()
@@ -277,7 +284,7 @@ browserTest(
     change = { write: false }
     await button(page, 'Refresh').click()
     await page.getByText('Read-only. Start the service with ADMIN_WRITE=on').waitFor()
-    expect(await button(page, /requeue|give up|lift/i).count()).toBe(0)
+    await expect.poll(() => button(page, /requeue|give up|lift/i).count()).toBe(0)
 
     change = {
       store: { engine: 'postgres', trouble: { reason: 'unreachable', sentence: 'Is the database running?' } },
@@ -286,12 +293,14 @@ browserTest(
       refusals: [],
     }
     await page.route('**/admin/mails', (route) =>
-      route.fulfill({ status: 503, json: { msg: 'The store is away' } }),
+      route.fulfill({ status: 503, json: { error: 1, msg: 'Could not send', code: 'store_unavailable' } }),
     )
     await button(page, 'Refresh').click()
     await page.getByText('No mail is accepted').waitFor()
     await page.getByText('The outbox cannot be used (unreachable). Is the database running?').waitFor()
-    await page.locator('#no-mails').getByText('The store is away.').waitFor()
+    await page.locator('#no-mails').getByText('The outbox cannot be asked just now.').waitFor()
+    await page.getByText('Not known while the outbox cannot be asked.').first().waitFor()
+    expect(await page.locator('#offline').textContent()).toBe('')
     expect(await tile(page, 'Dead')).toBe('–')
     expect(mishaps).toEqual([])
   },

@@ -1,5 +1,6 @@
 /** The operator's page, as its JSON: the service in front of each database. */
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
+import { adviceOnStore } from '../../../src/advice.ts'
 import { adminGate } from '../../../src/http/admin-gate.ts'
 import type { Overview } from '../../../src/http/overview.ts'
 import type { Outbox } from '../../../src/outbox/api.ts'
@@ -38,8 +39,8 @@ for (const { name, skipped, start } of stores)
     })
 
     /** What another replica of the service has put there. */
-    async function filled(work: (outbox: Outbox) => Promise<unknown>) {
-      const outbox = await open(store, { secrets: [secret], suppression: 'app' })
+    async function filled(work: (outbox: Outbox) => Promise<unknown>, clock = Date.now) {
+      const outbox = await open(store, { secrets: [secret], suppression: 'app', clock })
       await work(outbox)
       await outbox.close()
     }
@@ -96,7 +97,7 @@ for (const { name, skipped, start } of stores)
     })
 
     test('changes are made, counted, and each is one line of the log', async () => {
-      await filled(fill)
+      await filled(fill, now)
       const service = await served({ engine: store.engine(), now })
       const counts = async (path: string, payload: object) => (await post(service, path, payload)).json()
       expect(await counts('give-up', { id: 'queued' })).toEqual({ count: 1 })
@@ -107,7 +108,8 @@ for (const { name, skipped, start } of stores)
       })
       expect(await counts('requeue', { id: 'dead1' })).toEqual({ count: 1 })
       expect(await counts('requeue', { id: address })).toEqual({ count: 0 })
-      expect(await counts('requeue', { all: true })).toEqual({ count: 2 })
+      expect(await counts('requeue', { all: true, diedBy: 1 })).toEqual({ count: 0, next: null })
+      expect(await counts('requeue', { all: true })).toEqual({ count: 2, next: null })
       expect(idsOf(await post(service, 'mails', { state: 'dead' }))).toEqual([])
       const { entries } = (await service.app.inject({ url: '/admin/suppressed', headers: bearer })).json()
       const [{ name: hidden }] = entries
@@ -119,6 +121,7 @@ for (const { name, skipped, start } of stores)
         ['give_up', 0, undefined, undefined],
         ['requeue', 1, 'dead1', undefined],
         ['requeue', 0, undefined, undefined],
+        ['requeue_all', 0, undefined, undefined],
         ['requeue_all', 2, undefined, undefined],
         ['lift', 0, undefined, 'default'],
         ['lift', 1, undefined, 'shop'],
@@ -283,7 +286,14 @@ test('what is asked for wrongly is refused, and no value of it is logged', async
       { state: 'dead', after: 'hopper' },
       { state: 'dead', hopper: 1 },
     ],
-    requeue: [{}, { all: false }, { id: 7 }, { id: 'a', all: true }],
+    requeue: [
+      {},
+      { all: false },
+      { all: true, diedBy: '1' },
+      { id: 'a', diedBy: 1 },
+      { id: 7 },
+      { id: 'a', all: true },
+    ],
     'give-up': [{}, { id: '' }, { all: true }],
     lift: [{ name: address, app: '*' }, { name: 'a' }, { name: 'a', app: 'Hopper!' }],
   }
@@ -311,4 +321,5 @@ test('while the store is away, the page says so and shows what is known without 
     code: 'store_unavailable',
   })
   expect((await post(service, 'requeue', { all: true })).statusCode).toBe(503)
+  expect(adviceOnStore('ECONNREFUSED')).toMatch('is it running')
 })
