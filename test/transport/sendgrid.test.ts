@@ -276,7 +276,7 @@ describe.concurrent('an API that cuts the connection or falls silent', () => {
       socket.end('220 this is SMTP\r\n')
     })
     await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
-    onTestFinished(() => void server.close())
+    opened.push({ close: async () => void server.close() })
     const { port } = server.address() as { port: number }
     const receipt = await transportTo({ url: `https://localhost:${port}` }).send(sampleMessage())
     expect(receipt).toMatchObject({ outcome: 'unsent', reason: 'tls' })
