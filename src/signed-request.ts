@@ -53,10 +53,13 @@ export function checkBearer(headers: IncomingHttpHeaders, secrets: readonly stri
 }
 
 /** `Authorization: Basic`, for one of these `user:password`. */
-export function checkBasic(headers: IncomingHttpHeaders, logins: readonly string[]): void {
-  const given = /^Basic +([A-Za-z0-9+/=]{1,1000})$/i.exec(headers.authorization ?? '')?.[1]
-  if (given === undefined) throw refusal('no signature')
-  if (!anyEqual(logins, [Buffer.from(given, 'base64').toString()])) throw refusal('invalid signature')
+export function basicCheck(logins: readonly string[]): (headers: IncomingHttpHeaders) => void {
+  const known = logins.map(digest)
+  return ({ authorization = '' }) => {
+    const given = /^Basic +([A-Za-z0-9+/=]{1,1000})$/i.exec(authorization)?.[1]
+    if (given === undefined) throw refusal('no signature')
+    if (!anyDigest(known, [Buffer.from(given, 'base64').toString()])) throw refusal('invalid signature')
+  }
 }
 
 /** What makes those send their login who send none unless they are asked for it. */
@@ -81,10 +84,13 @@ function checkHmac(
     throw refusal(signatures.length === 0 ? 'no signature' : 'invalid signature')
 }
 
-/** Of hashes, because they are of one length. */
-export function anyEqual(expected: readonly string[], given: readonly string[]): boolean {
-  const digest = (text: string) => hash('sha256', text, 'buffer')
-  const known = expected.map(digest)
+export const anyEqual = (expected: readonly string[], given: readonly string[]) =>
+  anyDigest(expected.map(digest), given)
+
+/** They are of one length. */
+const digest = (text: string) => hash('sha256', text, 'buffer')
+
+function anyDigest(known: readonly Buffer[], given: readonly string[]): boolean {
   let found = false
   for (const text of given.map(digest)) for (const one of known) if (timingSafeEqual(one, text)) found = true
   return found

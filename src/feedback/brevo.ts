@@ -2,7 +2,7 @@
 import { z } from 'zod'
 import type { Feedback } from '../feedback.ts'
 import { type FeedbackSettings, type FeedbackSource, idInMessageId, itemsIn } from '../feedback-source.ts'
-import { basicChallenge, checkBasic } from '../signed-request.ts'
+import { basicChallenge, basicCheck } from '../signed-request.ts'
 
 const eventSchema = z.object({
   event: z.string(),
@@ -25,10 +25,11 @@ const events = new Map<string, Feedback>([
 ])
 
 export function brevoFeedback({ proofs }: FeedbackSettings): FeedbackSource {
+  const checkLogin = basicCheck(proofs)
   return {
     challenge: basicChallenge,
     open({ headers, body }) {
-      checkBasic(headers, proofs)
+      checkLogin(headers)
       return itemsIn(body)
     },
     readReport(item) {

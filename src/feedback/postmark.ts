@@ -2,7 +2,7 @@
 import { z } from 'zod'
 import type { Feedback } from '../feedback.ts'
 import { type FeedbackSettings, type FeedbackSource, itemsIn } from '../feedback-source.ts'
-import { basicChallenge, checkBasic } from '../signed-request.ts'
+import { basicChallenge, basicCheck } from '../signed-request.ts'
 
 const recordSchema = z.object({
   RecordType: z.string(),
@@ -27,10 +27,11 @@ const bounceTypes = new Map<string | undefined, Feedback>([
 ])
 
 export function postmarkFeedback({ proofs }: FeedbackSettings): FeedbackSource {
+  const checkLogin = basicCheck(proofs)
   return {
     challenge: basicChallenge,
     open({ headers, body }) {
-      checkBasic(headers, proofs)
+      checkLogin(headers)
       return itemsIn(body)
     },
     readReport(item) {
