@@ -48,11 +48,22 @@ export function accepter({
   const isRotating = secrets.length > 1
 
   return async function accept(mail: NewMail): Promise<Accepted> {
+    if (mail.retrySuppressed && suppression && isRotating) await renameSuppressed(mail.recipient)
     for (let turn = 1; turn <= maxAcceptTurns; turn += 1) {
       const accepted = await tryToAccept(mail)
       if (accepted !== undefined) return accepted
     }
     throw new MailerError('store_unavailable', { reason: 'gone' })
+  }
+
+  /**
+   * A delivery lifts what is known by the recipient's name in the row of its mail: the new one. That the store is away is
+   * told by the accept that follows.
+   */
+  async function renameSuppressed(recipient: string): Promise<void> {
+    const [to, from] = seal.names(recipient)
+    if (to !== undefined && from !== undefined)
+      await run({ op: 'renameSuppressed', from, to }).catch(() => undefined)
   }
 
   /** `undefined` when the mail with this id was deleted between two statements, so that another try can store this one. */

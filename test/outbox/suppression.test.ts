@@ -227,9 +227,27 @@ for (const { name, skipped, start } of stores)
     })
 
     test('holds while the secret is being replaced', async () => {
-      await report('rotate@example.org', 'bounced_hard')
-      expect(await stateOf('rotate@example.org', {}, rotated)).toBe('suppressed')
-      expect(await rotated.findSuppressed('rotate@example.org')).toMatchObject([{ reason: 'bounced' }])
+      await report('rotate-holds@example.org', 'bounced_hard')
+      expect(await stateOf('rotate-holds@example.org', {}, rotated)).toBe('suppressed')
+      expect(await rotated.findSuppressed('rotate-holds@example.org')).toMatchObject([{ reason: 'bounced' }])
+    })
+
+    test('is lifted by a delivery while the secret is being replaced, but for what an operator has added', async () => {
+      const recipient = 'rotate-lift@example.org'
+      await report(recipient, 'bounced_hard')
+      await report(recipient, 'bounced_hard', { app: 'shop' })
+      await report(recipient, 'delivered', { app: 'shop' }, rotated)
+      expect(await stateOf(recipient, {}, rotated)).toBe('suppressed')
+      await report(recipient, 'delivered', {}, rotated)
+      expect(await stateOf(recipient, {}, rotated)).toBe('owner')
+      // a replica that has not got the new secret yet
+      await report(recipient, 'bounced_hard')
+      expect(await stateOf(recipient, {}, rotated)).toBe('suppressed')
+      await report(recipient, 'delivered', {}, rotated)
+      expect(await stateOf(recipient, {}, rotated)).toBe('owner')
+      await outbox.suppress([{ address: recipient, app: 'default', reason: 'added' }])
+      await report(recipient, 'delivered', {}, rotated)
+      expect(await stateOf(recipient, {}, rotated)).toBe('suppressed')
     })
 
     test('is seen, added and lifted by operators, who see no address', async () => {

@@ -215,6 +215,8 @@ export type Operation =
   | { readonly op: 'findSuppressed'; readonly names: readonly string[] }
   | { readonly op: 'suppress'; readonly entries: readonly SuppressEntry[] }
   | { readonly op: 'lift'; readonly names: readonly string[]; readonly app: string | null }
+  /** What is known of a recipient by the name under a former secret is known by the new one. */
+  | { readonly op: 'renameSuppressed'; readonly from: string; readonly to: string }
   | {
       readonly op: 'purge'
       readonly limit: number

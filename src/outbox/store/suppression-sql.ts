@@ -84,6 +84,10 @@ export function suppressionSql(dialect: Dialect) {
   const list = `select ${columns} from outbox_suppression where since > 0 and until > 0 order by since desc limit $1`
   const lift = `delete from outbox_suppression where recipient in (${recipients}) returning ${columns}`
   const liftApp = `delete from outbox_suppression where recipient in (${recipients}) and app = $2 returning ${columns}`
+  const rename = `update outbox_suppression set recipient = $2 where recipient = $1 and not exists
+    (select 1 from outbox_suppression as known where known.recipient = $2 and known.app = outbox_suppression.app)`
+  // what is known by the new name is newer
+  const dropRenamed = `delete from outbox_suppression where recipient = $1 and reason <> 'added'`
   const purge = `delete from outbox_suppression where (recipient, app) in
     (select recipient, app from outbox_suppression where forget <= $1 limit $2 ${skipLocked}) returning recipient`
   return {
@@ -102,6 +106,8 @@ export function suppressionSql(dialect: Dialect) {
     listSuppressed: (limit: number) => statement(list, limit),
     lift: (names: readonly string[], app: string | null) =>
       app === null ? statement(lift, namesOf(names)) : statement(liftApp, namesOf(names), app),
+    renameSuppressed: (from: string, to: string) => statement(rename, from, to),
+    dropRenamed: (from: string) => statement(dropRenamed, from),
     purgeSuppression: (now: number, limit: number) => statement(purge, now, limit),
   }
 }

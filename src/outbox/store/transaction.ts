@@ -207,6 +207,11 @@ function* rowsOf(operation: Operation, sql: Sql): Steps<SqlRow[]> {
       return operation.entries.length > 0 ? (yield [sql.suppress(operation.entries)]).flat() : []
     case 'lift':
       return (yield [sql.lift(operation.names, operation.app)]).flat()
+    case 'renameSuppressed': {
+      const { from, to } = operation
+      yield [sql.renameSuppressed(from, to)]
+      return (yield [sql.dropRenamed(from)]).flat()
+    }
     case 'purge': {
       const { now, limit, latest } = operation
       yield latest.map((each) => sql.bringForward(each, limit))

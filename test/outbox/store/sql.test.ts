@@ -78,6 +78,8 @@ function statements(sql: Sql): Record<string, Statement> {
     listSuppressed: sql.listSuppressed(50),
     lift: sql.lift(['7'], null),
     liftApp: sql.lift(['7'], 'default'),
+    renameSuppressed: sql.renameSuppressed('7', '8'),
+    dropRenamed: sql.dropRenamed('7'),
     lastOfPage: sql.lastOfPage('', 500),
     erase: sql.erase({ op: 'erase', mails: [{ id: '7', recipient: 'hidden' }], forgetAt: now, now }),
     purgeSuppression: sql.purgeSuppression(now, 500),
