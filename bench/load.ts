@@ -3,11 +3,10 @@
  * contract do (`GET /emailservice/:token`). Tokens are minted before the clock starts, one per mail.
  */
 import { createHmac } from 'node:crypto'
-import { connect, type Socket } from 'node:net'
 import { type Caller, takeOrders } from './drive.ts'
+import { type HttpConnection, httpConnection } from './http-connection.ts'
 import { recipientOf } from './marker.ts'
 
-const ANSWER_TIMEOUT_MS = 30_000
 const [secret = ''] = process.argv.slice(2)
 
 const part = (value: object) => Buffer.from(JSON.stringify(value)).toString('base64url')
@@ -30,66 +29,11 @@ function mintRequest(port: number, tag: number, seq: number): string {
   return `GET /emailservice/${signToken(claims, secret)} HTTP/1.1\r\nHost: 127.0.0.1:${port}\r\n\r\n`
 }
 
-/** The body of the response at the front of `text`, or undefined while it is incomplete. */
-function readBody(text: string): string | undefined {
-  const head = text.indexOf('\r\n\r\n')
-  if (head < 0) return undefined
-  const length = Number(/\r\ncontent-length: *(\d+)/i.exec(text.slice(0, head))?.[1] ?? 0)
-  const body = text.slice(head + 4)
-  return body.length >= length ? body : undefined
-}
-
-/** One connection. Resolves to undefined when it breaks or stays silent; the next request opens a new one. */
-function httpConnection(port: number) {
-  let socket: Socket | undefined
-  let text = ''
-  let settle: ((body: string | undefined) => void) | undefined
-
-  function finish(body: string | undefined): void {
-    text = ''
-    settle?.(body)
-    settle = undefined
-  }
-  function open(): Socket {
-    const opened = connect(port, '127.0.0.1')
-    opened.setNoDelay(true)
-    opened.setEncoding('latin1')
-    opened.setTimeout(ANSWER_TIMEOUT_MS, () => opened.destroy())
-    opened.on('error', () => opened.destroy())
-    opened.on('data', (chunk) => {
-      text += String(chunk)
-      const body = readBody(text)
-      if (body !== undefined) finish(body)
-    })
-    opened.on('close', () => {
-      if (socket !== opened) return
-      socket = undefined
-      finish(undefined)
-    })
-    return opened
-  }
-  return {
-    opened: () =>
-      new Promise<void>((resolve, reject) => {
-        socket = open()
-        socket.once('connect', resolve)
-        socket.once('error', reject)
-      }),
-    ask: (request: string) =>
-      new Promise<string | undefined>((resolve) => {
-        settle = resolve
-        socket ??= open()
-        socket.write(request, 'latin1')
-      }),
-    close: () => socket?.destroy(),
-  }
-}
-
 takeOrders(async ({ tag, callers, max, port = 0 }) => {
   const requests = Array.from({ length: max }, (_, seq) => mintRequest(port, tag, seq))
   const connections = Array.from({ length: callers }, () => httpConnection(port))
   await Promise.all(connections.map((connection) => connection.opened()))
-  const caller = (connection: ReturnType<typeof httpConnection>): Caller => {
+  const caller = (connection: HttpConnection): Caller => {
     return async (seq) => (await connection.ask(requests[seq] ?? ''))?.includes('"error":0') ?? false
   }
   const close = () => {
