@@ -90,6 +90,11 @@ async function startServer(tls: boolean, fsync: boolean): Promise<TestPostgres> 
     `unix_socket_directories=${home}`,
     `fsync=${fsync ? 'on' : 'off'}`,
     'max_connections=400',
+    // hundreds of databases stand for seconds each: to look after them all took as much CPU as some tests
+    'autovacuum=off',
+    // only a machine that dies tears pages
+    `full_page_writes=${fsync ? 'on' : 'off'}`,
+    'jit=off',
     ...(tls ? await tlsSettings(home, account) : []),
   ]
   const args = ['-D', data, ...options.flatMap((option) => ['-c', option])]
