@@ -1,44 +1,61 @@
 /**
- * Makes overview.jpg for the README: a mail in light and dark, the inbox and the previews, as Chromium shows them.
+ * Makes overview.jpg for the README: a mail in light and dark, the inbox and the previews, as Chromium shows them; and
+ * operator.jpg: the operator's page of a service whose relay refuses some mails and puts others off.
  * `node docs/pictures/make.ts [CHROMIUM]`, after a change that one would see.
  */
-import { spawn } from 'node:child_process'
+import { type ChildProcess, spawn } from 'node:child_process'
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
+import { DatabaseSync } from 'node:sqlite'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { type Browser, chromium } from 'playwright-core'
 import { createMailer } from '../../client/src/index.ts'
 import { freePort } from '../../test/support/port.ts'
+import { scriptedRelay } from '../../test/support/relay.ts'
 
 const project = resolve(import.meta.dirname, '../..')
 const secret = 'a secret for the pictures alone, of 32 bytes'
+const adminToken = 'a token for the pictures alone'
+const hourMs = 3_600_000
 const [, , executablePath = '/usr/bin/chromium'] = process.argv
 
 const folder = await mkdtemp(join(tmpdir(), 'jwt-mailer-pictures-'))
-const url = `http://127.0.0.1:${await freePort()}`
-const service = spawn(process.execPath, [join(project, 'src/start.js')], {
-  cwd: folder,
-  env: { PATH: process.env['PATH'], PORT: new URL(url).port, JWT_MAILER_SECRET: secret, APP_NAME: 'Rosehip' },
-  stdio: 'inherit',
-})
+const answers = ['250 ok', '250 ok', '550 5.1.1 no such mailbox', '250 ok', '451 4.3.0 later']
+const relay = await scriptedRelay({ RCPT: (count) => answers[count % answers.length] ?? '' })
+const services: ChildProcess[] = []
 const chrome = await chromium.launch({ executablePath, args: ['--no-sandbox', '--disable-gpu'] })
 try {
-  await untilLive()
-  const id = await sendMails()
+  const inbox = await startService({ PORT: `${await freePort()}` })
+  const id = await sendMails(inbox)
   await compose(chrome, [
-    await look(chrome, 'A mail, in light', `/inbox/messages/${id}/html`, [460, 560], 'light'),
-    await look(chrome, 'and in dark', `/inbox/messages/${id}/html`, [460, 560], 'dark'),
-    await look(chrome, 'The inbox on your machine', `/inbox#${id}`, [940, 430], 'light'),
-    await look(chrome, 'The previews of your mails', '/preview', [940, 430], 'dark'),
+    await look(chrome, 'A mail, in light', `${inbox}/inbox/messages/${id}/html`, [460, 560], 'light'),
+    await look(chrome, 'and in dark', `${inbox}/inbox/messages/${id}/html`, [460, 560], 'dark'),
+    await look(chrome, 'The inbox on your machine', `${inbox}/inbox#${id}`, [940, 430], 'light'),
+    await look(chrome, 'The previews of your mails', `${inbox}/preview`, [940, 430], 'dark'),
   ])
+  await showOperator(chrome)
 } finally {
   await chrome.close()
-  service.kill()
+  for (const service of services) service.kill()
+  await relay.close()
   await rm(folder, { recursive: true, force: true })
 }
 
-async function untilLive(): Promise<void> {
+/** Its address, once it answers. */
+async function startService(env: NodeJS.ProcessEnv): Promise<string> {
+  const url = `http://127.0.0.1:${env['PORT']}`
+  const service = spawn(process.execPath, [join(project, 'src/start.js')], {
+    cwd: folder,
+    env: { PATH: process.env['PATH'], JWT_MAILER_SECRET: secret, APP_NAME: 'Rosehip', ...env },
+    stdio: 'inherit',
+  })
+  services.push(service)
+  await untilLive(url)
+  return url
+}
+
+async function untilLive(url: string): Promise<void> {
   for (let tries = 0; tries < 200; tries++) {
     if (
       await fetch(`${url}/health/live`).then(
@@ -53,7 +70,7 @@ async function untilLive(): Promise<void> {
 }
 
 /** The id of the mail to look at. */
-async function sendMails(): Promise<string> {
+async function sendMails(url: string): Promise<string> {
   const mailer = createMailer({ url, secret })
   const link = { url: 'https://rosehip.example/confirm/', token: 'Vb3kQz8pYw' }
   const to = (name: string) => ({ to: `${name.toLowerCase()}@example.com`, name })
@@ -79,16 +96,68 @@ interface Look {
 async function look(
   browser: Browser,
   title: string,
-  path: string,
+  url: string,
   [width, height]: readonly [number, number],
   colorScheme: 'light' | 'dark',
 ): Promise<Look> {
   const page = await browser.newPage({ viewport: { width, height }, colorScheme })
-  await page.goto(url + path)
+  await page.goto(url)
   await page.waitForTimeout(800)
   const image = (await page.screenshot()).toString('base64')
   await page.close()
   return { title, width, image }
+}
+
+/** A day of a service, most of it written into its store: a picture cannot wait for a day. */
+async function showOperator(browser: Browser): Promise<void> {
+  const data = join(folder, 'operated')
+  const url = await startService({
+    PORT: `${await freePort()}`,
+    NODE_ENV: 'production',
+    DATA_DIR: data,
+    SMTP_URL: `smtp://user:password@127.0.0.1:${relay.port}?tls=off`,
+    MAIL_FROM: 'noreply@rosehip.example',
+    ADMIN_TOKEN: adminToken,
+    ADMIN_WRITE: 'on',
+  })
+  const mailer = createMailer({ url, secret })
+  const kinds = ['confirmation', 'resetkey', 'login-code', 'change'] as const
+  for (let n = 0; n < 12; n++)
+    await mailer.send(kinds[n % kinds.length] ?? 'confirmation', {
+      to: `person${n}@example.com`,
+      link: { url: 'https://rosehip.example/confirm/', token: 'Vb3kQz8pYw' },
+      accessKey: '493027',
+    })
+  await fetch(`${url}/emailservice/no.token.atall`)
+  writeDay(join(data, 'outbox.sqlite'))
+
+  const page = await browser.newPage({ viewport: { width: 1120, height: 1060 }, reducedMotion: 'reduce' })
+  await page.goto(`${url}/admin#state=dead`)
+  await page.getByLabel('Admin token').fill(adminToken)
+  await page.keyboard.press('Enter')
+  await page.locator('#list tbody tr').first().waitFor()
+  await page.screenshot({ path: join(import.meta.dirname, 'operator.jpg'), type: 'jpeg', quality: 72 })
+  await page.close()
+}
+
+function writeDay(path: string): void {
+  const store = new DatabaseSync(path)
+  const add = store.prepare('insert or ignore into outbox_hour (hour, name, n, at) values (?, ?, ?, ?)')
+  const began = Math.floor(Date.now() / hourMs) * hourMs
+  for (let ago = 1; ago < 24; ago++) {
+    const sent = Math.round(520 + 480 * Math.sin(ago / 3.8))
+    const outage = ago === 7 ? 640 : 2
+    const counts = {
+      accepted: sent,
+      sent,
+      waiting: outage,
+      dead: ago % 8 === 5 ? 2 : 0,
+      bounced: ago % 6 === 3 ? 3 : 0,
+    }
+    for (const [name, n] of Object.entries(counts))
+      if (n > 0) add.run(began - ago * hourMs, name, n, began - ago * hourMs)
+  }
+  store.close()
 }
 
 /** Two mails side by side, the pages below them. */
