@@ -6,10 +6,10 @@ import type { HourCount } from '../../hour-counts.ts'
 import type { SqlRow } from './statement.ts'
 
 export const mailStates = ['sending', 'queued', 'sent', 'dead'] as const
+export type MailState = (typeof mailStates)[number]
 
 /** Of mails of one state: to count or sort ten million would take longer than anybody waits. */
 export const mostCounted = 100_000
-export type MailState = (typeof mailStates)[number]
 
 export interface AcceptOperation {
   readonly op: 'accept'
