@@ -2,7 +2,17 @@
  * Owns reading the settings that authors write: `app.json` and front matter, both as YAML (JSON is a part of it), checked
  * by a schema. Every fault is a problem with its file and line.
  */
-import { isAlias, isNode, LineCounter, parseDocument, visit, type Document } from 'yaml'
+import {
+  isAlias,
+  isMap,
+  isNode,
+  isScalar,
+  isSeq,
+  LineCounter,
+  parseDocument,
+  visit,
+  type Document,
+} from 'yaml'
 import type { z } from 'zod'
 import type { Problems } from './problem.ts'
 
@@ -44,13 +54,7 @@ export function parseSettings<T>(
     )
   if (faulty.size > 0) return undefined
 
-  const lineOf = (path: readonly PropertyKey[]) => {
-    for (let length = path.length; length > 0; length--) {
-      const node: unknown = document.getIn(path.slice(0, length), true)
-      if (isNode(node) && node.range) return lineAt(node.range[0])
-    }
-    return firstLine
-  }
+  const lineOf = finderOf(linesIn(document.contents, lineAt), firstLine)
   const result = schema.safeParse(document.toJS({ maxAliasCount: 0 }) ?? {})
   if (result.success) return { value: result.data, lineOf }
   for (const issue of result.error.issues) {
@@ -62,6 +66,35 @@ export function parseSettings<T>(
     problems.add(file, lineOf(path), subject + says)
   }
   return undefined
+}
+
+/** The line of each value by its path, because compiled mails keep what finds it, and the document is far larger. */
+function linesIn(
+  node: unknown,
+  lineAt: (offset: number) => number,
+  path: readonly PropertyKey[] = [],
+  found = new Map<string, number>(),
+): ReadonlyMap<string, number> {
+  if (isNode(node) && node.range) found.set(keyOf(path), lineAt(node.range[0]))
+  if (isSeq(node))
+    for (const [index, item] of node.items.entries()) linesIn(item, lineAt, [...path, index], found)
+  if (isMap(node))
+    for (const { key, value } of node.items)
+      linesIn(value, lineAt, [...path, String(isScalar(key) ? key.value : key)], found)
+  return found
+}
+
+const keyOf = (path: readonly PropertyKey[]) => path.map(String).join('\n')
+
+/** Of what has no line of its own, the line of what it is in. */
+function finderOf(lines: ReadonlyMap<string, number>, firstLine: number): ParsedSettings<unknown>['lineOf'] {
+  return (path) => {
+    for (let length = path.length; length > 0; length--) {
+      const line = lines.get(keyOf(path.slice(0, length)))
+      if (line !== undefined) return line
+    }
+    return firstLine
+  }
 }
 
 /** To YAML `subject: Ticket #1` is the text `Ticket`, which no author means. */
