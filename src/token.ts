@@ -160,7 +160,7 @@ function openWith(
   }
 }
 
-function verifyWith(key: KeyObject, token: string): jwt.Jwt | MailerError {
+function verifyWith(key: KeyObject, token: string): ReadToken | MailerError {
   if (key.type === 'secret') return verifyHere(token, 'HS256', (...signed) => isHmac(key, ...signed))
   if (key.asymmetricKeyType === 'ed25519')
     return verifyHere(token, 'EdDSA', (input, signature) =>
@@ -177,22 +177,46 @@ function verifyWith(key: KeyObject, token: string): jwt.Jwt | MailerError {
 }
 
 /**
- * For Ed25519 (RFC 8037), which jsonwebtoken does not know, and for HS256, which takes a third less time here: the
- * library reads the token, and Node makes or verifies the signature.
+ * For Ed25519 (RFC 8037), which jsonwebtoken does not know, and for HS256, which takes half the time here: Node makes or
+ * verifies the signature.
  */
 function verifyHere(
   token: string,
   algorithm: Algorithm,
   isSignature: (input: string, signature: string) => boolean,
-): jwt.Jwt | MailerError {
-  const read = jwt.decode(token, { complete: true })
+): ReadToken | MailerError {
+  const read = readToken(token)
   if (!read) return new MailerError('token_malformed', { reason: 'malformed' })
-  if (read.signature === undefined || read.signature === '') return unsignedToken('jwt signature is required')
-  if (read.header.alg !== algorithm) return unsignedToken('invalid algorithm')
+  if (read.signature === '') return unsignedToken('jwt signature is required')
+  if (read.header['alg'] !== algorithm) return unsignedToken('invalid algorithm')
   if (!isSignature(token.slice(0, token.lastIndexOf('.')), read.signature))
     return unsignedToken('invalid signature')
   return read
 }
+
+interface ReadToken {
+  readonly header: object
+  readonly payload: unknown
+}
+
+/** Judged as jsonwebtoken's `decode` does, which reads the header twice. Throws for what is no JSON. */
+function readToken(token: string) {
+  if (!compact.test(token)) return undefined
+  const [head = '', body = '', signature = ''] = token.split('.')
+  const header: Record<string, unknown> | null = JSON.parse(Buffer.from(head, 'base64url').toString('latin1'))
+  return header && { header, payload: readPayload(body, header['typ'] === 'JWT'), signature }
+}
+
+function readPayload(body: string, isNamedJwt: boolean): unknown {
+  try {
+    return JSON.parse(Buffer.from(body, 'base64url').toString())
+  } catch (error) {
+    if (isNamedJwt) throw error
+    return undefined
+  }
+}
+
+const compact = /^[\w-]+\.[\w-]+\.[\w-]*$/
 
 const unsignedToken = (reason: (typeof unsigned)[number]) => new MailerError('token_signature', { reason })
 
