@@ -119,8 +119,8 @@ interface OpenedToken extends Pick<VerifiedToken, 'faults'> {
 }
 
 /**
- * What a stranger can have refused is returned and not thrown: V8 never compiles a function that only throws, and each
- * one that a throw passes costs as much as the check of a signature.
+ * What a stranger can have refused is returned and not thrown: V8 never compiles a function that only throws, and would
+ * interpret all of these for as long as nothing but bad signatures came.
  */
 function openToken(
   token: string,

@@ -1,3 +1,4 @@
+import jwt from 'jsonwebtoken'
 import { describe, expect, it } from 'vitest'
 import { failureAnswer } from '../src/contract.ts'
 import { invalidClaims } from '../src/errors.ts'
@@ -106,6 +107,28 @@ describe('a forged token', () => {
     'null',
     `${'a'.repeat(70_000)}.b.c`,
   ])('that is garbage is refused: %j', (token) => expect(codeOf(token)).toBe('token_malformed'))
+})
+
+describe('a token that nobody has signed', () => {
+  const parts = (...texts: string[]) => texts.map((text) => Buffer.from(text).toString('base64url'))
+  const heads = parts('{"alg":"HS256","typ":"JWT"}', '{"alg":"HS256"}', '5', 'null', '[]', '{', '"é"')
+  const bodies = parts(plain, '{"exp":', 'null', '7', '"text"', 'text')
+
+  it('is malformed exactly where jsonwebtoken cannot read it', () => {
+    const tokens = heads.flatMap((head) =>
+      bodies.flatMap((body) => ['wrong', '', '=', 'a.b', '\n'].map((end) => `${head}.${body}.${end}`)),
+    )
+    const isReadable = (token: string) => {
+      try {
+        return jwt.decode(token, { complete: true }) !== null
+      } catch {
+        return false
+      }
+    }
+    expect(tokens.map((token) => codeOf(token))).toEqual(
+      tokens.map((token) => (isReadable(token) ? 'token_signature' : 'token_malformed')),
+    )
+  })
 })
 
 describe('a signed token that is not a plain JSON object', () => {
