@@ -96,6 +96,9 @@ describe.skipIf(missing !== undefined)(titled('Postgres', missing), () => {
         proxy.leadTo(next.href)
         await query(former.url, 'alter system set default_transaction_read_only = on')
         await query(former.url, 'select pg_reload_conf()')
+        // a connection that was there before hears of it before one that comes later
+        const readOnly = [{ default_transaction_read_only: 'on' }]
+        await expect.poll(() => query(former.url, 'show default_transaction_read_only')).toEqual(readOnly)
         await expect
           .poll(async () => {
             await outcomeOf(outbox.accept(mail('after')))
