@@ -9,7 +9,7 @@ import { graceMs } from '../src/shutdown.ts'
 import { titled } from './support/missing.ts'
 import { type Script, scriptedRelay } from './support/relay.ts'
 import { startReplica } from './support/replica.ts'
-import { ask, askHeard, patience, pauseAt, scene } from './support/scene.ts'
+import { ask, askHeard, idleConnection, patience, pauseAt, scene } from './support/scene.ts'
 import { engines, type ServiceStores } from './support/service-store.ts'
 
 describe.concurrent.each(engines)(
@@ -186,10 +186,11 @@ describe.concurrent.each(engines)(
       const service = await replica()
       const { app: other } = await survivor()
       const release = await store.hold()
+      const { closed } = await idleConnection(service)
       const { heard, answer } = askHeard(service)
       await heard
       const stopped = service.stop()
-      await context.expect.poll(service.output, patience).toContain('stopping')
+      await closed
       await release()
       expect(await answer).toMatchObject({ code: 'queued' })
       expect(await stopped).toBe(0)

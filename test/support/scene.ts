@@ -1,5 +1,5 @@
 /** Owns the scene of a crash: replicas of the service on one store, before a relay that pauses where it is told to. */
-import { get } from 'node:http'
+import { Agent, get, type IncomingMessage } from 'node:http'
 import { json } from 'node:stream/consumers'
 import { setTimeout as sleep } from 'node:timers/promises'
 import PostalMime from 'postal-mime'
@@ -28,6 +28,18 @@ export function askHeard({ url }: Service, token = signToken()) {
       .once('error', () => answered(undefined))
   })
   return { heard: heard.promise, answer }
+}
+
+/** `closed` resolves when the service, which is stopping, lets nothing new begin: just before, it closes what is idle. */
+export async function idleConnection({ url }: Service): Promise<{ readonly closed: Promise<void> }> {
+  const closed = Promise.withResolvers<void>()
+  const agent = new Agent({ keepAlive: true })
+  const response = await new Promise<IncomingMessage>((answered, failed) => {
+    get(`${url}/health/live`, { agent }, answered).once('error', failed)
+  })
+  response.socket.once('close', closed.resolve)
+  response.resume()
+  return { closed: closed.promise }
 }
 
 /** Pauses the relay the first time it comes to `stage`, until `go`. */
