@@ -17,7 +17,7 @@ export default defineConfig({
     expect: { poll: { timeout: 30_000 } },
     sequence: { sequencer: LongestFirst },
     // most files wait as long as they compute
-    maxWorkers: availableParallelism() + 1,
+    maxWorkers: availableParallelism() + 2,
     reporters: ['default', './test/support/skipped.ts'],
     projects: [
       // these files share a worker's modules, compiled mails and threads of SQLite; those of a file that run side by side wait
