@@ -9,7 +9,7 @@ import type { Gauge, Histogram } from 'prom-client'
 import type { FailureCode } from './errors.ts'
 import type { PoolUse } from './message.ts'
 import type { Meter, Stage } from './meter.ts'
-import { sharedAnswer } from './shared-answer.ts'
+import { storeAnswer } from './store-answer.ts'
 
 const breakerStates = ['closed', 'open', 'half_open'] as const
 
@@ -159,8 +159,8 @@ function watchEventLoop(gauge: NewGauge): void {
 function watchOutbox(gauge: NewGauge, outbox: WatchedParts['outbox'], now: (() => number) | undefined): void {
   const trouble = () => outbox.trouble()
   const terms = { trouble, restMs: statsRestMs, waitMs: statsWithinMs, now }
-  const stats = sharedAnswer({ ...terms, read: () => outbox.stats() })
-  const upkeep = sharedAnswer({ ...terms, read: () => outbox.upkeep() })
+  const stats = storeAnswer({ ...terms, read: () => outbox.stats() })
+  const upkeep = storeAnswer({ ...terms, read: () => outbox.upkeep() })
   const up = gauge('store_up', '1 while the outbox can be used', [], async () =>
     up.set(trouble() === undefined ? 1 : 0),
   )

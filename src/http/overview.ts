@@ -6,7 +6,7 @@ import { dayUntil, type HourCount, hourWords } from '../hour-counts.ts'
 import type { RelayReason } from '../message.ts'
 import type { Outbox, Stats } from '../outbox/api.ts'
 import { maxCounted } from '../outbox/hour-writer.ts'
-import { sharedAnswer } from '../shared-answer.ts'
+import { storeAnswer } from '../store-answer.ts'
 import { within } from '../timers.ts'
 
 export interface OverviewParts {
@@ -37,7 +37,7 @@ const statsRestMs = 2_000
 
 export function overviewReader(parts: OverviewParts) {
   const { outbox, transport, triesAt, refreshHours, mails, suppression, replica, now } = parts
-  const readStats = sharedAnswer({
+  const readStats = storeAnswer({
     read: () => outbox.stats(maxCounted),
     trouble: () => outbox.trouble(),
     restMs: statsRestMs,

@@ -4,7 +4,7 @@
  */
 import { within } from './timers.ts'
 
-export interface SharedAnswerOptions<T> {
+export interface StoreAnswerOptions<T> {
   readonly read: () => Promise<T>
   /** Why the store cannot be used: then it is not asked. */
   readonly trouble: () => string | undefined
@@ -16,7 +16,7 @@ export interface SharedAnswerOptions<T> {
 }
 
 /** `undefined`: there is none, or not in time. */
-export function sharedAnswer<T>(options: SharedAnswerOptions<T>): () => Promise<T | undefined> {
+export function storeAnswer<T>(options: StoreAnswerOptions<T>): () => Promise<T | undefined> {
   const { read, trouble, restMs, waitMs, now = () => performance.now() } = options
   let answer: Promise<T | undefined> = Promise.resolve(undefined)
   let restsUntil = -Infinity

@@ -1,11 +1,11 @@
 /** What the store answers to many: once at a time, seldom, and nobody waits for what hangs. */
 import { expect, it } from 'vitest'
-import { sharedAnswer } from '../src/shared-answer.ts'
+import { storeAnswer } from '../src/store-answer.ts'
 
 function shared() {
   const reads: PromiseWithResolvers<string>[] = []
   const state = { now: 0, trouble: undefined as string | undefined, reads }
-  const ask = sharedAnswer({
+  const ask = storeAnswer({
     read: () => {
       const read = Promise.withResolvers<string>()
       reads.push(read)
