@@ -72,8 +72,7 @@ export function operatorVerbs({ rowsOf, clock, log, calledApps, onDead }: Operat
   }
 
   async function requeueDead(): Promise<number> {
-    const diedBy = clock()
-    return countPages(() => requeuePage(null, diedBy))
+    return (await requeueSome({ most: Infinity })).count
   }
 
   async function requeueSome({ diedBy = clock(), most = mostRequeued } = {}) {
