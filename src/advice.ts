@@ -98,6 +98,8 @@ const codeAdvice: Readonly<Record<string, string>> = {
   '57P03': 'The database is starting or stopping.',
 }
 
+const anyStoreAdvice: Readonly<Record<string, string>> = { ...storeAdvice, ...codeAdvice }
+
 const requestAdvice: Record<RequestReason, string> = {
   size: 'The request is too large. Large tokens belong into the body of a POST.',
   header: 'The header of the token names what is not allowed, such as another algorithm.',
@@ -167,8 +169,10 @@ export function adviceOnRelay(reason: RelayReason): string {
 
 /** What is not a word of ours is a code of the system or of the database. */
 export function adviceOnStore(reason: Detail): string {
-  const known = find(storeAdvice, reason) ?? find(codeAdvice, reason)
-  return known ?? `The store fails with ${reason}: look it up in the manual of the database.`
+  return (
+    find(anyStoreAdvice, reason) ??
+    `The store fails with ${reason}: look it up in the manual of the database.`
+  )
 }
 
 const adviceByCode: Partial<Record<FailureCode, Readonly<Record<string, string>>>> = {
@@ -181,7 +185,7 @@ const adviceByCode: Partial<Record<FailureCode, Readonly<Record<string, string>>
   refused: { ...relayAdvice, ...statusAdvice },
   expired: statusAdvice,
   relay_unavailable: relayAdvice,
-  store_unavailable: { ...storeAdvice, ...codeAdvice },
+  store_unavailable: anyStoreAdvice,
   store_unknown: storeAdvice,
 }
 
