@@ -7,7 +7,7 @@
  *   POST /admin/mails       mails that wait or are dead: {state, app?, kind?, reason?, id?, address?, after?, limit?}
  *   GET  /admin/suppressed  the newest suppressed addresses, by their hidden names
  *   POST /admin/requeue     {id} or {all: true, diedBy?}: some thousands at a time, and next is the diedBy for the others
- *   POST /admin/give-up    {id}
+ *   POST /admin/give-up     {id}
  *   POST /admin/lift        {name, app}
  *
  * What may hold an address is the body of a POST, because addresses of requests stand in the logs of others.

@@ -1,4 +1,7 @@
-/** Owns what the outbox can ask of its database, as data: the operations and their results. transaction.ts runs them. */
+/**
+ * Owns what the outbox can ask of its database, as data: the operations and their results. transaction.ts runs them. One
+ * file, although a long one: it is a single list, and the thread of SQLite takes nothing that is not in it.
+ */
 import type { Detail } from '../../errors.ts'
 import type { CalledApps, NewEvent } from '../../event.ts'
 import type { Feedback } from '../../feedback.ts'
