@@ -5,7 +5,7 @@ import { isFailureCode } from '../contract.ts'
 import { dayUntil, type HourCount, hourWords } from '../hour-counts.ts'
 import type { RelayReason } from '../message.ts'
 import type { Outbox, Stats } from '../outbox/api.ts'
-import { maxCounted } from '../outbox/hour-writer.ts'
+import { mostOnPage } from '../outbox/hour-writer.ts'
 import { storeAnswer } from '../store-answer.ts'
 import { within } from '../timers.ts'
 
@@ -38,7 +38,7 @@ const statsRestMs = 2_000
 export function overviewReader(parts: OverviewParts) {
   const { outbox, transport, triesAt, refreshHours, mails, suppression, replica, now } = parts
   const readStats = storeAnswer({
-    read: () => outbox.stats(maxCounted),
+    read: () => outbox.stats(mostOnPage),
     trouble: () => outbox.trouble(),
     restMs: statsRestMs,
     waitMs: answerMs,
@@ -65,7 +65,7 @@ export function overviewReader(parts: OverviewParts) {
         trouble: isThere ? null : { reason: trouble, sentence: adviceOnStore(trouble) },
       },
       /** So many of a state, or more: no more are counted. */
-      most: maxCounted,
+      most: mostOnPage,
       outbox: isThere && stats ? depthOf(stats) : null,
       hours: isThere && counts ? hoursOf(counts, hours, stats ? stats.sending + stats.queued : 0) : [],
       relays: transport.breakers().map(({ relay, breaker }) => relayAt(relay, breaker)),

@@ -6,7 +6,7 @@ import { pause, within } from '../timers.ts'
 import type { Outbox } from './api.ts'
 
 /** Counting holds up the next mail: 7 ms for ten thousand of each state, seconds for ten million. */
-export const maxCounted = 10_000
+export const mostOnPage = 10_000
 
 const everyMs = 60_000
 /** However often the page is read. */
@@ -55,7 +55,7 @@ export function hourWriter({ counts, outbox, log }: HourWriterParts): HourWriter
 
   async function noteDepth(): Promise<void> {
     try {
-      const { sending, queued } = await outbox.stats(maxCounted)
+      const { sending, queued } = await outbox.stats(mostOnPage)
       counts.noteWaiting(sending + queued)
     } catch {
       // the outbox has logged that its store is unavailable
