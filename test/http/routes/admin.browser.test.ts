@@ -95,7 +95,7 @@ browserTest(
     const url = `${await service.url()}/admin`
     await signIn(page, `${url}#state=dead`)
 
-    expect(await page.locator('#verdict').textContent()).toBe('Mail flows')
+    await expect.poll(() => page.locator('#verdict').textContent()).toBe('Mail flows')
     for (const [name, n] of Object.entries({ Waiting: '2', Dead: '2', Sent: '1', Bounced: '1' })) {
       expect([name, await tile(page, name)]).toEqual([name, n])
     }
@@ -303,7 +303,7 @@ browserTest(
     await page.getByText('The outbox cannot be used (unreachable). Is the database running?').waitFor()
     await page.locator('#no-mails').getByText('The outbox cannot be asked just now.').waitFor()
     await page.getByText('Not known while the outbox cannot be asked.').first().waitFor()
-    expect(await page.locator('#offline').textContent()).toBe('')
+    await expect.poll(() => page.locator('#offline').textContent()).toBe('')
     expect(await tile(page, 'Dead')).toBe('–')
     expect(mishaps).toEqual([])
   },
